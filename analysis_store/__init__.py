@@ -1,0 +1,60 @@
+"""A permanent store for derived data: every result with its provenance, or not at all.
+
+The public names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis_store.handlers.base import Handler
+    from analysis_store.insertion import analysis_documents, get_working_dir, insert_analysis, set_working_dir
+    from analysis_store.pairs import check_pair
+    from analysis_store.provenance import Code, Parent, Policy, Provenance
+    from analysis_store.store import AnalysisStore
+    from analysis_store.writers.base import Writer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AnalysisStore",
+    "Code",
+    "Handler",
+    "Parent",
+    "Policy",
+    "Provenance",
+    "Writer",
+    "analysis_documents",
+    "check_pair",
+    "get_working_dir",
+    "insert_analysis",
+    "set_working_dir",
+]
+
+_HOMES = {
+    "AnalysisStore": "store",
+    "Code": "provenance",
+    "Handler": "handlers.base",
+    "Parent": "provenance",
+    "Policy": "provenance",
+    "Provenance": "provenance",
+    "Writer": "writers.base",
+    "analysis_documents": "insertion",
+    "check_pair": "pairs",
+    "get_working_dir": "insertion",
+    "insert_analysis": "insertion",
+    "set_working_dir": "insertion",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

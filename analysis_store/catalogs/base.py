@@ -1,0 +1,96 @@
+"""The contract of a catalog: an index over run files that any number of processes may write to."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.query import Query
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a catalog keeps of one run; everything else is in the run's file."""
+
+    start: Document
+    """The start document, exactly as it was emitted."""
+
+    stop: Document | None
+    """The stop document, or None while the run has none."""
+
+    descriptors: tuple[Document, ...]
+    """The descriptors, in the order they were emitted."""
+
+    path: str
+    """The run file, relative to the root, with forward slashes."""
+
+    parents: tuple[str, ...] = ()
+    """Uids of the runs this one came from: the lineage edges."""
+
+    beside: Document = field(default_factory=dict)
+    """What the store knows beyond the documents (provenance it resolved, digests it computed); JSON."""
+
+    @property
+    def uid(self) -> str:
+        """The uid of the run."""
+        return str(self.start["uid"])
+
+
+class Catalog(ABC):
+    """An index over run files. Subclass it, then prove the subclass with ``analysis_store.testing.CatalogTests``.
+
+    Everything is committed when a method returns, or not at all; ``insert`` of a uid that is there raises
+    `DuplicateRunError` and changes nothing. Order, where nothing else is said, is newest first: by start
+    time, runs of equal time by insertion, the latest inserted first.
+    """
+
+    stores_events: ClassVar[bool] = False
+    """Whether `insert` wants the documents of every event, too (for databroker's sake)."""
+
+    @abstractmethod
+    def insert(self, record: RunRecord, documents: Iterable[tuple[str, Document]] = ()) -> None:
+        """Commit one run in one transaction. ``documents`` is consumed only where `stores_events`."""
+
+    @abstractmethod
+    def get(self, uid: str) -> RunRecord:
+        """Return the run of exactly this uid, or raise `RunNotFoundError`."""
+
+    @abstractmethod
+    def with_prefix(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return up to ``limit`` uids that begin with ``prefix``, newest first. ``%`` and ``_`` are themselves."""
+
+    @abstractmethod
+    def search(
+        self,
+        query: Query,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        sort: Sequence[tuple[str, int]] = (("time", -1),),
+    ) -> list[RunRecord]:
+        """Return a page of the runs that satisfy ``query``; ``sort`` is (key, +1 | -1) as Tiled has it."""
+
+    @abstractmethod
+    def count(self, query: Query) -> int:
+        """Return how many runs satisfy ``query``."""
+
+    @abstractmethod
+    def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
+        """Return the scalar values of a key among the hits with their counts, the most frequent first."""
+
+    @abstractmethod
+    def children(self, uid: str) -> list[str]:
+        """Return the uids of the runs in this catalog that name ``uid`` as a parent, oldest first."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give every connection back. May be called twice."""
+
+    def info(self) -> Mapping[str, Any]:
+        """Return what a person wants to know: kind, location without password, schema version."""
+        return {"kind": type(self).__name__}

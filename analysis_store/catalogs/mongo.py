@@ -1,0 +1,233 @@
+"""The catalog in MongoDB, in the collections of databroker and suitcase-mongo, so that an existing databroker reads it.
+
+What those cannot hold is in a collection of our own, ``analysis_store``: the exact documents (MongoDB has no integer
+beyond 64 bits), where the file is, the parents, and the same index of terms that a SQL catalog has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
+
+from analysis_store.catalogs.base import Catalog, Document, RunRecord
+from analysis_store.catalogs.dialects import key_of
+from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
+from analysis_store.catalogs.mongo_search import Search, entry
+from analysis_store.catalogs.nodes import UidPrefix
+from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.records import (
+    check_names,
+    duplicate,
+    is_text,
+    not_found,
+    record_of,
+    start_time,
+    terms_of,
+    texts_of,
+)
+from analysis_store.catalogs.scalars import read_order, tally
+from analysis_store.errors import MissingDependencyError, SettingsError, StoreClosedError, StoreWriteError
+
+if TYPE_CHECKING:
+    from pymongo.database import Database
+
+LEASE = 600.0
+"""Seconds after which a run that was begun and never finished is taken for a dead process's."""
+
+OLDEST = [("time", 1), ("order", 1)]
+
+
+class MongoCatalog(Catalog):
+    """A catalog in MongoDB; the collections and their indexes are made on first use.
+
+    Parameters
+    ----------
+    uri
+        ``mongodb://host/database``.
+
+    Raises
+    ------
+    SettingsError
+        The URI names no database.
+    MissingDependencyError
+        pymongo is not installed.
+    StoreWriteError
+        The server cannot be reached.
+    StoreVersionError
+        A newer version of the package made it.
+    """
+
+    stores_events: ClassVar[bool] = True
+
+    def __init__(self, uri: str) -> None:
+        self._database = _database(uri)
+        host = ",".join(f"{name}:{port}" for name, port in _nodes(uri))
+        self._location = f"mongodb://{host}/{self._database.name}"
+        self._closed = False
+        try:
+            with self._translated():
+                prepare(self._database, self._location)
+        except BaseException:
+            self.close()
+            raise
+
+    def insert(self, record: RunRecord, documents: Iterable[tuple[str, Document]] = ()) -> None:
+        """Commit one run: its events first, its start document last, so that no reader sees a part of it.
+
+        Raises
+        ------
+        DuplicateRunError
+            The uid is there already.
+        InvalidDocumentError
+            A document holds what JSON does not, or a start time that is no number.
+        StoreWriteError
+            The server refused or is gone; nothing of the run stays.
+        """
+        check_names(record)
+        token = uuid4().hex
+        own = {"_id": record.uid, "token": token, "begun": time.time(), "committed": False, "time": start_time(record)}
+        own |= {"path": record.path, "parents": list(record.parents), **texts_of(record)}
+        own |= {"terms": [entry(place, value) for place, value in terms_of(record)]}
+        with self._translated():
+            self._reserve(own)
+            writing = Writing(self._open())
+            try:
+                writing.write(record, documents)
+                mine = {"_id": record.uid, "token": token}
+                if not self._own.update_one(mine, {"$set": {"committed": True}}).matched_count:
+                    raise _too_late(record.uid)  # noqa: TRY301 - undone like every other failure
+            except BaseException:
+                writing.undo()
+                self._own.delete_one({"_id": record.uid, "token": token})
+                raise
+
+    def get(self, uid: str) -> RunRecord:
+        """Return the run of exactly this uid, or raise `RunNotFoundError`."""
+        with self._translated():
+            found = self._own.find_one({"_id": uid, "committed": True}) if is_text(uid) else None
+        if found is None:
+            raise not_found(uid, self._location)
+        return _record(found)
+
+    def with_prefix(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return up to ``limit`` uids that begin with ``prefix``, newest first."""
+        with self._translated():
+            return [str(own["_id"]) for own in self._search(Query(UidPrefix(prefix))).page([], 0, limit)]
+
+    def search(
+        self,
+        query: Query,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        sort: Sequence[tuple[str, int]] = (("time", -1),),
+    ) -> list[RunRecord]:
+        """Return a page of the runs that satisfy ``query``, in the order that `SqlCatalog.search` has."""
+        order = read_order(sort)
+        with self._translated():
+            return [_record(own) for own in self._search(query).page(order, offset, limit)]
+
+    def count(self, query: Query) -> int:
+        """Return how many runs satisfy ``query``."""
+        with self._translated():
+            return self._search(query).count()
+
+    def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
+        """Return the scalar values of a key among the hits with their counts, the most frequent first."""
+        place = key_of(key)
+        with self._translated():
+            records = map(_record, self._search(query).hits([]))
+            return tally(((record.start, record.stop) for record in records), place)
+
+    def children(self, uid: str) -> list[str]:
+        """Return the uids of the runs in this catalog that name ``uid`` as a parent, oldest first."""
+        with self._translated():
+            found = self._own.find({"parents": uid, "committed": True}, {"_id": True}) if is_text(uid) else None
+            return [] if found is None else [str(own["_id"]) for own in found.sort(OLDEST)]
+
+    def close(self) -> None:
+        """Give every connection back. May be called twice."""
+        self._closed = True
+        self._database.client.close()
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the kind of database and where it is."""
+        return {"kind": "mongodb", "location": self._location}
+
+    def _open(self) -> Database[dict[str, Any]]:
+        if self._closed:
+            raise StoreClosedError(f"the catalog {self._location} is closed; open it again")
+        return self._database
+
+    @property
+    def _own(self) -> Any:
+        return self._open()["analysis_store"]
+
+    def _search(self, query: Query) -> Search:
+        return Search(self._own, query)
+
+    def _reserve(self, own: dict[str, Any]) -> None:
+        """Take the uid, which one writer alone can, without showing the run yet."""
+        from pymongo.errors import DuplicateKeyError
+
+        if self._open()["run_start"].find_one({"uid": own["_id"]}, {"_id": True}) is not None:
+            raise duplicate(own["_id"])
+        meta = self._open()["analysis_store_meta"]
+        counted = meta.find_one_and_update({"_id": "order"}, {"$inc": {"last": 1}}, upsert=True, return_document=True)
+        own["order"] = (counted or {})["last"]
+        try:
+            self._own.insert_one(own)
+        except DuplicateKeyError as error:
+            stale = {"_id": own["_id"], "committed": False, "begun": {"$lt": time.time() - LEASE}}
+            if not self._own.delete_one(stale).deleted_count:
+                raise duplicate(own["_id"]) from error
+            remove_run(self._open(), own["_id"])
+            self._own.insert_one(own)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from pymongo.errors import PyMongoError
+
+        self._open()
+        try:
+            yield
+        except PyMongoError as error:
+            raise StoreWriteError(
+                f"the catalog {self._location} cannot be used, nothing was changed: {error}; "
+                "check that the server runs and lets you in, then try again"
+            ) from error
+
+
+def _nodes(uri: str) -> list[tuple[str, int | None]]:
+    from pymongo.uri_parser import parse_uri
+
+    return list(parse_uri(uri)["nodelist"])
+
+
+def _database(uri: str) -> Database[dict[str, Any]]:
+    try:
+        from pymongo import MongoClient, WriteConcern
+        from pymongo.errors import PyMongoError
+    except ImportError as error:
+        raise MissingDependencyError(
+            "a catalog in MongoDB needs pymongo; install it with: pip install 'analysis-store[mongo]'"
+        ) from error
+    try:
+        client: MongoClient[dict[str, Any]] = MongoClient(uri, connect=False)
+        # a returned insert must outlive a power cut, and the loss of one server of several
+        return client.get_default_database().with_options(write_concern=WriteConcern(w="majority", j=True))
+    except PyMongoError as error:
+        where = uri.rpartition("@")[2]
+        raise SettingsError(f"{where!r} is no URI of a database, mongodb://host/database: {error}") from error
+
+
+def _too_late(uid: str) -> StoreWriteError:
+    return StoreWriteError(f"writing run {uid!r} took more than {LEASE:g} s: somebody took it for dead; save it again")
+
+
+def _record(own: Mapping[str, Any]) -> RunRecord:
+    texts = (own["start"], own["stop"], own["descriptors"], own["beside"])
+    return record_of(*texts, path=own["path"], parents=own["parents"])

@@ -1,0 +1,126 @@
+"""From a query to the runs it finds in MongoDB, by the same index of terms that a SQL catalog has."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix
+from analysis_store.catalogs.records import is_text
+from analysis_store.catalogs.scalars import Order, scalars, up_to_time
+from analysis_store.catalogs.slices import Answer, Points, Slice, answers, gather, leaves
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.query import Query
+
+Filter = dict[str, Any]
+
+NOTHING: Filter = {"_id": {"$in": []}}
+
+MOST_LEAVES = 1000
+"""A query of more conditions than this is put to the documents."""
+
+
+def entry(place: int, value: bytes) -> str:
+    """Return an entry of the index as MongoDB sorts it: it compares strings byte by byte, but bytes by length first."""
+    return (place.to_bytes(8, "big", signed=True) + value).hex()
+
+
+class Search:
+    """One query put to our own collection."""
+
+    def __init__(self, own: Any, query: Query) -> None:
+        self._own = own
+        self._query = query
+        node = gather(query.node)
+        self._exact = True
+        self._empty: dict[Slice, bool] = {}
+        found = list(islice(leaves(node), MOST_LEAVES + 1))
+        self._exact = len(found) <= MOST_LEAVES
+        self._filter = {"$and": [{"committed": True}, self._of(node, over=True) if self._exact else {}]}
+
+    def page(self, order: Order, offset: int, limit: int | None) -> list[Mapping[str, Any]]:
+        """Return a page of the runs found, in this order."""
+        if limit == 0:
+            return []
+        keys, direction = up_to_time(order)
+        if self._exact and not keys:
+            return list(self._found(direction).skip(offset).limit(limit or 0))
+        return list(islice(self.hits(order), offset, None if limit is None else offset + limit))
+
+    def hits(self, order: Order) -> Iterator[Mapping[str, Any]]:
+        """Yield every run found, in this order, which MongoDB knows if it is that of time."""
+        keys, direction = up_to_time(order)
+        found = (own for own in self._found(direction) if self._exact or self._satisfies(own))
+        return iter(_sorted(list(found), keys)) if keys else found
+
+    def count(self) -> int:
+        """Return how many runs are found."""
+        if self._exact:
+            return int(self._own.count_documents(self._filter))
+        return sum(1 for _ in self.hits([]))
+
+    def _found(self, direction: int) -> Any:
+        return self._own.find(self._filter, {"terms": False}).sort([("time", direction), ("order", direction)])
+
+    def _satisfies(self, own: Mapping[str, Any]) -> bool:
+        return self._query.matches(*_documents(own))
+
+    def _of(self, node: Node, *, over: bool) -> Filter:
+        """Return a filter that holds wherever the node does; with ``over=False``, one that holds nowhere else."""
+        match node:
+            case All():
+                return {}
+            case And(parts):
+                return _all([self._of(part, over=over) for part in parts])
+            case Or(parts):
+                return _any([self._of(part, over=over) for part in parts])
+            case Not(part):
+                return {"$nor": [self._of(part, over=not over)]}
+            case TimeSpan(since, until):
+                bounds = {"$gte": since, "$lt": until}
+                return _all([{"time": {name: bound}} for name, bound in bounds.items() if bound is not None])
+            case UidPrefix(prefix):
+                return {"_id": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}} if is_text(prefix) else NOTHING
+        return _all([self._answer(answer, over=over) for answer in answers(node)])
+
+    def _answer(self, answer: Answer, *, over: bool) -> Filter:
+        maybe = [slice for slice in answer.maybe if not self._is_empty(slice)]
+        self._exact &= not maybe
+        return _any([_inside(slice) for slice in ([*answer.sure, *maybe] if over else answer.sure)])
+
+    def _is_empty(self, slice: Slice) -> bool:
+        if slice not in self._empty:
+            self._empty[slice] = self._own.find_one(_inside(slice), {"_id": True}) is None
+        return self._empty[slice]
+
+
+def _inside(slice: Slice) -> Filter:
+    if isinstance(slice, Points):
+        return {"terms": {"$in": [entry(slice.place, value) for value in slice.values]}}
+    # one entry within both bounds, not one above the one and another below the other
+    return {"terms": {"$elemMatch": {"$gte": entry(slice.place, slice.low), "$lt": entry(slice.place, slice.high)}}}
+
+
+def _all(filters: Sequence[Filter]) -> Filter:
+    return {"$and": list(filters)} if filters else {}
+
+
+def _any(filters: Sequence[Filter]) -> Filter:
+    return {"$or": list(filters)} if filters else NOTHING
+
+
+def _documents(own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    return json.loads(own["start"]), None if own["stop"] is None else json.loads(own["stop"])
+
+
+def _sorted(found: list[Mapping[str, Any]], keys: Order) -> list[Mapping[str, Any]]:
+    """Sort by the least scalar value at each key, what has none last, leaving equals in the order they have."""
+    for key, direction in reversed(keys):
+        values = {own["_id"]: min(scalars(key, *_documents(own)), default=None) for own in found}
+        having = [own for own in found if values[own["_id"]] is not None]
+        having.sort(key=lambda own: values[own["_id"]] or b"", reverse=direction < 0)
+        found = having + [own for own in found if values[own["_id"]] is None]
+    return found

@@ -1,0 +1,88 @@
+"""A run on its way into a database and out of it: what is refused, and documents as text that is exact."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from analysis_store.catalogs.base import RunRecord
+from analysis_store.catalogs.terms import run_terms
+from analysis_store.catalogs.values import is_number
+from analysis_store.errors import DuplicateRunError, InvalidDocumentError, RunNotFoundError
+
+
+def is_text(text: str) -> bool:
+    """Tell whether a database can hold a text: no NUL, no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def check_names(record: RunRecord) -> None:
+    """Refuse a uid, path or parent that no database could hold, or find again."""
+    if not all(map(is_text, (record.uid, record.path, *record.parents))):
+        raise InvalidDocumentError(
+            f"the uid, the path or a parent of run {record.uid!r} holds a NUL or half a surrogate pair; "
+            "expected text that UTF-8 can hold"
+        )
+
+
+def start_time(record: RunRecord) -> float:
+    """Return the start time in seconds since 1970 UTC, by which runs are ordered."""
+    time = record.start.get("time")
+    if time is None or not is_number(time) or math.isnan(time):
+        raise InvalidDocumentError(f"start['time'] of run {record.uid!r} is {time!r}; expected seconds since 1970 UTC")
+    try:
+        return float(time)
+    except OverflowError as error:
+        raise InvalidDocumentError(f"start['time'] of run {record.uid!r} is beyond any clock") from error
+
+
+def terms_of(record: RunRecord) -> list[tuple[int, bytes]]:
+    """Return the terms under which a run is found."""
+    try:
+        return run_terms(record.start, record.stop)
+    except TypeError as error:
+        raise InvalidDocumentError(f"a document of run {record.uid!r} cannot be indexed: {error}") from error
+
+
+def to_json(document: Any) -> str:
+    """Return a document as ASCII JSON that gives it back exactly: NaN, any integer, the order of keys."""
+    try:
+        return json.dumps(document, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise InvalidDocumentError(f"a document holds what JSON does not: {error}") from error
+
+
+def texts_of(record: RunRecord) -> dict[str, str | None]:
+    """Return the documents of a record as text, by the names of its fields."""
+    return {
+        "start": to_json(record.start),
+        "stop": None if record.stop is None else to_json(record.stop),
+        "descriptors": to_json(list(record.descriptors)),
+        "beside": to_json(record.beside),
+    }
+
+
+def record_of(
+    start: str, stop: str | None, descriptors: str, beside: str, *, path: str, parents: Iterable[str]
+) -> RunRecord:
+    """Return the record whose documents are these texts."""
+    return RunRecord(
+        start=json.loads(start),
+        stop=None if stop is None else json.loads(stop),
+        descriptors=tuple(json.loads(descriptors)),
+        path=path,
+        parents=tuple(parents),
+        beside=json.loads(beside),
+    )
+
+
+def duplicate(uid: str) -> DuplicateRunError:
+    """Return the error for a uid that is taken."""
+    return DuplicateRunError(f"run {uid!r} is in the catalog already; a correction is a new run with a uid of its own")
+
+
+def not_found(uid: str, where: str) -> RunNotFoundError:
+    """Return the error for a uid that no run has."""
+    return RunNotFoundError(f"no run {uid!r} in the catalog {where}; expected a whole uid; search() lists the runs")

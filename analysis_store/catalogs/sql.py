@@ -1,0 +1,193 @@
+"""The catalog in a SQL database: one file of SQLite beside the run files, or PostgreSQL for a laboratory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, Row, Table, select
+from sqlalchemy.exc import IntegrityError
+
+from analysis_store.catalogs.base import Catalog, Document, RunRecord
+from analysis_store.catalogs.dialects import key_of
+from analysis_store.catalogs.records import (
+    check_names,
+    duplicate,
+    is_text,
+    not_found,
+    record_of,
+    start_time,
+    terms_of,
+    texts_of,
+)
+from analysis_store.catalogs.scalars import read_order
+from analysis_store.catalogs.sql_conditions import uid_begins
+from analysis_store.catalogs.sql_engine import location, make_engine, prepare, reading, writing
+from analysis_store.catalogs.sql_schema import HEAD, lineage, run, term
+from analysis_store.catalogs.sql_search import Search
+from analysis_store.errors import StoreClosedError
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+    from analysis_store.catalogs.query import Query
+
+CHUNK = 500
+"""So many runs are read by one statement."""
+
+RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside")
+
+
+class SqlCatalog(Catalog):
+    """A catalog in SQLite or PostgreSQL; made on first use, upgraded in place when an older version made it.
+
+    Parameters
+    ----------
+    uri
+        ``sqlite:///path/to/catalog.sqlite`` or ``postgresql://user@host/database``.
+
+    Raises
+    ------
+    StoreVersionError
+        A newer version of the package made it.
+    StoreWriteError
+        The database cannot be reached or made.
+    """
+
+    def __init__(self, uri: str | URL) -> None:
+        self._engine = make_engine(uri)
+        self._closed = False
+        # prepared here: SQLAlchemy's own rendering of an insert costs as much as the insert
+        self._insert_run = _insertion(self._engine, run, RUN_COLUMNS) + " RETURNING id"
+        self._insert_terms = _insertion(self._engine, term, ("place", "value", "time", "run"))
+        self._insert_lineage = _insertion(self._engine, lineage, ("run", "position", "parent"))
+        try:
+            prepare(self._engine)
+        except BaseException:
+            self.close()
+            raise
+
+    def insert(self, record: RunRecord, documents: Iterable[tuple[str, Document]] = ()) -> None:
+        """Commit one run in one transaction; ``documents`` is not consumed: events stay in the run file.
+
+        Raises
+        ------
+        DuplicateRunError
+            The uid is there already.
+        InvalidDocumentError
+            A document holds what JSON does not, or a start time that is no number.
+        StoreBusyError, StoreWriteError
+            The database refused; nothing of the run stays.
+        """
+        check_names(record)
+        time = start_time(record)
+        row, terms = _row(record, time), terms_of(record)
+        with writing(self._open()) as connection:
+            try:
+                number = connection.exec_driver_sql(self._insert_run, row).scalar_one()
+            except IntegrityError as error:
+                raise duplicate(record.uid) from error
+            connection.exec_driver_sql(self._insert_terms, [(place, value, time, number) for place, value in terms])
+            if record.parents:
+                edges = [(number, position, parent) for position, parent in enumerate(record.parents)]
+                connection.exec_driver_sql(self._insert_lineage, edges)
+
+    def get(self, uid: str) -> RunRecord:
+        """Return the run of exactly this uid, or raise `RunNotFoundError`."""
+        with reading(self._open()) as connection:
+            number = connection.scalar(select(run.c.id).where(run.c.uid == uid)) if is_text(uid) else None
+            if number is None:
+                raise not_found(uid, location(self._engine))
+            return _records(connection, [number])[0]
+
+    def with_prefix(self, prefix: str, limit: int = 10) -> list[str]:
+        """Return up to ``limit`` uids that begin with ``prefix``, newest first."""
+        statement = select(run.c.uid).order_by(run.c.time.desc(), run.c.id.desc()).limit(limit)
+        if prefix:
+            begins = select(run.c.id).where(uid_begins(prefix)).cte("begins").prefix_with("MATERIALIZED")
+            statement = statement.where(run.c.id.in_(select(begins.c.id)))
+        with reading(self._open()) as connection:
+            return list(connection.scalars(statement))
+
+    def search(
+        self,
+        query: Query,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        sort: Sequence[tuple[str, int]] = (("time", -1),),
+    ) -> list[RunRecord]:
+        """Return a page of the runs that satisfy ``query``.
+
+        Among equals, and without ``sort``, the newest is first. A run without a scalar value at a key of ``sort`` comes
+        last; bools come before numbers, numbers before strings, strings before null. Strings that agree in
+        their first 100 bytes are in no particular order.
+        """
+        order = read_order(sort)
+        with reading(self._open()) as connection:
+            return _records(connection, Search(connection, query).ids(order, offset, limit))
+
+    def count(self, query: Query) -> int:
+        """Return how many runs satisfy ``query``."""
+        with reading(self._open()) as connection:
+            return Search(connection, query).count()
+
+    def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
+        """Return the scalar values of a key among the hits with their counts, the most frequent first."""
+        with reading(self._open()) as connection:
+            return Search(connection, query).distinct(key_of(key))
+
+    def children(self, uid: str) -> list[str]:
+        """Return the uids of the runs in this catalog that name ``uid`` as a parent, oldest first."""
+        if not is_text(uid):
+            return []
+        ids = select(lineage.c.run).where(lineage.c.parent == uid)
+        statement = select(run.c.uid).where(run.c.id.in_(ids)).order_by(run.c.time, run.c.id)
+        with reading(self._open()) as connection:
+            return list(connection.scalars(statement))
+
+    def close(self) -> None:
+        """Give every connection back. May be called twice."""
+        self._closed = True
+        self._engine.dispose()
+
+    def info(self) -> Mapping[str, Any]:
+        """Return the kind of database, where it is, and the version of the schema."""
+        return {"kind": self._engine.dialect.name, "location": location(self._engine), "schema": HEAD}
+
+    def _open(self) -> Engine:
+        if self._closed:
+            raise StoreClosedError(f"the catalog {location(self._engine)} is closed; open it again")
+        return self._engine
+
+
+def _insertion(engine: Engine, table: Table, columns: Sequence[str]) -> str:
+    quote = engine.dialect.identifier_preparer.quote
+    mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
+    names = ", ".join(map(quote, columns))
+    marks = ", ".join([mark] * len(columns))
+    return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
+
+
+def _row(record: RunRecord, time: float) -> tuple[Any, ...]:
+    scan_id = record.start.get("scan_id")
+    small = isinstance(scan_id, int) and not isinstance(scan_id, bool) and -(2**63) <= scan_id < 2**63
+    values = {"uid": record.uid, "time": time, "scan_id": scan_id if small else None, "path": record.path}
+    values |= texts_of(record)
+    return tuple(values[column] for column in RUN_COLUMNS)
+
+
+def _records(connection: Connection, ids: Sequence[int]) -> list[RunRecord]:
+    """Return the runs with these ids, in the order of the ids."""
+    rows: dict[int, Row[Any]] = {}
+    parents: dict[int, list[str]] = {}
+    for chunk in (ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)):
+        rows |= {row.id: row for row in connection.execute(select(run).where(run.c.id.in_(chunk)))}
+        edges = select(lineage).where(lineage.c.run.in_(chunk)).order_by(lineage.c.run, lineage.c.position)
+        for edge in connection.execute(edges):
+            parents.setdefault(edge.run, []).append(edge.parent)
+    return [_record(rows[number], parents.get(number, ())) for number in ids]
+
+
+def _record(row: Row[Any], parents: Iterable[str]) -> RunRecord:
+    return record_of(row.start, row.stop, row.descriptors, row.beside, path=row.path, parents=parents)

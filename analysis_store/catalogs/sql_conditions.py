@@ -1,0 +1,84 @@
+"""Conditions of a query in SQL, on a table of candidates with the columns ``run`` and ``time``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import ColumnElement, FromClause, and_, exists, false, not_, or_, select, true
+
+from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix
+from analysis_store.catalogs.records import is_text
+from analysis_store.catalogs.slices import Answer, Points, Slice
+from analysis_store.catalogs.sql_schema import run, term
+
+
+def inside(slice: Slice) -> ColumnElement[bool]:
+    """Return the condition that an entry of the term index lies in a slice."""
+    here = term.c.place == slice.place
+    if not isinstance(slice, Points):
+        return and_(here, term.c.value >= slice.low, term.c.value < slice.high)
+    if len(slice.values) == 1:
+        return and_(here, term.c.value == slice.values[0])
+    return and_(here, term.c.value.in_(slice.values))
+
+
+def uid_begins(prefix: str) -> ColumnElement[bool]:
+    """Return the condition that the uid of a run begins so; ``%`` and ``_`` are themselves."""
+    return and_(run.c.uid >= prefix, run.c.uid < prefix + "\U0010ffff") if is_text(prefix) else false()
+
+
+class Conditions:
+    """Turns a tree into SQL that holds for every run found, and says afterwards whether it holds for no other."""
+
+    def __init__(
+        self,
+        source: FromClause,
+        answers: Mapping[int, Sequence[Answer]],
+        lengths: Mapping[Slice, int],
+        enough: int,
+        *,
+        lazy: bool,
+    ) -> None:
+        self._source = source
+        self._answers = answers
+        self._lengths = lengths
+        self._enough = enough
+        self._lazy = lazy
+        self.exact = True
+        self.skipped = False
+
+    def of(self, node: Node, over: bool = True) -> ColumnElement[bool]:
+        """Return a condition that holds wherever the node does; with ``over=False``, one that holds nowhere else."""
+        match node:
+            case All():
+                return true()
+            case And(parts):
+                return and_(true(), *(self.of(part, over) for part in parts))
+            case Or(parts):
+                return or_(false(), *(self.of(part, over) for part in parts))
+            case Not(part):
+                return not_(self.of(part, not over))
+            case TimeSpan(since, until):
+                return self._within(since, until)
+            case UidPrefix(prefix):
+                return self._source.c.run.in_(select(run.c.id).where(uid_begins(prefix)))
+        return and_(true(), *(self._answer(answer, over) for answer in self._answers[id(node)]))
+
+    def _within(self, since: float | None, until: float | None) -> ColumnElement[bool]:
+        time = self._source.c.time
+        return and_(true(), *([] if since is None else [time >= since]), *([] if until is None else [time < until]))
+
+    def _answer(self, answer: Answer, over: bool) -> ColumnElement[bool]:
+        sure = [slice for slice in answer.sure if self._lengths[slice]]
+        maybe = [slice for slice in answer.maybe if self._lengths[slice]]
+        self.exact &= not maybe
+        return or_(false(), *(self._in(slice, over) for slice in (sure + maybe if over else sure)))
+
+    def _in(self, slice: Slice, over: bool) -> ColumnElement[bool]:
+        if isinstance(slice, Points):
+            here = and_(inside(slice), term.c.time == self._source.c.time, term.c.run == self._source.c.run)
+            return exists().where(here).correlate(self._source)
+        if self._lazy and self._lengths[slice] >= self._enough:
+            self.exact, self.skipped = False, True
+            return true() if over else false()
+        return self._source.c.run.in_(select(term.c.run).where(inside(slice)))

@@ -1,0 +1,209 @@
+"""Connections to a SQL database: how they are made, what a transaction is, and what its errors mean to a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from analysis_store.catalogs.sql_schema import HEAD, check_version, ensure, found_version
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    MissingDependencyError,
+    SettingsError,
+    StoreBusyError,
+    StoreWriteError,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+PATIENCE = 30.0
+"""Seconds for which a lock that somebody else holds is waited for."""
+
+_FILE = "file"
+"""Under which a connection to SQLite remembers device and inode of its file."""
+
+# https://www.sqlite.org/rescode.html
+_SQLITE_BUSY = {5, 6}
+_SQLITE_DAMAGED = {11, 26}
+
+
+def make_engine(uri: str | URL) -> Engine:
+    """Return the engine for a database, without touching the database yet."""
+    try:
+        url = make_url(uri)
+    except ArgumentError as error:
+        raise SettingsError(f"{uri!r} is not the URI of a database, such as sqlite:///catalog.sqlite") from error
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    if url.get_backend_name() == "postgresql":
+        return _postgresql(url)
+    raise SettingsError(f"no SQL catalog is made for {url.drivername}://; expected sqlite:/// or postgresql://")
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database in (None, "", ":memory:"):
+        raise SettingsError(f"{url} names no file; a catalog in memory would be lost: expected sqlite:///path/to/file")
+    # absolute: a process that changes its folder would open another file with its next connection
+    url = url.set(drivername="sqlite+pysqlite", database=str(Path(str(url.database)).absolute()))
+    # isolation_level None: we say when a transaction begins (see _begin), the driver's guess is too late for a lock
+    options = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}
+    # the pool hands a connection to one thread at a time, and as many as there are threads
+    engine = create_engine(url, connect_args=options, max_overflow=-1)
+    event.listen(engine, "connect", _set_up)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "invalidate", _let_go)
+    return engine
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA cache_size=-65536")  # 64 MiB at most: inserts touch many pages of the index
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages; a page that many inserts touch is copied back once
+    (_, _, path), *_ = cursor.execute("PRAGMA database_list").fetchall()
+    cursor.execute("PRAGMA schema_version").fetchall()  # opens the file, which SQLite puts off until it is asked
+    cursor.close()
+    record.info[_FILE] = _file_at(path)
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _check_place(connection: Connection) -> None:
+    """Refuse to write into a file that is not the catalog any more: nobody would find again what is in it."""
+    path = location(connection.engine)
+    if _FILE in connection.info and connection.info[_FILE] != _file_at(path):
+        raise StoreWriteError(
+            f"the catalog {path} was removed or exchanged while it was open, nothing was changed; put it back, or open "
+            "the store again"
+        )
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the lock is taken, and waited for, here and nowhere else
+
+
+def _let_go(connection: Any, *_: object) -> None:
+    # After Ctrl-C the connection is closed, yet it keeps the lock for as long as the traceback keeps a cursor alive:
+    # in an interactive session, until the next error.
+    connection.rollback()
+
+
+def _postgresql(url: URL) -> Engine:
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            "a catalog in PostgreSQL needs psycopg; install it with: pip install 'analysis-store[postgres]'"
+        ) from error
+    options = {"connect_timeout": int(PATIENCE), "options": f"-c lock_timeout={int(PATIENCE * 1000)}"}
+    return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=options, max_overflow=-1)
+
+
+def location(engine: Engine) -> str:
+    """Return where the database is, for people: a path, or a URI without its password."""
+    return str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string()
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Lend a connection to read with."""
+    with _translated(engine), _lent(engine) as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Lend a connection in a transaction, which is committed at the end, or rolled back whatever the error."""
+    with _translated(engine), _lent(engine, writes=True) as connection, connection.begin():
+        _check_place(connection)
+        yield connection
+
+
+@contextmanager
+def _lent(engine: Engine, **options: Any) -> Iterator[Connection]:
+    """Lend a connection; one that Ctrl-C came over is thrown away: nobody knows which lock or old view it still has."""
+    with engine.connect().execution_options(**options) as connection:
+        try:
+            yield connection
+        except Exception:
+            raise
+        except BaseException:
+            connection.invalidate()
+            raise
+
+
+def prepare(engine: Engine) -> None:
+    """Make the tables in a new database, upgrade those of an older version, refuse those of a newer one."""
+    with reading(engine) as connection:
+        there = found_version(connection)
+    if there == HEAD:
+        return
+    if there is not None:
+        check_version(there, location(engine))
+    if engine.dialect.name == "sqlite":
+        _keep_a_log(engine)
+    with writing(engine) as connection:
+        ensure(connection, location(engine))
+
+
+def _keep_a_log(engine: Engine) -> None:
+    """Let readers and a writer work at once (WAL), which SQLite remembers in the file."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                return
+        except OperationalError as error:
+            # this lock alone is not waited for by SQLite: somebody else makes the same catalog just now
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise _meaning(error, engine) from error
+            time.sleep(0.01)
+
+
+@contextmanager
+def _translated(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise _meaning(error, engine) from error
+    except (AssertionError, AttributeError) as error:  # SQLAlchemy's own, over a Ctrl-C while it began or committed
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, KeyboardInterrupt):
+            cause = cause.__context__
+        raise cause or error from None
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    return (
+        getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
+        or getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
+    )
+
+
+def _meaning(error: DBAPIError, engine: Engine) -> AnalysisStoreError:
+    where = location(engine)
+    if _is_busy(error):
+        return StoreBusyError(f"the catalog {where} is locked by somebody else; waited {PATIENCE:g} s: try again later")
+    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGED:
+        return DamagedFileError(f"the catalog {where} is damaged or is none: {error.orig}; rebuild it from its files")
+    reason = str(error.orig).strip()
+    return StoreWriteError(
+        f"the catalog {where} cannot be used, nothing was changed: {reason}; "
+        "check that it is there, the space on the disk and the permissions, then try again"
+    )

@@ -1,0 +1,132 @@
+"""The tables of a SQL catalog, and how a database comes to have them.
+
+``run`` holds the documents, ``lineage`` who came from whom, ``term`` the one index that answers a search on any key
+newest first (`analysis_store.catalogs.terms` says what its values are).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    insert,
+    inspect,
+    select,
+    text,
+)
+
+from analysis_store.errors import DamagedFileError, StoreVersionError
+
+VERSIONS = ("0001",)
+"""Every version of the schema, the oldest first; the last one is this package's."""
+
+HEAD = VERSIONS[-1]
+
+LOCK = 0x616E_616C_7973_6973
+"""The number under which PostgreSQL lets one process at a time make or upgrade the tables."""
+
+metadata = MetaData()
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only in a column that says INTEGER
+_Uid = String(collation="C").with_variant(String(collation="BINARY"), "sqlite")  # prefixes need the order of bytes
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("uid", _Uid, nullable=False),
+    Column("time", Double, nullable=False, comment="start time, seconds since 1970 UTC"),
+    Column("scan_id", BigInteger),
+    Column("path", Text, nullable=False, comment="the run file, relative to the root"),
+    Column("start", Text, nullable=False),
+    Column("stop", Text),
+    Column("descriptors", Text, nullable=False),
+    Column("beside", Text, nullable=False),
+    Index("run_uid", "uid", unique=True),
+    Index("run_time", "time", "id"),
+)
+
+lineage = Table(
+    "lineage",
+    metadata,
+    Column("run", _Id, ForeignKey("run.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("parent", _Uid, nullable=False),
+    PrimaryKeyConstraint("run", "position"),
+    Index("lineage_parent", "parent", "run"),
+    sqlite_with_rowid=False,
+)
+
+# No foreign key to run: nothing is ever deleted, and checking one would double the cost of an insert.
+term = Table(
+    "term",
+    metadata,
+    Column("place", BigInteger, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("run", _Id, nullable=False),
+    PrimaryKeyConstraint("place", "value", "time", "run"),
+    sqlite_with_rowid=False,
+)
+
+version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+
+
+def found_version(connection: Connection) -> str | None:
+    """Return the version of the schema in a database, "" where Alembic has begun, None where there is none."""
+    if not inspect(connection).has_table(version.name):
+        return None
+    return connection.execute(select(version.c.version_num)).scalar() or ""
+
+
+def ensure(connection: Connection, location: str) -> None:
+    """Make or upgrade the tables, inside the caller's transaction, one process at a time.
+
+    Raises
+    ------
+    StoreVersionError
+        A newer version of the package made them.
+    DamagedFileError
+        The database holds tables of these names that are not ours.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    there = found_version(connection)
+    if there is None:
+        _create(connection, location)
+    elif there != HEAD:
+        check_version(there, location)
+        from analysis_store.catalogs.migrations import upgrade
+
+        upgrade(connection)
+
+
+def check_version(there: str, location: str) -> None:
+    """Refuse a version that this package does not know."""
+    if there and there not in VERSIONS:
+        raise StoreVersionError(
+            f"the catalog {location} has version {there!r} of the schema; this package knows up to {HEAD!r}: "
+            "upgrade analysis_store"
+        )
+
+
+def _create(connection: Connection, location: str) -> None:
+    foreign = set(metadata.tables) & set(inspect(connection).get_table_names())
+    if foreign:
+        raise DamagedFileError(
+            f"{location} is no catalog: it holds tables {sorted(foreign)} but no version of a schema; "
+            "name another database, or restore this one"
+        )
+    metadata.create_all(connection, checkfirst=False)
+    version.create(connection)
+    connection.execute(insert(version).values(version_num=HEAD))

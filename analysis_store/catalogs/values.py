@@ -1,0 +1,174 @@
+"""What a value of a document is to a search: equality, order, paths and words, in plain Python.
+
+Equality is strict and mathematical: ``300 == 300.0``, ``2**60 != 2**60 + 1``, ``True != 1``, a scalar does not
+equal a list that holds it, and NaN equals nothing. Null equals an explicit null only, never a missing key.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from os import PathLike, fspath
+from typing import Any
+
+from analysis_store.errors import QueryError
+
+WORD = re.compile(r"\w+")
+
+UNREAD_TEXT = frozenset({"uid", "parent_uids", "provenance"})
+"""Keys of the start document whose text nobody wrote: digests and package lists would only blur a full-text search."""
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number; a bool is not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def same_kind(a: Any, b: Any) -> bool:
+    """Tell whether two values have an order: number with number, string with string."""
+    return (is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str))
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Tell whether two JSON values are the same value, whatever the order of keys and the type of number."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
+        return a is b
+    return same_kind(a, b) and bool(a == b)
+
+
+def holds_nan(value: Any) -> bool:
+    """Tell whether a value holds a NaN at any depth, so that it equals nothing."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    if isinstance(value, Mapping):
+        return any(map(holds_nan, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(holds_nan, value))
+
+
+def reach(node: Any, path: str | None) -> Iterator[Any]:
+    """Yield every value at a dotted path; lists of mappings on the way are entered, keys may hold dots themselves."""
+    if path is None:
+        yield node
+    elif isinstance(node, Mapping):
+        for head, rest in _splits(path):
+            if head in node:
+                yield from reach(node[head], rest)
+    elif isinstance(node, (list, tuple)):
+        for item in node:
+            if isinstance(item, Mapping):
+                yield from reach(item, path)
+
+
+def _splits(path: str) -> Iterator[tuple[str, str | None]]:
+    for position, letter in enumerate(path):
+        if letter == ".":
+            yield path[:position], path[position + 1 :]
+    yield path, None
+
+
+def words(text: str) -> set[str]:
+    """Return the words of a text, without regard to case or to the way accents are composed."""
+    if text.isascii():
+        return set(WORD.findall(text.lower()))
+    return set(WORD.findall(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())))
+
+
+def texts(start: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the text values of a start document that a person may have written."""
+    for key, value in start.items():
+        if key not in UNREAD_TEXT:
+            yield from _strings(value)
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, (Mapping, list, tuple)):
+        for item in node.values() if isinstance(node, Mapping) else node:
+            yield from _strings(item)
+
+
+def plain(value: Any) -> Any:
+    """Return the operand of a search as the JSON value that a document would hold for it."""
+    if isinstance(value, enum.Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, PathLike):
+        return str(fspath(value))
+    if hasattr(value, "tolist"):  # NumPy's scalars and arrays, without importing it
+        return plain(value.tolist())
+    raise QueryError(
+        f"a search compares JSON values; got {value!r} of type {type(value).__name__}: "
+        "pass a number, string, bool, None, list or mapping"
+    )
+
+
+def seconds(moment: Any, name: str) -> float | None:
+    """Return a moment as seconds since 1970 UTC; a string or datetime without zone is local time."""
+    if moment is None:
+        return None
+    if isinstance(moment, str):
+        moment = _from_iso(moment, name)
+    elif hasattr(moment, "to_pydatetime"):  # pandas.Timestamp
+        moment = moment.to_pydatetime()
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001 - the clock on the wall
+    if isinstance(moment, datetime):
+        return moment.timestamp()
+    moment = plain(moment)
+    if is_number(moment) and not math.isnan(moment):
+        return float(moment)
+    raise QueryError(f"{name} is a time: seconds since 1970, a datetime or an ISO 8601 string; got {moment!r}")
+
+
+def _from_iso(text: str, name: str) -> datetime:
+    text = text.strip()
+    for form in ("%Y", "%Y-%m", "%Y-%m-%d %H"):  # the short forms that databroker takes, too
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 - the clock on the wall
+        except ValueError:
+            continue
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise QueryError(f"{name}={text!r} is no ISO 8601 time, such as '2026-03-01' or '2026-03-01 14:30'") from error
+
+
+@lru_cache(maxsize=256)
+def pattern(text: str, ignore_case: bool) -> Any:
+    """Return a compiled regular expression that runs in linear time, or raise `QueryError` saying why it cannot."""
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
+    options.case_sensitive = not ignore_case
+    try:
+        return re2.compile(text, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise QueryError(
+            f"the pattern {text!r} cannot be searched for: {reason}; patterns run in linear time (RE2), "
+            "which has neither look-around nor back-references"
+        ) from error
+
+
+def found(compiled: Any, text: str) -> bool:
+    """Tell whether a compiled pattern occurs anywhere in a text."""
+    # bytes: the wrapper of RE2 translates every offset of a str, and a lone surrogate has no UTF-8
+    return compiled.search(text.encode("utf-8", "replace")) is not None

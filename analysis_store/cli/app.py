@@ -1,0 +1,49 @@
+"""The command ``analysis-store`` itself: its commands, its help and its version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from analysis_store.cli import demo, find, insert, plot, serve, show, stores
+
+app = typer.Typer(
+    help="A permanent store for derived data: every result with its provenance, or not at all.",
+    epilog="Exit codes: 0 done, 1 refused or failed, 2 command not understood, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help comes up in half the time
+)
+_RUN = {"ignore_unknown_options": True}  # -1 is the newest run, not an option
+_COMMANDS: list[tuple[Callable[..., None], dict[str, bool]]] = [
+    (stores.init, {}),
+    (insert.insert, {}),
+    (find.ls, {}),
+    (find.search, {}),
+    (show.show, _RUN),
+    (plot.plot, _RUN),
+    (show.documents, _RUN),
+    (serve.serve, {}),
+    (demo.demo, {}),
+]
+for _command, _settings in _COMMANDS:
+    app.command(context_settings=_settings)(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("analysis_store"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""

@@ -1,0 +1,83 @@
+"""What people and pipes see: tables, JSON, one line for an error, a spinner only for a person."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def complain(error: Exception, *, as_json: bool) -> None:
+    """Print an error to standard error: a line to read, or an object to parse."""
+    if as_json:
+        line = json.dumps({"error": type(error).__name__, "message": str(error)}, ensure_ascii=False)
+    else:
+        line = f"error: {error}"
+    print(line, file=sys.stderr)  # noqa: T201 - this module is where printing is done
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, indented for a person and on one line for a pipe."""
+    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=_plain))  # noqa: T201
+
+
+def say(*lines: str) -> None:
+    """Print lines to standard output."""
+    for line in lines:
+        print(line)  # noqa: T201
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: drawn for a person, tab-separated and never cut in a pipe."""
+    if not sys.stdout.isatty():
+        say(*("\t".join(row) for row in [columns, *rows]))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    Console(highlight=False).print(drawn)
+
+
+def note(text: str) -> None:
+    """Print a remark for a person; a pipe gets none."""
+    if sys.stdout.isatty():
+        say(text)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show a spinner while something takes its time, if a person is watching."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
+
+
+def fields(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """Yield lines ``name  value``, nested mappings below their names."""
+    width = max((len(name) for name in values), default=0)
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{name}"
+            yield from fields(value, indent + "  ")
+        elif isinstance(value, str) and "\n" in value:
+            yield f"{indent}{name}"
+            yield from (f"{indent}  {line}" for line in value.splitlines())
+        else:
+            yield f"{indent}{name:<{width}}  {value if isinstance(value, str) else json.dumps(value, default=_plain)}"
+
+
+def _plain(value: Any) -> Any:
+    """Return an array or a number of NumPy as plain Python, anything else as text."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)

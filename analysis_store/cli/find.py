@@ -1,0 +1,98 @@
+"""``analysis-store ls`` and ``search``: tables of runs."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis_store.cli.console import note, print_json, table
+from analysis_store.cli.options import JsonOption, StoreOption, open_store, pairs
+from analysis_store.errors import QueryError
+
+if TYPE_CHECKING:
+    from analysis_store.runs.run import Run
+
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many, newest first; 0 is all.")]
+
+COLUMNS = ("time", "uid", "scan_id", "plan_name", "sample", "events", "status")
+
+
+def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
+    """List the newest runs."""
+    with open_store(store) as opened:
+        _show(opened.search(), limit, as_json=as_json)
+
+
+def search(
+    terms: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TERM", help='key=value, or a query in JSON such as \'{"e0": {"$gt": 7000}}\'.'),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="Words anywhere in the metadata.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Not before this time, e.g. 2026-05-01 or '2026-05-01 18:00'.")
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    store: StoreOption = None,
+    limit: LimitOption = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Find runs by their metadata. All that is given must hold."""
+    with open_store(store) as opened:
+        hits = opened.search(_query(terms or []), text=text, since=since, until=until)
+        _show(hits, limit, as_json=as_json)
+
+
+def _query(terms: list[str]) -> dict[str, Any] | None:
+    """Return one mapping of key=value words and of JSON objects."""
+    parts = [_parsed(term) for term in terms if term.lstrip().startswith("{")]
+    equal = pairs([term for term in terms if not term.lstrip().startswith("{")], "KEY=VALUE")
+    if equal:
+        parts.append(equal)
+    if len(parts) > 1:
+        return {"$and": parts}
+    return parts[0] if parts else None
+
+
+def _parsed(term: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(term)
+    except ValueError as error:
+        raise QueryError(
+            f'the query {term!r} is not JSON: {error}. Expected e.g. \'{{"e0": {{"$gt": 7000}}}}\'.'
+        ) from error
+    return found
+
+
+def _show(runs: Any, limit: int, *, as_json: bool) -> None:
+    shown: Iterable[Run] = islice(runs, limit or None)
+    if as_json:
+        print_json([{"uid": run.uid, "start": run.start, "stop": run.stop} for run in shown])
+        return
+    rows = [_row(run) for run in shown]
+    table(COLUMNS, rows)
+    if limit and len(rows) == limit and (total := len(runs)) > limit:
+        note(f"{limit} of {total} runs; --limit 0 shows all.")
+
+
+def _row(run: Run) -> list[str]:
+    start, stop = run.start, run.stop or {}
+    time = datetime.datetime.fromtimestamp(start["time"], datetime.UTC).astimezone()
+    sample = start.get("sample_name") or start.get("sample") or ""
+    if isinstance(sample, dict):
+        sample = sample.get("name", "")
+    events = ", ".join(f"{name} {count}" for name, count in (stop.get("num_events") or {}).items())
+    return [
+        f"{time:%Y-%m-%d %H:%M:%S}",
+        run.uid[:8],
+        str(start.get("scan_id", "")),
+        str(start.get("plan_name", "")),
+        str(sample),
+        events,
+        str(stop.get("exit_status", "not ended")),
+    ]

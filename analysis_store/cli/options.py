@@ -1,0 +1,85 @@
+"""Options that several commands share, and what their values mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis_store.errors import NoDefaultStoreError, SettingsError
+
+if TYPE_CHECKING:
+    from analysis_store import AnalysisStore
+    from analysis_store.runs.run import Run
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", "-s", envvar="ANALYSIS_STORE", help="Folder or URI of the store.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+UidArgument = Annotated[
+    str, typer.Argument(metavar="UID", help="A uid, the beginning of one, a scan_id, or -1 for the newest run.")
+]
+
+
+def open_store(location: str | None) -> AnalysisStore:
+    """Open a store that exists. A folder that is none is refused: a typing error must not make a store.
+
+    Raises
+    ------
+    NoDefaultStoreError
+        No store was named.
+    SettingsError
+        There is no store in that folder.
+    """
+    if location is None:
+        raise NoDefaultStoreError("no store was named; give --store FOLDER, or set $ANALYSIS_STORE.")
+    folder = Path(location).expanduser()
+    if "://" not in location:
+        if not (folder / "catalog.sqlite").exists():
+            raise SettingsError(f"there is no store in {location}; make one with: analysis-store init {location}")
+        location = str(folder)
+    from analysis_store import AnalysisStore
+
+    return AnalysisStore(location)
+
+
+def find_run(store: AnalysisStore, name: str) -> Run:
+    """Return the run that a word on the command line means; digits are a scan_id, or else begin a uid."""
+    from analysis_store.errors import RunNotFoundError
+
+    if name.lstrip("-").isdecimal():
+        try:
+            return store[int(name)]
+        except RunNotFoundError:
+            if name.startswith("-"):
+                raise
+    return store[name]
+
+
+def pairs(words: Sequence[str], option: str) -> dict[str, Any]:
+    """Return ``key=value`` words as a mapping. A value that is JSON is what JSON says, anything else is text.
+
+    Raises
+    ------
+    typer.BadParameter
+        A word without ``=``.
+    """
+    found = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f"{word!r} is not key=value", param_hint=option)
+        found[key] = value_of(value)
+    return found
+
+
+def value_of(text: str) -> Any:
+    """Return what a word means: a number, true, a list … if it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,71 @@
+"""``analysis-store show`` and ``documents``: all that is known of one run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.cli.console import fields, print_json, say, table
+from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store
+
+if TYPE_CHECKING:
+    from analysis_store.runs.run import Run
+
+STREAM_COLUMNS = ("stream", "key", "events", "shape", "dtype", "units")
+
+
+def show(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Show all that is known of one run.
+
+    Metadata, provenance, data and the file.
+    """
+    with open_store(store) as opened:
+        run = find_run(opened, uid)
+        if as_json:
+            print_json(_told(run))
+            return
+        say(f"run {run.uid}", f"file {run.file}", "")
+        say(*fields(run.start), "")
+        if run.stop:
+            say("ended", *fields({key: run.stop[key] for key in run.stop if key != "digests"}, "  "), "")
+        if run.children:
+            say("led to", *(f"  {child}" for child in run.children), "")
+        table(STREAM_COLUMNS, _keys(run))
+
+
+def documents(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Print the documents of one run as JSON lines.
+
+    Each line is an object {"name", "doc"}; --json changes nothing.
+    """
+    del as_json
+    with open_store(store) as opened:
+        for name, doc in find_run(opened, uid).documents():
+            say(json.dumps({"name": name, "doc": doc}, ensure_ascii=False))
+
+
+def _told(run: Run) -> dict[str, Any]:
+    return {
+        "uid": run.uid,
+        "file": run.file,
+        "start": run.start,
+        "stop": run.stop,
+        "parents": run.parents,
+        "children": run.children,
+        "streams": {name: {"num_events": run[name].num_events, "data_keys": run[name].data_keys} for name in run},
+    }
+
+
+def _keys(run: Run) -> list[list[str]]:
+    return [
+        [
+            name,
+            key,
+            str(run[name].num_events),
+            " × ".join("?" if size is None else str(size) for size in data_key.get("shape", ())) or "scalar",
+            str(data_key.get("dtype_numpy") or data_key.get("dtype", "")),
+            str(data_key.get("units") or ""),
+        ]
+        for name in run
+        for key, data_key in run[name].data_keys.items()
+    ]

@@ -1,0 +1,208 @@
+r"""Digests of files and of values: blake3, over an encoding of the values that no form of storage changes.
+
+The encoding, of which a digest is taken (``\n`` is one byte 0A, numbers in ASCII decimal)::
+
+    array   = "array\n"   dtype "\n" length "," ... "\n"  bytes      every axis has its length, events first
+    strings = "strings\n" dtype "\n" length "," ... "\n"  text*      text of variable length, in C order
+    ragged  = "ragged\n\n" n ",\n"  array*                           one array (without the event axis) per event
+    tables  = "tables\n\n" n ",\n"  table*                           one table per event
+    table   = "table\n\n" rows "," levels "," label levels "," columns ",\n"  part*
+                                                               the levels of the index, of the labels, the columns
+    part    = text, then for each of its arrays, by name: text(name) array-or-strings
+    text    = 8 bytes, little-endian: how many bytes follow; the UTF-8 bytes
+
+``dtype`` is NumPy's ``dtype.str`` with the byte order made little-endian (``<f8``, ``|b1``, ``<M8[ns]``, ``<U3``);
+for strings ``object`` or ``StringDType()``; for structured arrays the fields as JSON, packed.
+``bytes`` are the elements in C order, little-endian, bit for bit: the sign of a zero and the payload of a NaN
+count, padding is left out (the unused bytes of an 80-bit long double are zero). The first text of a part is JSON
+with sorted keys and no spaces: what `analysis_store.frames.Part.spec` says of that level or column.
+
+A digest is written ``blake3:<64 hex digits>``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from blake3 import blake3
+
+from analysis_store.dtypes import TEXT_KINDS, AnyArray, named_in_file
+from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import pandas
+
+ALGORITHM = "blake3"
+
+_FILE_BLOCK = 8 << 20
+# Of a long double of 16 bytes that is the x87's, only ten bytes are the number.
+_PADDED_LONG_DOUBLE = np.dtype(np.longdouble).itemsize == 16 and np.finfo(np.longdouble).nmant == 63
+
+
+def digest_file(path: str | Path) -> str:
+    """Return the digest of a file's bytes, as ``blake3:<hex>``.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    # Not a memory map: a file that is cut short while it is mapped kills the process.
+    hasher = blake3(max_threads=blake3.AUTO)
+    buffer = memoryview(bytearray(_FILE_BLOCK))
+    with Path(path).open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            hasher.update(buffer[:count])
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
+
+
+class ValueDigest:
+    """The digest of values that come in one or many blocks; how they are cut does not matter.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole column, events first.
+    dtype : numpy.dtype
+        Of every block.
+    hasher : blake3.blake3, optional
+        One that has taken what comes before; a fresh one if there is nothing.
+
+    Examples
+    --------
+    >>> whole, by_row = ValueDigest((2, 3), np.dtype("f8")), ValueDigest((2, 3), np.dtype(">f8"))
+    >>> whole.update(np.ones((2, 3)))
+    >>> for row in np.ones((2, 3), ">f8"):
+    ...     by_row.update(row)
+    >>> whole.result() == by_row.result()
+    True
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: np.dtype[Any], hasher: blake3 | None = None) -> None:
+        self._hasher = blake3() if hasher is None else hasher
+        self._strings = dtype.kind in TEXT_KINDS
+        _head(self._hasher, "strings" if self._strings else "array", _dtype_text(dtype), shape)
+
+    def update(self, block: AnyArray) -> None:
+        """Take the next values, in C order, of whatever shape and byte order."""
+        if self._strings:
+            self._hasher.update(b"".join(piece for text in block.ravel() for piece in _framed(text)))
+        elif block.size and block.dtype.itemsize:
+            self._hasher.update(canonical_bytes(block).data)
+
+    def result(self) -> str:
+        """Return the digest so far, as ``blake3:<hex>``."""
+        return f"{ALGORITHM}:{self._hasher.hexdigest()}"
+
+
+def digest_array(values: AnyArray) -> str:
+    """Return the digest of a column: an array whose first axis is the event."""
+    digest = ValueDigest(values.shape, values.dtype)
+    digest.update(values)
+    return digest.result()
+
+
+def digest_ragged(values: Sequence[AnyArray]) -> str:
+    """Return the digest of a column whose values, one array per event, differ in shape."""
+    hasher = blake3()
+    _head(hasher, "ragged", "", (len(values),))
+    for value in values:
+        ValueDigest(value.shape, value.dtype, hasher).update(value)
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
+
+
+def digest_tables(frames: Sequence[pandas.DataFrame]) -> str:
+    """Return the digest of a column of tables: names, kinds, index and values of each."""
+    from analysis_store.frames import take_apart
+
+    hasher = blake3()
+    _head(hasher, "tables", "", (len(frames),))
+    for frame in frames:
+        pieces = take_apart(frame)
+        _head(hasher, "table", "", (len(frame), len(pieces.index), len(pieces.labels), len(pieces.columns)))
+        for part in pieces.parts:
+            _text(hasher, json.dumps(part.spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+            for name, values in sorted(part.arrays.items()):
+                _text(hasher, name)
+                ValueDigest(values.shape, values.dtype, hasher).update(values)
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
+
+
+def digest_values(values: AnyArray | Sequence[Any]) -> str:
+    """Return the digest of a column, whatever it is: an array, arrays of differing shape, or tables."""
+    if isinstance(values, np.ndarray) and not _holds_values(values):
+        return digest_array(values)
+    items = list(values)
+    if items and isinstance(items[0], str):
+        return digest_array(np.array(items, dtype=object))
+    return digest_ragged(items) if items and isinstance(items[0], np.ndarray) else digest_tables(items)
+
+
+def _holds_values(values: AnyArray) -> bool:
+    """Whether an object array holds whole values (arrays, tables), not text."""
+    return values.dtype.kind == "O" and values.ndim == 1 and len(values) > 0 and not isinstance(values[0], str)
+
+
+def canonical_bytes(block: AnyArray) -> AnyArray:
+    """Return the elements as bytes in C order, little-endian and without padding; no copy where they are so already."""
+    dtype = block.dtype
+    if dtype.names is not None:
+        dtype = _packed(dtype)
+    block = np.ascontiguousarray(block, dtype=dtype.newbyteorder("<"))
+    raw: AnyArray = block.reshape(-1).view(np.uint8)
+    if _PADDED_LONG_DOUBLE and block.dtype.char in "gG":
+        raw = raw.reshape(-1, 16).copy()
+        raw[:, 10:] = 0
+        raw = raw.reshape(-1)
+    return raw
+
+
+def _head(hasher: blake3, kind: str, dtype: str, lengths: Iterable[int]) -> None:
+    hasher.update(f"{kind}\n{dtype}\n{''.join(f'{length},' for length in lengths)}\n".encode())
+
+
+def _text(hasher: blake3, text: str) -> None:
+    hasher.update(b"".join(_framed(text)))
+
+
+def _framed(text: object) -> tuple[bytes, bytes]:
+    encoded = utf8(text)
+    return len(encoded).to_bytes(8, "little"), encoded
+
+
+def utf8(text: object) -> bytes:
+    """Return text as UTF-8.
+
+    Raises
+    ------
+    InvalidDataError
+        It is no text, or holds a lone surrogate.
+    """
+    if not isinstance(text, str):
+        raise InvalidDataError(f"{text!r} of type {type(text).__name__} is among text; expected only str.")
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidDataError(f"{text!r} holds a lone surrogate; expected text that UTF-8 can say.") from error
+
+
+def _dtype_text(dtype: np.dtype[Any]) -> str:
+    if dtype.kind in TEXT_KINDS:
+        return named_in_file(dtype) or ""
+    if dtype.names is not None:
+        return json.dumps(_packed(dtype).newbyteorder("<").descr)
+    return dtype.newbyteorder("<").str
+
+
+def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a structured dtype without padding, at any depth."""
+    if dtype.subdtype is not None:
+        return np.dtype((_packed(dtype.base), dtype.shape))
+    if dtype.names is None:
+        return np.dtype(dtype.str)  # without the notes that h5py leaves on a dtype
+    return np.dtype([(name, _packed(dtype[name])) for name in dtype.names])

@@ -1,0 +1,141 @@
+"""Every deliberate error of the package. A message says what came, what was expected, what to do next.
+
+::
+
+    AnalysisStoreError
+    ├── InvalidDataError (ValueError)          a value or its arrangement cannot be stored
+    ├── InvalidMetadataError (ValueError)      ``md`` holds what a document cannot
+    ├── InvalidDocumentError (ValueError)      a document or a stream of documents breaks the rules
+    ├── ProvenanceError (ValueError)           the origin of a result is not told well enough
+    ├── PolicyError (ValueError)               a policy is not a policy, or would be loosened
+    ├── QueryError (ValueError)                a search that cannot be understood
+    ├── SettingsError (ValueError)             ``analysis_store.toml`` or an argument of the store is wrong
+    ├── PairError (ValueError)                 a writer or handler breaks the contract of pairs
+    │   └── DuplicateSpecError                 the spec is taken
+    ├── UnknownSpecError (LookupError)         no handler is known for a spec
+    ├── RunNotFoundError (LookupError)         no such run
+    │   └── AmbiguousUidError                  a prefix that fits several runs
+    ├── StreamNotFoundError (LookupError)      no such stream in the run
+    ├── KeyNotFoundError (LookupError)         no such data key in the stream
+    ├── NoDefaultStoreError (LookupError)      no store was given and none is set
+    ├── DuplicateRunError (ValueError)         the uid is already in the store
+    ├── RunClosedError (RuntimeError)          the open run has ended
+    ├── StoreClosedError (RuntimeError)        the store was closed, or came over a fork
+    ├── StoreWriteError (OSError)              the disk, a permission or the database refused a write
+    │   └── StoreBusyError (TimeoutError)      somebody else holds the lock
+    ├── StoreVersionError (ValueError)         made by a newer version of the package
+    ├── DamagedFileError (OSError)             a file is missing, cut short or not what it was
+    ├── UnsafeFileError (OSError)              a file or document reaches where it may not
+    ├── TooLargeError (MemoryError)            reading it would take more than there is
+    └── MissingDependencyError (ImportError)   an extra is not installed
+"""
+
+from __future__ import annotations
+
+
+class AnalysisStoreError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InvalidDataError(AnalysisStoreError, ValueError):
+    """A value, or the arrangement of values, that cannot be stored; ``index`` is its event, where it is one event's."""
+
+    def __init__(self, message: str = "", index: int | None = None) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class InvalidMetadataError(AnalysisStoreError, ValueError):
+    """Metadata that a start or descriptor document cannot hold."""
+
+
+class InvalidDocumentError(AnalysisStoreError, ValueError):
+    """A document, or a stream of documents, that breaks event-model's rules."""
+
+
+class ProvenanceError(AnalysisStoreError, ValueError):
+    """The origin of a result is unknown or cannot be verified."""
+
+
+class PolicyError(AnalysisStoreError, ValueError):
+    """A policy that is not one, or that would loosen the policy of the store."""
+
+
+class QueryError(AnalysisStoreError, ValueError):
+    """A search that cannot be understood."""
+
+
+class SettingsError(AnalysisStoreError, ValueError):
+    """A setting of the store that cannot be used."""
+
+
+class PairError(AnalysisStoreError, ValueError):
+    """A writer or a handler that breaks the contract of pairs."""
+
+
+class DuplicateSpecError(PairError):
+    """The spec belongs to another class already."""
+
+
+class UnknownSpecError(AnalysisStoreError, LookupError):
+    """No handler is known for a spec."""
+
+
+class RunNotFoundError(AnalysisStoreError, LookupError):
+    """No run answers to what was asked for."""
+
+
+class AmbiguousUidError(RunNotFoundError):
+    """A prefix that fits several runs."""
+
+
+class StreamNotFoundError(AnalysisStoreError, LookupError):
+    """The run has no such stream."""
+
+
+class KeyNotFoundError(AnalysisStoreError, LookupError):
+    """The stream has no such data key."""
+
+
+class NoDefaultStoreError(AnalysisStoreError, LookupError):
+    """No store was given, and no default store is set."""
+
+
+class DuplicateRunError(AnalysisStoreError, ValueError):
+    """A run of this uid is in the store already."""
+
+
+class RunClosedError(AnalysisStoreError, RuntimeError):
+    """The open run has ended; nothing can be added to it."""
+
+
+class StoreClosedError(AnalysisStoreError, RuntimeError):
+    """The store was closed, or belongs to the process that forked this one."""
+
+
+class StoreWriteError(AnalysisStoreError, OSError):
+    """The disk, a permission or the database refused a write; nothing of it stayed."""
+
+
+class StoreBusyError(StoreWriteError, TimeoutError):
+    """Somebody else held the lock for longer than the store waits."""
+
+
+class StoreVersionError(AnalysisStoreError, ValueError):
+    """Made by a newer version of the package than this one."""
+
+
+class DamagedFileError(AnalysisStoreError, OSError):
+    """A file that is missing, cut short, or not what it was when it was written."""
+
+
+class UnsafeFileError(AnalysisStoreError, OSError):
+    """A file or document that reaches where it may not."""
+
+
+class TooLargeError(AnalysisStoreError, MemoryError):
+    """Reading the value whole would take more memory than there is."""
+
+
+class MissingDependencyError(AnalysisStoreError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""

@@ -1,0 +1,218 @@
+"""The bytes of a dataset into memory: read by threads where they lie as they are, or unpacked by threads."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from h5py import h5d, h5i, h5s, h5t
+
+from analysis_store import bitshuffle
+from analysis_store.errors import DamagedFileError, TooLargeError
+from analysis_store.handlers.hdf5 import memory_type, shape_of
+
+if TYPE_CHECKING:
+    import ctypes
+    from collections.abc import Callable, Iterable
+
+    from analysis_store.dtypes import AnyArray
+
+Box = tuple[tuple[int, int, int], ...]
+"""Start, count and step along each axis."""
+
+_LARGE = 1 << 20
+_PIECE = 16 << 20
+_SMALL_ENOUGH = 64 << 20
+_READERS = 2  # more do not help: two saturate the memory of a workstation
+
+
+def available_memory() -> int:
+    """Return how many bytes could be had now, by what the system says of itself and of this process's container."""
+    try:
+        with Path("/proc/meminfo").open() as file:
+            free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        with Path("/sys/fs/cgroup/memory.max").open() as file:
+            return min(free, int(file.read()))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return free
+
+
+def check_fits(size: int, what: str) -> None:
+    """Refuse, before anything is allocated, what does not fit into memory.
+
+    Raises
+    ------
+    TooLargeError
+        ``size`` bytes are more than there is.
+    """
+    if size > _SMALL_ENOUGH and size > (free := available_memory()):
+        raise TooLargeError(f"{what} would take {size} bytes, {free} are free. Read a slice of it.")
+
+
+def check_held(dataset: h5d.DatasetID, size: int) -> None:
+    """Refuse to read whole what the file declares but does not hold.
+
+    Raises
+    ------
+    TooLargeError
+        Large parts were never written: reading them would be memory for nothing.
+    """
+    if size <= _SMALL_ENOUGH:
+        return
+    made = dataset.get_create_plist()
+    if made.get_layout() == h5d.CHUNKED:
+        chunk = made.get_chunk()
+        expected = 1
+        for length, part in zip(shape_of(dataset), chunk, strict=True):
+            expected *= -(-length // part)
+        held = dataset.get_num_chunks() >= expected
+    else:
+        held = dataset.get_storage_size() >= size
+    if not held:
+        name = (h5i.get_name(dataset) or b"?").decode(errors="replace")
+        raise TooLargeError(f"{name} declares {size} bytes that the file does not hold. Read a slice of it.")
+
+
+def read_box(dataset: h5d.DatasetID, stored: np.dtype[Any], box: Box, out: AnyArray) -> None:
+    """Fill ``out``, whose shape is that of the box, with the elements of the box."""
+    if out.size == 0:
+        return
+    kind, as_it_is = memory_type(dataset, stored)
+    made = dataset.get_create_plist()
+    layout = made.get_layout()
+    if layout == h5d.CHUNKED:
+        check_fits(math.prod(made.get_chunk()) * stored.itemsize, "One chunk")
+        library = bitshuffle.library() if as_it_is and _is_bitshuffle_lz4(made) else None
+        if library is not None and _unpack(library, dataset, box, out):
+            return
+    whole = out.shape == shape_of(dataset) and out.flags.c_contiguous
+    if layout == h5d.CONTIGUOUS and as_it_is and whole and out.nbytes >= _LARGE and _read_raw(dataset, out):
+        return
+    _read_hyperslab(dataset, kind, box, out)
+
+
+def _read_hyperslab(dataset: h5d.DatasetID, kind: h5t.TypeID, box: Box, out: AnyArray) -> None:
+    target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    if not box:
+        dataset.read(h5s.ALL, h5s.ALL, target, mtype=kind)
+    else:
+        where = dataset.get_space()
+        starts, counts, steps = zip(*box, strict=True)
+        where.select_hyperslab(starts, counts, steps)
+        dataset.read(h5s.create_simple(out.shape), where, target, mtype=kind)
+    if target is not out:
+        out[...] = target
+
+
+def _read_raw(dataset: h5d.DatasetID, out: AnyArray) -> bool:
+    """Read a contiguous dataset whole, past HDF5; say False where it has no place in the file."""
+    offset = dataset.get_offset()
+    if offset is None:
+        return False
+    file = h5i.get_file_id(dataset)
+    number = file.get_vfd_handle()
+    raw = out.reshape(-1).view(np.uint8)
+    if offset + raw.nbytes > os.fstat(number).st_size:
+        raise DamagedFileError(
+            f"{os.fsdecode(file.name)} was cut short: {raw.nbytes} bytes at {offset} are not all there."
+        )
+    with ThreadPoolExecutor(_READERS) as pool:
+        starts = range(0, raw.nbytes, _PIECE)
+        list(pool.map(lambda start: _read_at(number, raw[start : start + _PIECE], offset + start), starts))
+    return True
+
+
+def _read_at(file: int, raw: AnyArray, position: int) -> None:
+    view = raw.data
+    while view:
+        count = os.preadv(file, [view], position)
+        if count == 0:
+            raise DamagedFileError(f"The file ends at {position}, in the middle of its values.")
+        view, position = view[count:], position + count
+
+
+def _is_bitshuffle_lz4(made: Any) -> bool:
+    if made.get_nfilters() != 1:
+        return False
+    number, _, options, _ = made.get_filter(0)
+    return bool(number == bitshuffle.FILTER and len(options) >= 5 and options[4] == bitshuffle.LZ4)
+
+
+def _unpack(library: ctypes.CDLL, dataset: h5d.DatasetID, box: Box, out: AnyArray) -> bool:
+    """Unpack the chunks that a box touches, by threads; say False where one was never written, or is not packed."""
+    chunk = dataset.get_create_plist().get_chunk()
+    places = _chunks_of(dataset, chunk, box)
+    if places is None:
+        return False
+    file = h5i.get_file_id(dataset).get_vfd_handle()
+    whole = out.dtype.itemsize * math.prod(chunk)
+
+    def unpack(place: h5d.StoreInfo) -> None:
+        if place.size > 2 * whole + 4096:
+            raise DamagedFileError(f"A chunk of {whole} bytes says that it takes {place.size} compressed.")
+        packed = os.pread(file, place.size, place.byte_offset)
+        source, target = _overlap(place.chunk_offset, chunk, box)
+        room = out[target]
+        if room.shape == chunk and room.flags.c_contiguous:
+            bitshuffle.decompress(library, packed, room)
+            return
+        buffer = np.empty(chunk, out.dtype)
+        bitshuffle.decompress(library, packed, buffer)
+        out[target] = buffer[source]
+
+    _for_each(unpack, places)
+    return True
+
+
+def _for_each(work: Callable[[Any], None], items: list[Any]) -> None:
+    """Do the work for each item, by threads; a task for each item would cost a sixth more."""
+    step = -(-len(items) // (4 * bitshuffle.WORKERS))
+
+    def work_through(group: list[Any]) -> None:
+        for item in group:
+            work(item)
+
+    if len(items) == 1:
+        work(items[0])
+        return
+    with ThreadPoolExecutor(bitshuffle.WORKERS) as pool:
+        list(pool.map(work_through, (items[at : at + step] for at in range(0, len(items), step))))
+
+
+def _chunks_of(dataset: h5d.DatasetID, chunk: tuple[int, ...], box: Box) -> list[h5d.StoreInfo] | None:
+    """Return where the chunks that a box touches lie, None where one of them is not there or not filtered."""
+    places = [dataset.get_chunk_info_by_coord(start) for start in _touched(chunk, box)]
+    if any(place.byte_offset is None or place.filter_mask for place in places):
+        return None
+    return places
+
+
+def _touched(chunk: tuple[int, ...], box: Box) -> Iterable[tuple[int, ...]]:
+    """Yield the first element of each chunk that holds an element of the box."""
+    axes = []
+    for (start, count, step), length in zip(box, chunk, strict=True):
+        if step >= length:
+            axes.append([(start + at * step) // length * length for at in range(count)])
+        else:
+            axes.append(list(range(start // length * length, start + (count - 1) * step + 1, length)))
+    return itertools.product(*(dict.fromkeys(axis) for axis in axes))
+
+
+def _overlap(first: tuple[int, ...], chunk: tuple[int, ...], box: Box) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return which elements of a chunk go to which places of the box."""
+    source, target = [], []
+    for at, length, (start, count, step) in zip(first, chunk, box, strict=True):
+        low = max(0, -(-(at - start) // step))
+        high = min(count, -(-(at + length - start) // step))
+        begin = start + low * step - at
+        source.append(slice(begin, begin + (high - low - 1) * step + 1, step))
+        target.append(slice(low, high))
+    return tuple(source), tuple(target)

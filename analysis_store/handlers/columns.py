@@ -1,0 +1,266 @@
+"""A column that is read when it is asked for: shape and dtype at once, values by NumPy's indices."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis_store.dtypes import AnyArray, decode_text
+from analysis_store.errors import DamagedFileError
+from analysis_store.handlers.blocks import Box, check_fits, check_held, read_box
+from analysis_store.handlers.hdf5 import dtypes_of, find_dataset, reading, shape_of
+from analysis_store.handlers.text import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from h5py import h5f
+
+Runs = list[tuple[int, tuple[int, int, int]]]
+"""Along one axis: where in the result, and start, count and step in the dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a dataset says of itself."""
+
+    shape: tuple[int, ...]
+    """Events first."""
+
+    stored: np.dtype[Any]
+    """Of the elements in the file; object for text of variable length."""
+
+    dtype: np.dtype[Any]
+    """Of the values."""
+
+
+class OpenDataset:
+    """One dataset of a file that is open.
+
+    Raises
+    ------
+    UnsafeFileError
+        Its values lie outside the file.
+    DamagedFileError
+        There is no such dataset, or it is not a column.
+    """
+
+    def __init__(self, file: h5f.FileID, path: str, facts: Facts | None = None) -> None:
+        self.name = f"{path} of {os.fsdecode(file.name)}"
+        self._dataset = find_dataset(file, path)
+        self.facts = facts or Facts(shape_of(self._dataset), *dtypes_of(self._dataset))
+        if not self.facts.shape:
+            raise DamagedFileError(f"{self.name} is a scalar; expected an axis for the events.")
+
+    def __len__(self) -> int:
+        return self.facts.shape[0]
+
+    def whole(self) -> AnyArray:
+        """Return all values, if the file holds them and memory does."""
+        facts = self.facts
+        check_held(self._dataset, facts.stored.itemsize * math.prod(facts.shape))
+        return self.box(tuple((0, length, 1) for length in facts.shape))
+
+    def rows(self, start: int, stop: int) -> AnyArray:
+        """Return the values ``start <= i < stop`` of the first axis."""
+        if not 0 <= start <= stop <= len(self):
+            raise DamagedFileError(f"{self.name} has {len(self)} values; {start} to {stop} were expected in it.")
+        return self.box(((start, stop - start, 1), *((0, length, 1) for length in self.facts.shape[1:])))
+
+    def box(self, box: Box) -> AnyArray:
+        """Return the values of a box."""
+        facts, shape = self.facts, tuple(count for _, count, _ in box)
+        check_fits(math.prod(shape) * max(facts.dtype.itemsize, facts.stored.itemsize), self.name)
+        if facts.stored.kind == "O":
+            return read_text(self._dataset, facts.dtype, box)
+        out = np.empty(shape, facts.stored)
+        read_box(self._dataset, facts.stored, box, out)
+        if facts.dtype.kind in "mM":
+            return out.view(facts.dtype)
+        return out if facts.dtype == facts.stored else decode_text(out, facts.dtype)
+
+    def runs(self, runs: list[Runs]) -> AnyArray:
+        """Return the values of several runs along each axis, gathered into one array."""
+        if all(len(axis) == 1 for axis in runs):
+            return self.box(tuple(axis[0][1] for axis in runs))
+        shape = tuple(axis[-1][0] + axis[-1][1][1] for axis in runs)
+        check_fits(math.prod(shape) * self.facts.dtype.itemsize, self.name)
+        out = np.empty(shape, self.facts.dtype)
+        for piece in itertools.product(*runs):
+            place = tuple(slice(at, at + box[1]) for at, box in piece)
+            out[place] = self.box(tuple(box for _, box in piece))
+        return out
+
+
+class LazyDataset:
+    """One dataset of a file, opened anew for every reading, so that nothing is held open.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file.
+    dataset : str
+        Absolute path of the dataset in it.
+    swmr : bool
+        Whether the file is still being written; its length may then grow from one reading to the next.
+    """
+
+    def __init__(self, path: str, dataset: str, swmr: bool = False) -> None:
+        self.path, self.dataset, self.swmr = path, dataset, swmr
+        self._facts: Facts | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Events first."""
+        return self._known().shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values, as they were when they were written."""
+        return self._known().dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many axes, that of the events included."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[AnyArray]:
+        return (self[index] for index in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return self.read() if dtype is None else self.read().astype(dtype)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dataset} of {self.path}>"
+
+    def read(self) -> AnyArray:
+        """Return all values, shape `shape`, dtype `dtype`.
+
+        Raises
+        ------
+        TooLargeError
+            They do not fit into memory, or the file declares more than it holds.
+        DamagedFileError
+            The file is not what it was.
+        """
+        with self._open() as opened:
+            return opened.whole()
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        """Return what ``key`` selects, as NumPy would: integers, slices, ``...``, ``None``, arrays of integers or bool.
+
+        Only what is selected is read. The result is an array, of shape ``()`` for a single element.
+        """
+        runs, local = select(key, self.shape)
+        with self._open() as opened:
+            out = opened.runs(runs)
+        return out[(*local, ...)]
+
+    def _known(self) -> Facts:
+        if self._facts is not None and not self.swmr:
+            return self._facts
+        with self._open() as opened:
+            return opened.facts
+
+    @contextmanager
+    def _open(self) -> Iterator[OpenDataset]:
+        with reading(self.path, self.swmr) as file:
+            opened = OpenDataset(file, self.dataset, None if self.swmr else self._facts)
+            self._facts = opened.facts
+            yield opened
+
+
+def check_number(column: Any, number: Any) -> None:
+    """Refuse a point number, which came from a document, that is not one of a value of ``column``.
+
+    Raises
+    ------
+    DamagedFileError
+        The column has no such value.
+    """
+    if not isinstance(number, (int, np.integer)) or not 0 <= number < len(column):
+        raise DamagedFileError(f"{column!r} has {len(column)} values, none is number {number!r}.")
+
+
+def select(key: Any, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...]]:
+    """Return what to read along each axis, in ascending order, and the index that then gives what was asked for.
+
+    Raises
+    ------
+    IndexError
+        As NumPy does.
+    """
+    runs: list[Runs] = []
+    local: list[Any] = []
+    for part in _expanded(key, len(shape)):
+        if part is None:
+            local.append(None)
+            continue
+        run, rest = _along(part, shape[len(runs)], len(runs))
+        runs.append(run)
+        local.append(rest)
+    return runs, tuple(local)
+
+
+def _expanded(key: Any, ndim: int) -> list[Any]:
+    """Return one index for each axis: no ``...``, bool arrays as the integers they stand for."""
+    parts: list[Any] = []
+    for part in key if isinstance(key, tuple) else (key,):
+        array = np.asarray(part) if isinstance(part, (list, np.ndarray)) else None
+        if array is not None and array.dtype == bool:
+            parts.extend(array.nonzero())
+        else:
+            parts.append(part if array is None else array)
+    given = sum(part is not None and part is not ... for part in parts)
+    if given > ndim:
+        raise IndexError(f"too many indices: the column has {ndim} dimensions, {given} were indexed")
+    fill = [slice(None)] * (ndim - given)
+    at = next((index for index, part in enumerate(parts) if part is ...), len(parts))
+    return [*parts[:at], *fill, *(part for part in parts[at + 1 :])]
+
+
+def _along(part: Any, length: int, axis: int) -> tuple[Runs, Any]:
+    if isinstance(part, slice):
+        start, stop, step = part.indices(length)
+        count = len(range(start, stop, step))
+        if step < 0:
+            return [(0, (start + (count - 1) * step if count else 0, count, -step))], slice(None, None, -1)
+        return [(0, (min(start, length), count, step))], slice(None)
+    if isinstance(part, np.ndarray) and part.ndim:
+        if part.size and part.dtype.kind not in "iu":
+            raise IndexError(f"an index of dtype {part.dtype} is none; expected integers or bool")
+        return _scattered(part, length, axis)
+    index = _checked(part, length, axis)
+    return [(0, (index, 1, 1))], 0
+
+
+def _checked(part: Any, length: int, axis: int) -> int:
+    try:
+        index = part.__index__()
+    except AttributeError as error:
+        raise IndexError(f"{part!r} is no index; expected integers, slices, ..., None or arrays of integers") from error
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
+    return int(index) % length
+
+
+def _scattered(part: AnyArray, length: int, axis: int) -> tuple[Runs, AnyArray]:
+    """Return the runs of consecutive elements that an array of integers touches."""
+    if part.size == 0:
+        return [(0, (0, 0, 1))], np.zeros(part.shape, np.intp)
+    for extreme in (part.min(), part.max()):
+        _checked(extreme, length, axis)
+    wanted, inverse = np.unique(np.where(part < 0, part + length, part).astype(np.intp), return_inverse=True)
+    breaks = np.flatnonzero(np.diff(wanted) != 1) + 1
+    firsts, lasts = np.r_[0, breaks], np.r_[breaks, len(wanted)]
+    runs = [(int(a), (int(wanted[a]), int(b - a), 1)) for a, b in zip(firsts, lasts, strict=True)]
+    return runs, inverse.reshape(part.shape)

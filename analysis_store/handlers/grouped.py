@@ -1,0 +1,215 @@
+"""Columns of several datasets: one value per event, cut out of flat ones at offsets."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from analysis_store.errors import DamagedFileError
+from analysis_store.handlers.base import Handler
+from analysis_store.handlers.columns import OpenDataset, check_number
+from analysis_store.handlers.hdf5 import find, find_group, reading, text_attribute
+from analysis_store.layout import FORM, OFFSETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from h5py import h5f
+
+    from analysis_store.dtypes import AnyArray
+
+
+class LazyGroup(ABC):
+    """A column of which each value is an object of its own: shape ``(n,)``, dtype object.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file.
+    dataset : str
+        Absolute path of the group in it.
+    swmr : bool
+        Whether the file is still being written.
+    """
+
+    form: ClassVar[str]
+
+    def __init__(self, path: str, dataset: str, swmr: bool = False) -> None:
+        self.path, self.dataset, self.swmr = path, dataset, swmr
+        self._length: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One value per event."""
+        return (len(self),)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array of values: object."""
+        return np.dtype(object)
+
+    @property
+    def ndim(self) -> int:
+        """One: the events."""
+        return 1
+
+    def __len__(self) -> int:
+        if self._length is None or self.swmr:
+            with reading(self.path, self.swmr) as file:
+                self._length = _count(OpenGroup(file, self.dataset, self.form))
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return self.read()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dataset} of {self.path}>"
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the value of an event for an integer, else an object array of those that ``key`` selects."""
+        if isinstance(key, tuple):
+            key = tuple(part for part in key if part is not ...)
+            key = key[0] if key else slice(None)
+        chosen = np.arange(len(self))[slice(None) if key is ... else key]
+        values = self._values([int(number) for number in np.atleast_1d(chosen)])
+        return as_objects(values) if chosen.ndim else values[0]
+
+    def read(self) -> AnyArray:
+        """Return all values, an object array of shape ``(n,)``.
+
+        Raises
+        ------
+        TooLargeError
+            They do not fit into memory, or the file declares more than it holds.
+        DamagedFileError
+            The parts of the group do not go together.
+        """
+        with reading(self.path, self.swmr) as file:
+            group = OpenGroup(file, self.dataset, self.form)
+            return as_objects(self._all(group, _count(group)))
+
+    def _values(self, numbers: Sequence[int]) -> list[Any]:
+        with reading(self.path, self.swmr) as file:
+            group = OpenGroup(file, self.dataset, self.form)
+            return [self._one(group, number) for number in numbers]
+
+    @abstractmethod
+    def _one(self, group: OpenGroup, number: int) -> Any:
+        """Return one value."""
+
+    def _all(self, group: OpenGroup, count: int) -> list[Any]:
+        """Return every value; each member is read once."""
+        group.read_whole()
+        return [self._one(group, number) for number in range(count)]
+
+
+class OpenGroup:
+    """The group of a column, in a file that is open.
+
+    Raises
+    ------
+    DamagedFileError
+        It is not there, or of another form.
+    """
+
+    def __init__(self, file: h5f.FileID, path: str, form: str) -> None:
+        self.path, self._file, self._whole = path, file, False
+        self.group = find_group(file, path)
+        found = text_attribute(self.group, FORM)
+        if found != form:
+            raise DamagedFileError(f"{path} of {os.fsdecode(file.name)} has the form {found!r}; expected {form!r}.")
+        self._datasets: dict[str, OpenDataset] = {}
+        self._read: dict[str, AnyArray] = {}
+
+    def read_whole(self) -> None:
+        """From now on read members whole and keep them."""
+        self._whole = True
+
+    def __contains__(self, name: str) -> bool:
+        return name.encode() in self.group
+
+    def length(self, name: str) -> int:
+        """Return how many rows a member has."""
+        return len(self._dataset(name))
+
+    def rows(self, name: str, start: int, stop: int) -> AnyArray:
+        """Return the rows ``start <= i < stop`` of a member."""
+        dataset = self._dataset(name)
+        if not self._whole:
+            return dataset.rows(start, stop)
+        if name not in self._read:
+            self._read[name] = dataset.whole()
+        if not 0 <= start <= stop <= len(dataset):
+            raise DamagedFileError(f"{dataset.name} has {len(dataset)} values; {start} to {stop} were expected in it.")
+        return self._read[name][start:stop]
+
+    def span(self, name: str, number: int) -> tuple[int, int]:
+        """Return where value ``number`` begins and ends, by the offsets in member ``name``."""
+        offsets = self.rows(name, number, number + 2)
+        if offsets.dtype.kind not in "iu" or offsets.shape != (2,):
+            raise DamagedFileError(f"{self.path}/{name} is no list of offsets; expected one axis of integers.")
+        return int(offsets[0]), int(offsets[1])
+
+    def find(self, name: str) -> Any:
+        """Return a member that may be a group, for its attributes."""
+        return find(self._file, f"{self.path}/{name}")
+
+    def _dataset(self, name: str) -> OpenDataset:
+        if name not in self._datasets:
+            self._datasets[name] = OpenDataset(self._file, f"{self.path}/{name}")
+        return self._datasets[name]
+
+
+def _count(group: OpenGroup) -> int:
+    return max(0, group.length(OFFSETS) - 1)
+
+
+def as_objects(values: Sequence[Any]) -> AnyArray:
+    """Return an object array with one entry per value, never a deeper one."""
+    made = np.empty(len(values), object)
+    for index, value in enumerate(values):
+        made[index] = value
+    return made
+
+
+class GroupHandler(Handler):
+    """What the handlers of grouped columns share.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file.
+    dataset : str
+        Absolute path of the group in it.
+    chunk_shape : sequence of int, optional
+        As the writer takes it; not needed here.
+    swmr : bool
+        Whether the file is still being written.
+    """
+
+    lazy: ClassVar[type[LazyGroup]]
+
+    def __init__(self, path: str, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False) -> None:
+        self.path = str(path)
+        self._column = self.lazy(self.path, str(dataset), bool(swmr))
+
+    def __call__(self, point_number: int) -> Any:
+        """Return the value of one event.
+
+        Raises
+        ------
+        DamagedFileError
+            The column has no such value.
+        """
+        check_number(self._column, point_number)
+        return self._column[point_number]
+
+    def column(self) -> LazyGroup:
+        """Return the whole column, read when it is asked for."""
+        return self._column

@@ -1,0 +1,246 @@
+"""Opens HDF5 files that anybody may have made: nothing outside the file is reached, nothing in it is believed."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t
+
+from analysis_store.dtypes import parse_named
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, TooLargeError, UnsafeFileError
+from analysis_store.layout import DTYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_SOFT_LINKS = 16
+_LONGEST_ATTRIBUTE = 1 << 16
+_SIMPLE = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM, h5t.COMPOUND)
+
+# The degree that h5py's own interface asks for: HDF5 refuses to open a file twice in a process with two of them.
+_ACCESS = h5p.create(h5p.FILE_ACCESS)
+_ACCESS.set_fclose_degree(h5f.CLOSE_STRONG)
+
+
+@contextmanager
+def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
+    """Open a file for the length of a ``with``; what HDF5 chokes on is said to be damage of this file.
+
+    Raises
+    ------
+    DamagedFileError
+        The file is not there, not HDF5, cut short, or something in it cannot be read.
+    StoreBusyError
+        Another process writes it.
+    """
+    try:
+        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0), _ACCESS)
+    except FileNotFoundError as error:
+        raise DamagedFileError(f"{path} is not there. Put it back, or name its new place with root_map.") from error
+    except BlockingIOError as error:
+        raise StoreBusyError(
+            f"{path} is being written by another process. Wait until it has ended, or stop it."
+        ) from error
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be opened as HDF5: {_reason(error)}. Restore it from a copy.") from error
+    try:
+        yield file
+    except AnalysisStoreError:
+        raise
+    except MemoryError as error:
+        raise TooLargeError(f"{path}: reading this takes more memory than there is. Read a slice.") from error
+    except (OSError, RuntimeError, KeyError, ValueError, OverflowError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {_reason(error)}. Restore it from a copy.") from error
+    finally:
+        file.close()
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip("'\"").rstrip(".")[:300] or type(error).__name__
+
+
+def find(file: h5f.FileID, path: str) -> h5g.GroupID | h5d.DatasetID:
+    """Return the object at an absolute path inside the file.
+
+    Soft links are followed by hand, because one may pass through a link to another file.
+
+    Raises
+    ------
+    UnsafeFileError
+        A link on the way leaves the file.
+    DamagedFileError
+        There is no such object.
+    """
+    names = [name for name in path.split("/") if name][::-1]
+    here, followed = h5o.open(file, b"/"), 0
+    while names:
+        name = names.pop().encode()
+        if not isinstance(here, h5g.GroupID) or (name != b"." and name not in here):
+            raise DamagedFileError(f"{os.fsdecode(file.name)} has no {path!r}: {name.decode()!r} is missing.")
+        if name == b".":
+            continue
+        kind = here.links.get_info(name).type
+        if kind == h5l.TYPE_HARD:
+            here = h5o.open(here, name)
+            continue
+        followed += 1
+        if kind != h5l.TYPE_SOFT or followed > _MOST_SOFT_LINKS:
+            raise UnsafeFileError(
+                f"{os.fsdecode(file.name)}: {name.decode()!r} in {path!r} is a link that leaves the file, or one "
+                "of a circle; "
+                "expected values that lie in the file itself. Copy them into it with h5repack or h5py."
+            )
+        target = here.links.get_val(name)
+        if target.startswith(b"/"):
+            here = h5o.open(file, b"/")
+        names.extend([part for part in target.decode().split("/") if part][::-1])
+    return here
+
+
+def find_group(file: h5f.FileID, path: str) -> h5g.GroupID:
+    """Return the group at ``path``; as `find`."""
+    found = find(file, path)
+    if not isinstance(found, h5g.GroupID):
+        raise DamagedFileError(
+            f"{os.fsdecode(file.name)}: {path!r} is not a group; expected the group of a ragged column or table."
+        )
+    return found
+
+
+def find_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
+    """Return the dataset at ``path``, which keeps its values in this file; as `find`.
+
+    Raises
+    ------
+    UnsafeFileError
+        Its values lie in other files: it is virtual, or uses external storage.
+    """
+    found = find(file, path)
+    if not isinstance(found, h5d.DatasetID):
+        raise DamagedFileError(f"{os.fsdecode(file.name)}: {path!r} is not a dataset; expected one.")
+    made = found.get_create_plist()
+    if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
+        raise UnsafeFileError(
+            f"{os.fsdecode(file.name)}: the values of {path!r} lie in other files (virtual or external storage); "
+            "expected them in "
+            "the file itself. Copy them into it with h5py."
+        )
+    return found
+
+
+def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
+    """Return a scalar attribute of text, None where there is none.
+
+    Raises
+    ------
+    DamagedFileError
+        It is something else, too long, or not UTF-8.
+    """
+    if not h5a.exists(obj, name.encode()):
+        return None
+    attribute = h5a.open(obj, name.encode())
+    kind = attribute.get_type()
+    scalar = attribute.get_space().get_simple_extent_npoints() == 1
+    if not scalar or not isinstance(kind, h5t.TypeStringID) or kind.get_size() > _LONGEST_ATTRIBUTE:
+        raise DamagedFileError(
+            f"The attribute {name!r} is no short text; expected a string. The file was changed, or is not ours."
+        )
+    value = np.empty((), object if kind.is_variable_str() else kind.dtype)
+    attribute.read(value, mtype=h5t.py_create(value.dtype) if not kind.is_variable_str() else None)
+    raw: Any = value.item()
+    try:
+        return raw.decode() if isinstance(raw, bytes) else str(raw)
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"The attribute {name!r} is not UTF-8: {error}.") from error
+
+
+def dtypes_of(dataset: h5d.DatasetID) -> tuple[np.dtype[Any], np.dtype[Any]]:
+    """Return the dtype of the elements as stored (object for text of variable length) and as the values were.
+
+    Raises
+    ------
+    DamagedFileError
+        The HDF5 type is none that values have: references, opaque or unknown ones, sequences.
+    """
+    kind = dataset.get_type()
+    stored = _plain_dtype(kind)
+    named = text_attribute(dataset, DTYPE)
+    if stored is None:
+        raise DamagedFileError(
+            f"{_name(dataset)} has the HDF5 type {type(kind).__name__}, which no value is stored as; expected "
+            "numbers, bool, "
+            "text, or structures of them."
+        )
+    if named is None:
+        if isinstance(kind, h5t.TypeVlenID):
+            raise DamagedFileError(
+                f"{_name(dataset)} holds sequences; expected text, as its attribute {DTYPE} would say."
+            )
+        return stored, stored
+    return stored, parse_named(named, stored)
+
+
+def _plain_dtype(kind: h5t.TypeID) -> np.dtype[Any] | None:
+    if isinstance(kind, h5t.TypeVlenID):
+        is_bytes = kind.get_super().equal(h5t.STD_U8LE)
+        return np.dtype(object) if is_bytes else None
+    if isinstance(kind, h5t.TypeStringID) and kind.is_variable_str():
+        return np.dtype(object)
+    if kind.get_class() not in _SIMPLE:
+        return None
+    try:
+        dtype: np.dtype[Any] = kind.dtype
+    except TypeError:  # NumPy has no such number
+        return None
+    return _without_notes(dtype) if _is_plain(dtype) else None
+
+
+def _without_notes(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return a dtype without what h5py notes on it of enums and text."""
+    if dtype.subdtype is not None:
+        return np.dtype((_without_notes(dtype.base), dtype.shape))
+    if dtype.names is None or dtype.fields is None:
+        return np.dtype(dtype.str)
+    formats = [_without_notes(dtype[name]) for name in dtype.names]
+    offsets = [dtype.fields[name][1] for name in dtype.names]
+    return np.dtype({"names": dtype.names, "formats": formats, "offsets": offsets, "itemsize": dtype.itemsize})
+
+
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether a dtype is made of numbers, bool and fixed bytes only, at any depth."""
+    base = dtype.base
+    if base.names is not None:
+        return all(_is_plain(base[name]) for name in base.names)
+    return base.kind in "biufcS"
+
+
+def _name(dataset: h5d.DatasetID) -> str:
+    return (h5i.get_name(dataset) or b"?").decode(errors="replace")
+
+
+def memory_type(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> tuple[h5t.TypeID, bool]:
+    """Return the type to read as, and whether the bytes in the file are the bytes in memory."""
+    kind = dataset.get_type()
+    if isinstance(kind, h5t.TypeStringID) and kind.get_strpad() == h5t.STR_NULLPAD:
+        return kind, True
+    if isinstance(kind, h5t.TypeEnumID) and stored.kind in "iu":  # HDF5 does not convert the names to numbers
+        return kind, True
+    wanted = h5t.py_create(stored, logical=True)
+    return wanted, bool(wanted.equal(kind))
+
+
+def shape_of(dataset: h5d.DatasetID) -> tuple[int, ...]:
+    """Return the shape of a dataset.
+
+    Raises
+    ------
+    DamagedFileError
+        It has none.
+    """
+    space = dataset.get_space()
+    if space.get_simple_extent_type() == h5s.NULL:
+        raise DamagedFileError(f"{_name(dataset)} is empty of any shape; expected values.")
+    return tuple(int(length) for length in space.shape)

@@ -1,0 +1,91 @@
+"""Text of variable length out of a file, without believing the lengths that the file declares."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from h5py import h5d, h5i, h5s, h5t
+
+from analysis_store.errors import DamagedFileError
+from analysis_store.handlers.hdf5 import shape_of
+
+if TYPE_CHECKING:
+    from analysis_store.dtypes import AnyArray
+    from analysis_store.handlers.blocks import Box
+
+_BUDGET = 256 << 20
+
+_TEXT = h5py.string_dtype()
+_BYTES = h5py.vlen_dtype(np.uint8)
+
+
+def read_text(dataset: h5d.DatasetID, dtype: np.dtype[Any], box: Box) -> AnyArray:
+    """Return the text of a box, as ``dtype`` (object or a StringDType).
+
+    Raises
+    ------
+    DamagedFileError
+        Strings share their bytes, so that they would take more memory than the file is long; or one is not UTF-8.
+    """
+    shape = tuple(count for _, count, _ in box)
+    out = np.empty(shape, dtype)
+    if out.size == 0:
+        return out
+    limit = os.fstat(h5i.get_file_id(dataset).get_vfd_handle()).st_size
+    # Row by row where the lengths cannot be looked at beforehand: a few strings are the most that can do harm.
+    step = shape[0] if _declared(dataset, box) <= limit else max(1, _BUDGET // (limit * (out.size // shape[0])))
+    total = 0
+    for begin in range(0, shape[0], step):
+        texts = _read(dataset, _rows(box, begin, min(step, shape[0] - begin)))
+        total += sum(map(len, texts))
+        if total > limit:
+            raise DamagedFileError(f"Text of more than {limit} bytes is declared in a file of that length.")
+        out[begin : begin + step] = _decoded(texts, dtype).reshape(-1, *shape[1:])
+    return out
+
+
+def _rows(box: Box, begin: int, count: int) -> Box:
+    start, _, step = box[0]
+    return ((start + begin * step, count, step), *box[1:])
+
+
+def _declared(dataset: h5d.DatasetID, box: Box) -> float:
+    """Return how many bytes of text the rows of a box declare; infinite where that cannot be seen."""
+    offset = dataset.get_offset() if dataset.get_create_plist().get_layout() == h5d.CONTIGUOUS else None
+    if offset is None:
+        return float("inf")
+    shape = shape_of(dataset)
+    # On disk each string is its length, in four bytes, and the address of its bytes.
+    width = dataset.get_storage_size() // math.prod(shape)
+    per_row = width * math.prod(shape[1:])
+    start, count, step = box[0]
+    file = h5i.get_file_id(dataset).get_vfd_handle()
+    size = per_row * ((count - 1) * step + 1)
+    if size > os.fstat(file).st_size:
+        raise DamagedFileError(f"The file ends in the middle of its text: {size} bytes at {offset} are not all there.")
+    raw = os.pread(file, size, offset + start * per_row)
+    entries = np.frombuffer(raw, np.uint8)
+    return float(entries.reshape(-1, width)[:, :4].copy().view("<u4").sum())
+
+
+def _read(dataset: h5d.DatasetID, box: Box) -> list[bytes]:
+    is_bytes = isinstance(dataset.get_type(), h5t.TypeVlenID)
+    starts, counts, steps = zip(*box, strict=True)
+    where = dataset.get_space()
+    where.select_hyperslab(starts, counts, steps)
+    out = np.empty(counts, _BYTES if is_bytes else _TEXT)
+    dataset.read(h5s.create_simple(counts), where, out)
+    return [bytes(text) for text in out.ravel()]
+
+
+def _decoded(texts: list[bytes], dtype: np.dtype[Any]) -> AnyArray:
+    out = np.empty(len(texts), dtype)
+    try:
+        out[:] = [text.decode() for text in texts]
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"Text in the file is not UTF-8: {error}.") from error
+    return out

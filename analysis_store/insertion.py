@@ -1,0 +1,204 @@
+"""The two functions that most people need, and the store they use when none is named."""
+
+from __future__ import annotations
+
+import os
+import time as clock
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.documents import compose_stop, validate
+from analysis_store.errors import InvalidDataError, NoDefaultStoreError
+from analysis_store.provenance import Policy
+from analysis_store.provenance.settle import settle
+from analysis_store.runs.gather import StreamData, gather
+from analysis_store.runs.packages import keep_packages
+from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
+from analysis_store.store import AnalysisStore
+
+if TYPE_CHECKING:
+    from analysis_store.runs.emit import NamedDocument
+    from analysis_store.runs.run import Run
+
+VARIABLE = "ANALYSIS_STORE"
+
+
+class _Default:
+    """The default store of this process: where it is, and the store once it is open."""
+
+    location: str | None = None
+    store: AnalysisStore | None = None
+    opened: tuple[int, str] = (0, "")
+
+
+def set_working_dir(location: str | os.PathLike[str] | None) -> None:
+    """Name the default store of this process: a folder or URI; None takes the name back."""
+    _Default.location = None if location is None else _absolute(os.fspath(location))
+
+
+def get_working_dir() -> str | None:
+    """Return the location of the default store: what `set_working_dir` named, else ``$ANALYSIS_STORE``, else None."""
+    named = _Default.location or os.environ.get(VARIABLE)
+    return _absolute(named) if named else None
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def default_store() -> AnalysisStore:
+    """Return the default store, opened once per process.
+
+    Raises
+    ------
+    NoDefaultStoreError
+        None is set; the message says how to set one.
+    """
+    location = get_working_dir()
+    if location is None:
+        raise NoDefaultStoreError(
+            f"no store was given and no default store is set; pass store=AnalysisStore(folder), call "
+            f"set_working_dir(folder), or set ${VARIABLE}."
+        )
+    wanted = (os.getpid(), location)
+    if _Default.store is None or _Default.opened != wanted or _Default.store.closed:
+        _Default.store, _Default.opened = AnalysisStore(location), wanted
+    return _Default.store
+
+
+def insert_analysis(
+    data: Any,
+    md: Mapping[str, Any],
+    *,
+    store: AnalysisStore | None = None,
+    writers_dict: Mapping[str, Any] | None = None,
+    provenance: Any = None,
+    descriptor_md: Mapping[str, Any] | None = None,
+) -> Run:
+    """Save a result as one run, with its provenance, and return it.
+
+    Parameters
+    ----------
+    data : list or mapping
+        Event by event, ``[{stream: {key: value}}, …]``; or by columns, ``{stream: {key: column}}``, where a stream may
+        also be an `xarray.Dataset` or a DataFrame, and the first axis is the event. Values are numbers, strings,
+        arrays of any shape and dtype, or DataFrames. Never modified.
+    md : mapping
+        Metadata of the start document. ``parent_uids`` names the runs the result came from.
+    store : AnalysisStore, optional
+        Default: the one that `set_working_dir` or ``$ANALYSIS_STORE`` names.
+    writers_dict : mapping, optional
+        ``{key: {"writer": cls, "resource": {"func": f, "kwargs": {}}, "root": path, "spec": str}}`` for keys that your
+        own writers store; ``f(docs, data_key, **kwargs)`` returns the resource kwargs.
+    provenance : Provenance or mapping, optional
+        What `md` does not say of the origin; the code is captured by itself.
+    descriptor_md : mapping, optional
+        By stream: ``data_keys`` (units, dims, …), ``hints``, ``configuration``.
+
+    Returns
+    -------
+    Run
+        Durable, found by everybody, immutable.
+
+    Raises
+    ------
+    ProvenanceError
+        Something of the origin is missing; the message lists all of it and how to give it.
+    InvalidDataError, InvalidMetadataError
+        A value cannot be stored; the message names its place.
+    StoreWriteError
+        The disk or the database refused; nothing was kept.
+
+    Examples
+    --------
+    >>> from analysis_store import AnalysisStore, Provenance, insert_analysis
+    >>> with AnalysisStore("analysis") as store:
+    ...     run = insert_analysis(
+    ...         [{"primary": {"e0": 7112.3}}],
+    ...         {"sample_name": "Fe foil"},
+    ...         provenance=Provenance(origin="synthetic", note="an example"),
+    ...         store=store,
+    ...     )
+    ...     float(run["primary"]["e0"][0])
+    7112.3
+    """
+    target = default_store() if store is None else store
+    return target.insert(data, md, writers_dict=writers_dict, provenance=provenance, descriptor_md=descriptor_md)
+
+
+def analysis_documents(
+    data: Any,
+    md: Mapping[str, Any],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    writers_dict: Mapping[str, Any] | None = None,
+    provenance: Any = None,
+    descriptor_md: Mapping[str, Any] | None = None,
+) -> Iterator[NamedDocument]:
+    """Write a result through writers and yield its documents, for any consumer of ``(name, document)``.
+
+    As `insert_analysis`, but without a store: parents cannot be looked up and are recorded as not resolved, the rest
+    of the default policy holds. Everything is checked when this is called, before the first document.
+
+    Parameters
+    ----------
+    root : path, optional
+        Where the default pairs put their file; needed only when a value is too large to stay in its event.
+
+    Yields
+    ------
+    (str, dict)
+        start; for each stream descriptor, resources, datums and events; stop. When writing fails, the stop document
+        says so (``exit_status="fail"``), nothing stays on the disk, and the error is raised.
+
+    Raises
+    ------
+    InvalidDataError
+        Also when ``root`` is needed and was not given.
+    """
+    streams = gather(data, writers_dict, descriptor_md)
+    clean, stated = checked_metadata(md)
+    settled = settle(provenance, stated, policy=Policy(), lookup=None)
+    start = compose_start(clean, settled)
+    draft = new_draft(start, streams, settled)
+    folder = None if root is None else Path(root).expanduser().absolute()
+    needs_file = _needs_file(streams, folder)
+
+    def documents() -> Iterator[NamedDocument]:
+        yield "start", start
+        try:
+            if folder is None or not needs_file:
+                save_without_file(draft, writers_dict or {}, folder)
+            else:
+                RunSaver(folder).save(draft, writers_dict, lambda _, __: keep_packages(folder, settled))
+        except BaseException as error:
+            reason = f"{type(error).__name__}: {error}"[:2000]
+            now = max(clock.time(), float(start["time"]))  # clocks go backwards
+            stop = compose_stop(
+                start["uid"], time=now, num_events=dict.fromkeys(streams, 0), exit_status="fail", reason=reason
+            )
+            validate("stop", stop)
+            yield "stop", stop
+            raise
+        for number, named in enumerate(draft.all_documents()):
+            if number:
+                yield named
+
+    return documents()
+
+
+def _needs_file(streams: Mapping[str, StreamData], folder: Path | None) -> bool:
+    """Tell whether a value goes to a file of ours; then there must be a folder for it."""
+    external = [
+        (name, key)
+        for name, stream in streams.items()
+        for key, column in stream.columns.items()
+        if not column.inline and column.form != "foreign"
+    ]
+    if not external or folder is not None:
+        return bool(external)
+    stream, key = external[0]
+    raise InvalidDataError(
+        f'data["{stream}"]["{key}"] is too large to stay in its event; say with root= which folder its file goes to.'
+    )

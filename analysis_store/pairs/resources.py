@@ -1,0 +1,101 @@
+"""Resource documents and the classes that serve them: where the file is, the handler for it, a writer's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.errors import AnalysisStoreError, PairError, UnsafeFileError
+from analysis_store.writers.base import Writer
+
+if TYPE_CHECKING:
+    from analysis_store.pairs.registry import Registry
+
+
+def resolve_path(resource: Mapping[str, Any], root_map: Mapping[str, str] | None = None) -> Path:
+    """Return the file of a resource, with its root where ``root_map`` says it is now.
+
+    Parameters
+    ----------
+    resource : mapping
+        A resource document.
+    root_map : mapping of str to str, optional
+        From the root in the document to the root on this machine.
+
+    Raises
+    ------
+    UnsafeFileError
+        The file lies outside the root: by ``..``, an absolute path, or a symbolic link.
+    """
+    told, path = str(resource["root"]), str(resource["resource_path"])
+    if resource.get("path_semantics") == "windows":
+        path = PureWindowsPath(path).as_posix()
+    roots = {old.rstrip("/"): new for old, new in (root_map or {}).items()}
+    root = Path(roots.get(told.rstrip("/"), told or "/"))
+    try:
+        real, inside = (root / path).resolve(), root.resolve()
+    except (ValueError, OSError, RuntimeError) as error:  # a NUL in the name, a circle of links
+        raise UnsafeFileError(
+            f"The resource {resource.get('uid')} names {path!r}, which is no path: {error}."
+        ) from error
+    if not real.is_relative_to(inside):
+        raise UnsafeFileError(
+            f"The resource {resource.get('uid')} names {path!r}, which leads to {real}, outside its root "
+            f"{inside}. Where the files "
+            "were moved, say so with root_map={old root: new root}."
+        )
+    return real
+
+
+def open_handler(resource: Mapping[str, Any], registry: Registry, root_map: Mapping[str, str] | None = None) -> Any:
+    """Return a handler for a resource.
+
+    Raises
+    ------
+    UnknownSpecError
+        No handler is known for the spec.
+    UnsafeFileError
+        The file lies outside the root.
+    PairError
+        The handler does not take what the resource says.
+    """
+    handler = registry[resource["spec"]]
+    path = resolve_path(resource, root_map)
+    try:
+        return handler(str(path), **resource["resource_kwargs"])
+    except AnalysisStoreError:
+        raise
+    except Exception as error:
+        raise PairError(
+            f"The handler {_name(handler)} of {resource['spec']!r} refuses {path} with "
+            f"{resource['resource_kwargs']!r}: {error!r}."
+        ) from error
+
+
+def call_writer(writer: Any, key: str, value: Any) -> dict[str, Any]:
+    """Return the datum kwargs of one value, which ``writer`` writes now.
+
+    A `Writer` returns them by key. An object that is none has the form of 2018: it is called with one key at a
+    time, and returns them flat.
+
+    Raises
+    ------
+    PairError
+        The answer is not a mapping of that form.
+    """
+    answer = writer({key: value})
+    expected = f"{{{key!r}: datum kwargs}}" if isinstance(writer, Writer) else "the datum kwargs"
+    if isinstance(writer, Writer) and isinstance(answer, Mapping):
+        answer = answer.get(key)
+    if not isinstance(answer, Mapping) or not all(isinstance(name, str) for name in answer):
+        raise PairError(
+            f"The writer {_name(type(writer))} returned {answer!r} for {key!r}; expected a mapping, "
+            f"{expected}, with which its "
+            "handler finds the value again."
+        )
+    return dict(answer)
+
+
+def _name(found: Any) -> str:
+    return getattr(found, "__qualname__", None) or repr(found)

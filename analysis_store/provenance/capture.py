@@ -1,0 +1,154 @@
+"""The code of a result, found by itself: its distribution, its checkout, its script, or what was typed."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis_store.errors import ProvenanceError
+from analysis_store.provenance.checkout import Checkout, checkout_of
+from analysis_store.provenance.installed import Installed, installed, is_standard
+from analysis_store.provenance.parts import Code
+from analysis_store.provenance.patch import patch_of
+from analysis_store.provenance.site import Site, calling_site, site_of
+from analysis_store.provenance.texts import file_text, text_digest
+from analysis_store.provenance.typed import cell, typed_in
+
+PYTHON = "https://www.python.org"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found of the code."""
+
+    code: Code | None
+    """None where nothing is known."""
+
+    trouble: str | None = None
+    """Why it is not known, or not known as well as it should be."""
+
+
+def capture_code(obj: object = None, *, patch: bool = True) -> Found:
+    """Return the code of a function, class or module; without one that of the caller outside this package.
+
+    Parameters
+    ----------
+    obj : function, class or module, optional
+        Whose code it is.
+    patch : bool
+        Whether what is not committed shall be read.
+
+    Raises
+    ------
+    ProvenanceError
+        ``obj`` is not something that has code.
+    """
+    site = calling_site() if obj is None else site_of(obj)
+    path = _path(site)
+    if path is not None:
+        return _of_file(site, path, patch=patch)
+    if _is_python(site):
+        version = platform.python_version()
+        return Found(Code("python", version=version, url=PYTHON, entry_point=site.entry_point("python")))
+    return _of_typed(site)
+
+
+def _path(site: Site) -> str | None:
+    """Return the source file of a place; None if it was typed, or generated outside any module."""
+    if cell(site.file) is not None:
+        return None
+    return next((real for real in map(_real, (site.file, site.home)) if real is not None), None)
+
+
+def _real(file: str | None) -> str | None:
+    """Return an absolute path with its links resolved, if it is that of a file."""
+    if file is None:
+        return None
+    if file not in _reals:
+        path = Path(file)
+        _reals[file] = str(path.resolve()) if path.is_absolute() and path.is_file() else None
+    return _reals[file]
+
+
+def _is_python(site: Site) -> bool:
+    return site.file == "<built-in>" and site.module.partition(".")[0] in sys.stdlib_module_names
+
+
+_reals: dict[str, str | None] = {}
+_installed: dict[str, Installed | None] = {}
+_sources: dict[str, tuple[tuple[int, int], str, str]] = {}
+_warned: set[str] = set()
+
+
+def _of_file(site: Site, path: str, *, patch: bool) -> Found:
+    if is_standard(path):
+        return Found(Code("python", version=platform.python_version(), url=PYTHON, entry_point=site.entry_point("")))
+    if path not in _installed:  # asked once: what runs is what was installed when it was imported
+        _installed[path] = installed(path)
+    home, point = _installed[path], site.entry_point(Path(path).name)
+    if home is not None and not home.in_place:
+        return Found(Code(home.name, home.version, home.commit, home.url, entry_point=point))
+    try:
+        checkout = checkout_of(path)
+    except ProvenanceError as error:
+        _warn(path, str(error))
+        return Found(_loose(path, home, point), str(error))
+    if checkout is None:
+        return Found(_loose(path, home, point))
+    return _of_checkout(checkout, home, point, patch=patch)
+
+
+def _of_checkout(checkout: Checkout, home: Installed | None, point: str, *, patch: bool) -> Found:
+    url = checkout.url
+    if home is not None and home.url is not None and url.startswith("file:"):
+        url = home.url
+    text, trouble = None, None
+    if patch and checkout.uncommitted:
+        try:
+            text = patch_of(checkout)
+        except ProvenanceError as error:
+            trouble = str(error)
+    code = Code(
+        checkout.name if home is None else home.name,
+        None if home is None else home.version,
+        checkout.commit,
+        url,
+        dirty=bool(checkout.uncommitted),
+        entry_point=point,
+        digest=None if text is None else text_digest(text),
+        patch=text,
+        changed=checkout.uncommitted,
+    )
+    return Found(code, trouble)
+
+
+def _loose(path: str, home: Installed | None, point: str) -> Code:
+    """Return code whose text is all that is known: kept with the run, its digest stands for the commit."""
+    stat = Path(path).stat()
+    key = (stat.st_mtime_ns, stat.st_size)
+    if path not in _sources or _sources[path][0] != key:
+        text = file_text(path)
+        _sources[path] = key, text, text_digest(text)
+    _, source, digest = _sources[path]
+    known = Code(Path(path).stem) if home is None else Code(home.name, home.version, url=home.url)
+    return Code(known.name, known.version, url=known.url, entry_point=point, digest=digest, source=source)
+
+
+def _of_typed(site: Site) -> Found:
+    typed = typed_in(site.file)
+    if typed is None:
+        where = f"{site.module} ({site.file})"
+        return Found(None, f"the text of the code that runs in {where} is not known: it is in no file")
+    point = site.entry_point(typed.name)
+    return Found(Code(typed.name, entry_point=point, digest=typed.digest, source=typed.source))
+
+
+def _warn(path: str, reason: str) -> None:
+    """Say once per file that its commit could not be found out, for the record cannot be mended later."""
+    if path not in _warned:
+        _warned.add(path)
+        text = f"The commit of {path} is not known: {reason}. Its source text is kept with the result instead."
+        warnings.warn(text, UserWarning, stacklevel=2)

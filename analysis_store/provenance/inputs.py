@@ -1,0 +1,129 @@
+"""What a result came from, verified: parents are looked up, files are looked at and hashed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from analysis_store.documents import PARENT_KEYS
+from analysis_store.errors import ProvenanceError
+from analysis_store.provenance.parts import InputFile, Parent
+
+Lookup = Callable[[str], str | None]
+
+
+def parents_in(md: Mapping[str, Any], problems: list[str]) -> Iterator[Parent]:
+    """Yield the parents that metadata name under any of the keys in use; an empty text names none."""
+    for key in PARENT_KEYS:
+        named = md.get(key)
+        for value in named if isinstance(named, (list, tuple)) else [named]:
+            if value is None or value == "":
+                continue
+            try:
+                yield Parent.of(value)
+            except ProvenanceError as error:
+                problems.append(f"md[{key!r}]: {str(error).removeprefix('parents: ')}")
+
+
+def resolve(parents: Iterable[Parent], lookup: Lookup | None, problems: list[str]) -> tuple[Parent, ...]:
+    """Return the parents, each once, with the catalog that each was found in."""
+    known: dict[str, Parent] = {}
+    for parent in parents:
+        known[parent.uid] = max(parent, known.get(parent.uid, parent), key=_weight)
+    return tuple(_resolved(parent, lookup, problems) for parent in known.values())
+
+
+def _weight(parent: Parent) -> tuple[bool, bool]:
+    """Rank what was said of a parent: the run itself tells most, then the catalog that is named."""
+    return parent.seen, parent.catalog is not None
+
+
+def _resolved(parent: Parent, lookup: Lookup | None, problems: list[str]) -> Parent:
+    if parent.seen:
+        return replace(parent, catalog=parent.catalog or _whereabouts(parent.uid, lookup))
+    if lookup is None or (parent.catalog is not None and not parent.resolved):
+        return replace(parent, resolved=False)
+    try:
+        catalog = lookup(parent.uid)
+    except ProvenanceError as error:
+        problems.append(f"parents: {error}. Mend that, or {_declare(parent.uid)}.")
+        return replace(parent, resolved=False)
+    if catalog is not None:
+        return replace(parent, catalog=catalog, resolved=True)
+    if parent.catalog is None:
+        places = ", ".join(getattr(lookup, "places", ())) or "this store and its sources"
+        problems.append(
+            f"parents: the run {parent.uid!r} was not found in {places}. Check the uid, name its catalog as a source "
+            f"of the store (sources=[...]), or {_declare(parent.uid)}."
+        )
+    return replace(parent, resolved=False)
+
+
+def _whereabouts(uid: str, lookup: Lookup | None) -> str | None:
+    """Return where a run is that the caller holds, as far as that can be found out."""
+    try:
+        return None if lookup is None else lookup(uid)
+    except ProvenanceError:
+        return None
+
+
+def _declare(uid: str) -> str:
+    return f'declare the run external: Parent({uid!r}, catalog="...")'
+
+
+def inspect_files(files: Iterable[InputFile], problems: list[str], *, trusted: bool) -> tuple[InputFile, ...]:
+    """Return the files, each once, hashed.
+
+    Those with a digest are taken as they are where they are not here, or where they are ``trusted``: part of a
+    document that tells of another time and maybe another place.
+    """
+    seen: dict[str, InputFile] = {}
+    for file in files:
+        if not (trusted and file.digest is not None):
+            file = replace(file, path=os.path.abspath(file.path))  # noqa: PTH100  links stay as they were named
+        if file.path not in seen or seen[file.path].digest is None:
+            seen[file.path] = file
+    return tuple(_inspected(file, problems, trusted=trusted) for file in seen.values())
+
+
+def _inspected(file: InputFile, problems: list[str], *, trusted: bool) -> InputFile:
+    if file.digest is not None and (trusted or not Path(file.path).exists()):
+        return file
+    try:
+        now = _look(file.path)
+    except OSError as error:
+        problems.append(
+            f"files: {file.path} cannot be read: {error.strerror or error}. Give the path of a file that can."
+        )
+        return file
+    except ProvenanceError as error:
+        problems.append(str(error))
+        return file
+    if file.digest not in (None, now.digest):
+        problems.append(f"files: {file.path} is not what it was: its digest is {now.digest}, not {file.digest}.")
+    return now
+
+
+def _look(path: str) -> InputFile:
+    before = Path(path).stat()
+    if stat.S_ISDIR(before.st_mode):
+        raise ProvenanceError(f"files: {path} is a folder; name the files in it, e.g. sorted(Path(folder).glob('*')).")
+    if not stat.S_ISREG(before.st_mode):  # to open a pipe would wait for somebody to write to it
+        raise ProvenanceError(f"files: {path} is not an ordinary file; save what it gives to one, and name that.")
+    digest = _digest(path, before.st_size, before.st_mtime_ns, before.st_ino, before.st_dev)
+    after = Path(path).stat()
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise ProvenanceError(f"files: {path} changed while it was read; wait until it is written.")
+    return InputFile(path, before.st_size, before.st_mtime, digest)
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: str, size: int, mtime_ns: int, inode: int, device: int) -> str:  # noqa: ARG001  they are the key
+    from analysis_store.digests import digest_file
+
+    return digest_file(path)

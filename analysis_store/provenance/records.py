@@ -1,0 +1,41 @@
+"""What the records of provenance have in common: made of mappings, checked, and written back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from analysis_store.errors import ProvenanceError
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], value: Mapping[str, Any], what: str, *, hint: str = "", known: Iterable[str] = ()) -> T:
+    """Return a record made of a mapping whose keys are its fields, and no others."""
+    known = list(known) or [entry.name for entry in fields(cls) if entry.compare]  # type: ignore[arg-type]
+    unknown = [repr(key) for key in value if key not in known]
+    if unknown:
+        raise ProvenanceError(f"{what}: unknown {', '.join(unknown)}; known: {', '.join(known)}{hint}.")
+    try:
+        return cls(**value)
+    except TypeError as error:
+        raise ProvenanceError(f"{what}: {dict(value)!r} is not complete; expected {', '.join(known)}.") from error
+
+
+def check(record: object, where: str, names: Iterable[str], kind: Any, expected: str) -> None:
+    """Refuse fields of another type: what comes from a document may be anything."""
+    for name in names:
+        if not isinstance(getattr(record, name), kind):
+            raise ProvenanceError(f"{where}: {name} is {getattr(record, name)!r:.60}; expected {expected}.")
+
+
+def known(record: object, names: Iterable[str]) -> dict[str, Any]:
+    """Return the fields that are known, in the order of the names."""
+    pairs = ((name, getattr(record, name)) for name in names)
+    return {name: value for name, value in pairs if value is not None}
+
+
+def kind(value: object) -> str:
+    """Return what came, for a message."""
+    return f"{type(value).__name__} {value!r:.60}"

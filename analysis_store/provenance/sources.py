@@ -1,0 +1,178 @@
+"""Where runs are looked up: Tiled clients, databrokers, other stores. None of these libraries is imported here.
+
+A source is known by the module that its class, or a class it derives from, comes from: whoever holds such an object
+has its library loaded, and nobody else should have to load it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from analysis_store.errors import ProvenanceError, RunNotFoundError, SettingsError
+from analysis_store.provenance.urls import public_url
+
+_STORE = "analysis_store"
+_LIBRARIES = ("databroker", "tiled", "bluesky_tiled_plugins")
+_REMEMBERED = 4096
+_UID_LENGTH = 36
+_API = "/api/v1/metadata"
+
+
+def find(sources: Iterable[object], uid: str) -> str | None:
+    """Return the name of the first source that has the run of exactly this uid, or None.
+
+    Raises
+    ------
+    ProvenanceError
+        None has it, but one could not be asked; the message names it and what it said.
+    """
+    silent = []
+    for source in sources:
+        try:
+            if has_run(source, uid):
+                return name_of(source)
+        except Exception as error:  # noqa: BLE001  whatever a client of a remote service raises, another may have the run
+            silent.append(f"{name_of(source)} ({type(error).__name__}: {str(error)[:200]})")
+    if silent:
+        raise ProvenanceError(f"could not look for the run {uid} in {'; '.join(silent)}")
+    return None
+
+
+def has_run(source: Any, uid: str) -> bool:
+    """Tell whether a source has the run of exactly this uid: they take a part of it for the whole otherwise."""
+    try:
+        run = source.catalog.get(uid) if _is_store(source) else source[uid]
+    except (KeyError, RunNotFoundError):
+        return False
+    except ValueError:
+        if len(uid) == _UID_LENGTH:
+            raise
+        return False  # taken for a part of a uid, and found too short or to fit several
+    return uid_of(run) == uid
+
+
+def check_source(source: object) -> None:
+    """Refuse what runs cannot be looked up in.
+
+    Raises
+    ------
+    SettingsError
+        Names what came and what was expected.
+    """
+    if not (_is_store(source) or (_libraries(source) & set(_LIBRARIES) and hasattr(source, "__getitem__"))):
+        raise SettingsError(
+            f"sources: got {type(source).__module__}.{type(source).__qualname__}; expected a Tiled client, a "
+            "databroker Broker or another AnalysisStore. Open it first and pass the object, not its name."
+        )
+
+
+def name_of(source: Any) -> str:
+    """Return what a source is called: the name of a databroker, the address of a Tiled client, a store's folder."""
+    if _is_store(source):
+        return public_url(str(getattr(source, "location", None) or source.root))
+    uri = getattr(source, "uri", None)
+    if isinstance(uri, str):
+        return _address(uri)
+    name = getattr(source, "name", None)
+    if isinstance(name, str) and name:
+        return name
+    beneath = getattr(source, "_catalog", None)  # the Tiled client beneath a Broker, which has no name of its own
+    return type(source).__name__ if beneath is None else name_of(beneath)
+
+
+def uid_of(run: Any) -> str | None:
+    """Return the uid of a run object, whichever library it is of: ``.start["uid"]``, ``.metadata``, ``.uid``."""
+    if isinstance(run, type):
+        return None
+    for read in (_from_start, _from_metadata, _from_uid):
+        try:
+            uid = read(run)
+        except (AttributeError, KeyError, TypeError):
+            continue
+        if isinstance(uid, str) and uid:
+            return uid
+    return None
+
+
+def home_of(run: Any) -> str | None:
+    """Return what the catalog is called that a run object was taken from, as far as the object tells."""
+    uri = getattr(run, "uri", None)
+    if isinstance(uri, str):
+        return _address(uri.rstrip("/").rpartition("/")[0])
+    broker = getattr(run, "db", None)
+    return None if broker is None else name_of(broker)
+
+
+class Lookup:
+    """Looks runs up: first in the store itself, then in its sources. A run once found is not asked for again.
+
+    Parameters
+    ----------
+    home : str
+        What the store itself is called.
+    has : callable
+        Tells whether the store itself has a run of this uid.
+    sources : iterable
+        Tiled clients, databrokers, other stores.
+
+    Raises
+    ------
+    SettingsError
+        A source is none of these.
+    """
+
+    def __init__(self, home: str, has: Callable[[str], bool], sources: Iterable[object] = ()) -> None:
+        self._home, self._has, self._sources = home, has, tuple(sources)
+        for source in self._sources:
+            check_source(source)
+        self._found: dict[str, str] = {}
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it looks, in this order."""
+        return (self._home, *map(name_of, self._sources))
+
+    def __call__(self, uid: str) -> str | None:
+        """Return the name of the catalog that has the run, or None.
+
+        Raises
+        ------
+        ProvenanceError
+            None has it, but one could not be asked.
+        """
+        if uid in self._found:  # runs do not go away, and a source may be far
+            return self._found[uid]
+        if self._has(uid):
+            return self._home
+        name = find(self._sources, uid)
+        if name is not None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[uid] = name
+        return name
+
+
+def _is_store(source: object) -> bool:
+    return _STORE in _libraries(source) and hasattr(source, "catalog")
+
+
+def _libraries(source: object) -> set[str]:
+    return {cls.__module__.partition(".")[0] for cls in type(source).__mro__}
+
+
+def _address(uri: str) -> str:
+    server, _, path = public_url(uri).partition(_API)
+    return f"{server}{path}".rstrip("/")
+
+
+def _from_start(run: Any) -> object:
+    return run.start["uid"]
+
+
+def _from_metadata(run: Any) -> object:
+    return run.metadata["start"]["uid"]
+
+
+def _from_uid(run: Any) -> object:
+    return run.uid

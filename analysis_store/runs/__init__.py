@@ -1,0 +1,1 @@
+"""Runs: being written, and being read."""

@@ -1,0 +1,394 @@
+"""Columns: whatever the caller hands over, gathered key by key along the event axis and looked at whole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from analysis_store.documents import MAX_INLINE_SIZE
+from analysis_store.dtypes import encode_text
+from analysis_store.errors import InvalidDataError
+
+Form = Literal["array", "ragged", "table", "foreign"]
+
+_INLINE_KINDS = "biuf"
+_DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "U": "string", "T": "string"}
+_MAX_FIXED_TEXT = 1 << 26
+"""Bytes above which a column of strings is kept as variable-length ones instead of a fixed-width array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the values of a key are in what the caller gave: ``data[3]["primary"]["mu"]`` for messages."""
+
+    before: str
+    after: str
+    numbers: Sequence[int] | None = None
+    """The number that each event of the stream has in ``data``; None where it is its own."""
+
+    def at(self, index: int | str) -> str:
+        """Return the place of the value of one event, or of ``":"``, all of them."""
+        number = self.numbers[index] if self.numbers and isinstance(index, int) else index
+        return f"{self.before}{number}{self.after}"
+
+
+@dataclass(slots=True)
+class Column:
+    """The values of one data key in all events of a stream."""
+
+    where: Place
+    """Where the values are in what the caller gave."""
+
+    values: Any
+    """``(n, *shape)`` array, or a sequence of n arrays, tables or (foreign) anything."""
+
+    form: Form
+    """How the values are stored: as one array, as arrays of differing shape, as tables, by the caller's writer."""
+
+    inline: bool
+    """Whether the values stay in the event documents."""
+
+    data_key: dict[str, Any] = field(default_factory=dict)
+    """The entry of the descriptor: dtype, shape, dtype_numpy, source, and what the caller knows."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of the value of one event; of the first, where they differ."""
+        shape: tuple[int, ...] = (
+            self.values.shape[1:] if isinstance(self.values, np.ndarray) else np.shape(self.values[0])
+        )
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the values of an array or ragged column."""
+        found: np.dtype = (self.values if isinstance(self.values, np.ndarray) else np.asarray(self.values[0])).dtype
+        return found
+
+    def inline_values(self) -> list[Any]:
+        """Return the values as documents hold them: n numbers, strings, booleans or nested lists."""
+        if self.form == "array" and isinstance(self.values, np.ndarray):
+            return self.values.tolist()  # type: ignore[no-any-return]
+        return [np.asarray(value).tolist() for value in self.values]
+
+
+def of_values(values: Sequence[Any], where: Place) -> Column:
+    """Return the column of one value per event, each a scalar, string, array, list or table."""
+    kinds = set(map(type, values))
+    if kinds <= {float, int, bool, str}:
+        return _of_scalars(values, kinds, where)
+    if any(_is_table(kind) for kind in kinds):
+        return _of_tables(values, where)
+    arrays = [_as_array(value, where.at(index)) for index, value in enumerate(values)]
+    units, dims = _labels(values[0])
+    return _labelled(_of_arrays(arrays, where), units, dims)
+
+
+def of_array(values: Any, where: Place) -> Column:
+    """Return the column whose first axis is the event: an array, a list, a Series or a DataArray."""
+    if isinstance(values, (list, tuple)) or getattr(values, "dtype", None) == np.dtype(object):
+        return of_values(list(values), where)
+    if hasattr(values, "array") and hasattr(values, "index"):  # a pandas Series
+        return _of_series(values, where)
+    array = _as_array(values, where.at(":"))
+    if array.ndim == 0:
+        raise InvalidDataError(
+            f"{where.at(':')}: a single value came where a column with one value per event was expected; "
+            "give a list of event mappings, or columns of equal length."
+        )
+    column = _of_uniform(array, where)
+    units, dims = _labels(values)
+    return _labelled(column, units, dims[1:] if dims else None)
+
+
+def foreign(values: Sequence[Any], where: Place) -> Column:
+    """Return a column that the caller's own writer stores; anything may be in it."""
+    first = values[0] if len(values) else None
+    shape = [int(size) for size in getattr(first, "shape", None) or ()]
+    if any(list(getattr(value, "shape", None) or ()) != shape for value in values):
+        shape = [None] * len(shape)  # type: ignore[list-item]
+    data_key: dict[str, Any] = {"dtype": "array", "shape": shape, "source": "analysis"}
+    dtype = getattr(first, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind in "biufcmMSU":
+        data_key["dtype_numpy"] = dtype.str
+    return Column(where, list(values), "foreign", inline=False, data_key=data_key)
+
+
+# ------------------------------------------------------------------------------------------------- scalars
+
+
+def _of_scalars(values: Sequence[Any], kinds: set[type], where: Place) -> Column:
+    if kinds == {str}:
+        return _of_strings(values, where)
+    if len(kinds) > 1 and kinds != {int, float}:
+        other = next(i for i, value in enumerate(values) if type(value) is not type(values[0]))
+        raise InvalidDataError(
+            f"{where.at(other)}: {_named(values[other])} came after {_named(values[0])} in event 0; "
+            "all events of a stream give a key values of one kind. Convert them, or use two keys."
+        )
+    return _of_uniform(_numbers(values, kinds, where), where)
+
+
+def _numbers(values: Sequence[Any], kinds: set[type], where: Place) -> np.ndarray:
+    if kinds == {bool}:
+        return np.array(values, dtype=bool)
+    if kinds == {float}:
+        return np.array(values, dtype=float)
+    if kinds == {int} or not kinds:
+        return _integers(values, where)
+    lossy = next((i for i, value in enumerate(values) if type(value) is int and int(float(value)) != value), None)
+    if lossy is not None:
+        raise InvalidDataError(
+            f"{where.at(lossy)}: the integer {values[lossy]} cannot become a float without loss, and other "
+            "events have floats; make all of them integers or all of them floats."
+        )
+    return np.array(values, dtype=float)
+
+
+def _integers(values: Sequence[int], where: Place) -> np.ndarray:
+    for dtype in (np.int64, np.uint64):
+        try:
+            return np.array(values, dtype=dtype)
+        except OverflowError:
+            continue
+    worst = max(range(len(values)), key=lambda index: abs(values[index]))
+    raise InvalidDataError(
+        f"{where.at(worst)}: the integer {values[worst]} does not fit 64 bits together with the other events; "
+        "store it as text, or as an array of its parts."
+    )
+
+
+def _of_strings(values: Sequence[str], where: Place) -> Column:
+    for index, value in enumerate(values):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidDataError(f"{where.at(index)}: the text is not valid Unicode ({error.reason}).") from error
+    longest = max(map(len, values), default=0)
+    fixed = longest * len(values) * 4 <= _MAX_FIXED_TEXT and not any("\0" in value for value in values)
+    array = np.array(values, dtype=f"<U{max(longest, 1)}") if fixed else np.array(values, dtype=object)
+    column = Column(where, array, "array", inline=True)
+    column.data_key = {"dtype": "string", "shape": [], "source": "analysis", "dtype_numpy": f"<U{max(longest, 1)}"}
+    return column
+
+
+# -------------------------------------------------------------------------------------------------- arrays
+
+
+def _as_array(value: Any, where: str) -> np.ndarray:
+    """Return one value as an array that has lost nothing, or refuse it."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InvalidDataError(f"{where}: a masked array would lose its mask; store values and mask as two keys.")
+    if isinstance(value, (list, tuple)):
+        return _regular(value, where)
+    if isinstance(value, (str, bool, int, float, complex, np.ndarray, np.generic)):
+        array = np.asarray(value)
+    elif hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype"):
+        array = np.asarray(value)  # xarray, dask, and their like
+    else:
+        raise InvalidDataError(
+            f"{where}: {_named(value)} cannot be stored; expected a number, a string, an array, a list of numbers, "
+            f"or a pandas DataFrame.{_advice(value)}"
+        )
+    return _storable(array, where)
+
+
+def _advice(value: Any) -> str:
+    if value is None:
+        return " For a missing number use NaN."
+    if hasattr(value, "isoformat"):
+        return " Use numpy.datetime64 for a time, or its text."
+    if isinstance(value, Mapping):
+        return " Give the items of a mapping keys of their own."
+    if isinstance(value, (bytes, bytearray)):
+        return " Use numpy.frombuffer(value, 'uint8')."
+    return " Convert it, or name a writer for this key in writers_dict."
+
+
+def _storable(array: np.ndarray, where: str) -> np.ndarray:
+    if array.dtype.kind == "U":
+        try:
+            encode_text(array)
+        except InvalidDataError as error:
+            raise InvalidDataError(f"{where}: {error}") from error
+    if array.dtype.kind in "biufcmMSUT":
+        return array
+    if array.dtype.kind == "O" and all(type(item) is str for item in array.ravel()):
+        return array
+    raise InvalidDataError(
+        f"{where}: an array of dtype {array.dtype} cannot be stored; expected numbers, booleans, times or strings. "
+        "Give each field or object a key of its own, or name a writer for this key in writers_dict."
+    )
+
+
+def _regular(value: Sequence[Any], where: str) -> np.ndarray:
+    """Return a (nested) list as an array, refusing whatever NumPy would change in silence."""
+    kinds: set[type] = set()
+    for leaf in _leaves(value):
+        kinds.add(type(leaf))
+    plain = kinds - {np.ndarray}
+    if not (plain <= {int, float} or len(plain) <= 1 or all(issubclass(kind, np.number) for kind in plain)):
+        names = ", ".join(sorted(kind.__name__ for kind in plain))
+        raise InvalidDataError(f"{where}: a list that mixes {names} is no array; convert its items to one type.")
+    try:
+        array = np.asarray(value, dtype=object if kinds == {str} else None)
+    except (ValueError, OverflowError) as error:
+        raise InvalidDataError(
+            f"{where}: a list whose rows have different lengths is no array ({error}); pad it, or use one key a row."
+        ) from error
+    if kinds == {str}:
+        return _storable(_fixed_text(array), where)
+    exact = {int: "iu", bool: "b", float: "f"}.get(next(iter(plain))) if len(plain) == 1 else None
+    if exact and array.dtype.kind not in exact:
+        raise InvalidDataError(f"{where}: a list of integers that do not fit 64 bits is no array; store them as text.")
+    if plain == {int, float} and any(type(leaf) is int and int(float(leaf)) != leaf for leaf in _leaves(value)):
+        raise InvalidDataError(f"{where}: an integer of the list cannot become a float without loss; convert it.")
+    return _storable(array, where)
+
+
+def _fixed_text(array: np.ndarray) -> np.ndarray:
+    if array.size == 0 or any("\0" in text for text in array.ravel()):
+        return array
+    return array.astype(np.str_)
+
+
+def _leaves(value: Any) -> Iterable[Any]:
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            yield from _leaves(item)
+        else:
+            yield item
+
+
+def _of_arrays(arrays: list[np.ndarray], where: Place) -> Column:
+    first = arrays[0]
+    dtypes = {array.dtype for array in arrays}
+    if len(dtypes) > 1 and all(dtype.kind in "US" for dtype in dtypes) and len({d.kind for d in dtypes}) == 1:
+        wide = max(dtypes, key=lambda dtype: dtype.itemsize)
+        arrays = [array.astype(wide) for array in arrays]
+    elif len(dtypes) > 1:
+        odd = next(i for i, array in enumerate(arrays) if array.dtype != first.dtype)
+        raise InvalidDataError(
+            f"{where.at(odd)}: dtype {arrays[odd].dtype} came after {first.dtype} in event 0; all events of a "
+            "stream give a key values of one dtype. Convert them, or use two keys."
+        )
+    if len({array.shape for array in arrays}) == 1:
+        whole = arrays[0][None] if len(arrays) == 1 else stack(arrays) if first.nbytes < 1 << 20 else arrays
+        return _of_uniform(whole, where)
+    return _of_ragged(arrays, where)
+
+
+def stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return arrays of one shape and dtype as one array of that dtype; NumPy alone would make it native."""
+    return np.stack(arrays, dtype=arrays[0].dtype)
+
+
+def _of_uniform(values: np.ndarray | list[np.ndarray], where: Place) -> Column:
+    dtype, shape = (
+        (values.dtype, values.shape[1:]) if isinstance(values, np.ndarray) else (values[0].dtype, values[0].shape)
+    )
+    column = Column(where, values, "array", inline=_inline(dtype, [shape]))
+    column.data_key = _data_key(dtype, list(shape), values)
+    return column
+
+
+def _of_ragged(arrays: list[np.ndarray], where: Place) -> Column:
+    first = arrays[0]
+    odd = next((i for i, array in enumerate(arrays) if array.ndim != first.ndim), None)
+    if odd is not None:
+        raise InvalidDataError(
+            f"{where.at(odd)}: {arrays[odd].ndim} dimensions came after {first.ndim} in event 0; the size of an "
+            "array may change from event to event, the number of its dimensions may not."
+        )
+    column = Column(where, arrays, "ragged", inline=_inline(first.dtype, {array.shape for array in arrays}))
+    sizes = [{array.shape[axis] for array in arrays} for axis in range(first.ndim)]
+    shape = [int(next(iter(size))) if len(size) == 1 else None for size in sizes]
+    column.data_key = _data_key(first.dtype, shape, arrays)
+    return column
+
+
+def _inline(dtype: np.dtype, shapes: Iterable[tuple[int, ...]]) -> bool:
+    shapes = list(shapes)
+    if dtype.kind in "UT" or dtype.kind == "O":
+        return all(shape == () for shape in shapes)
+    return (
+        dtype.kind in _INLINE_KINDS
+        and dtype.itemsize <= 8
+        and all(math.prod(shape) <= MAX_INLINE_SIZE for shape in shapes)
+    )
+
+
+def _data_key(dtype: np.dtype, shape: list[int | None], values: Any) -> dict[str, Any]:
+    text = dtype.str
+    if dtype.kind in {"O", "T"}:
+        longest = max((len(item) for array in values for item in np.ravel(array)), default=0)
+        text = f"<U{max(longest, 1)}"
+    kind = "array" if shape else _DTYPES.get("U" if dtype.kind == "O" else dtype.kind, "array")
+    return {"dtype": kind, "shape": shape, "source": "analysis", "dtype_numpy": text}
+
+
+# -------------------------------------------------------------------------------------------------- tables
+
+
+def _is_table(kind: type) -> bool:
+    return kind.__name__ == "DataFrame" and kind.__module__.split(".")[0] == "pandas"
+
+
+def _of_tables(values: Sequence[Any], where: Place) -> Column:
+    odd = next((i for i, value in enumerate(values) if not _is_table(type(value))), None)
+    if odd is not None:
+        raise InvalidDataError(
+            f"{where.at(odd)}: {_named(values[odd])} came where other events have a DataFrame; give all events of "
+            "a key values of one kind."
+        )
+    from analysis_store.writers.tables import take_all_apart  # it loads pandas, which whoever has a table has loaded
+
+    try:
+        take_all_apart(values)
+    except InvalidDataError as error:
+        raise InvalidDataError(f"{where.at(error.index or 0)}: {error}", error.index) from error
+    column = Column(where, list(values), "table", inline=False)
+    widths = {value.shape[1] for value in values}
+    heights = {value.shape[0] for value in values}
+    shape = [next(iter(sizes)) if len(sizes) == 1 else None for sizes in (heights, widths)]
+    column.data_key = {"dtype": "array", "shape": shape, "source": "analysis"}
+    return column
+
+
+def _of_series(series: Any, where: Place) -> Column:
+    values = series.to_numpy()
+    if values.dtype == object:
+        return of_values(series.tolist(), where)
+    return _of_uniform(_storable(values, where.at(":")), where)
+
+
+# -------------------------------------------------------------------------------------------------- labels
+
+
+def _labels(value: Any) -> tuple[str | None, list[str] | None]:
+    """Return the units and dimension names that a DataArray carries."""
+    attrs, dims = getattr(value, "attrs", None), getattr(value, "dims", None)
+    units = attrs.get("units") if isinstance(attrs, Mapping) else None
+    named = [str(dim) for dim in dims] if isinstance(dims, tuple) else None
+    return (units if isinstance(units, str) else None), named
+
+
+def _labelled(column: Column, units: str | None, dims: Sequence[str] | None) -> Column:
+    if units:
+        column.data_key["units"] = units
+    if dims:
+        column.data_key["dims"] = list(dims)
+    return column
+
+
+def _named(value: Any) -> str:
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ in ("builtins", "numpy") else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}" if value is not None else "None"

@@ -1,0 +1,265 @@
+"""The run file written: values, what NeXus viewers want to know, and the documents, in one go."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from h5py import h5f, h5g, h5p, h5s
+
+from analysis_store import layout
+from analysis_store.documents import Document, compose_resource, dumps, validate
+from analysis_store.errors import InvalidDataError
+from analysis_store.runs.draft import Draft, StreamDraft, digest_entry
+from analysis_store.runs.plot import Plot, default_plot
+from analysis_store.writers.arrays import ArrayWriter, write_array
+from analysis_store.writers.hdf5 import (
+    create_dataset,
+    create_group,
+    number_type,
+    set_attrs,
+    write_string,
+    write_strings,
+)
+
+if TYPE_CHECKING:
+    from analysis_store.runs.columns import Column, Form
+    from analysis_store.writers.columns import Stored
+
+_EPOCH = "1970-01-01T00:00:00Z"
+
+
+def _access() -> h5p.PropFAID:
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # compact groups: faster to make, smaller to keep
+    return access
+
+
+_ACCESS = _access()
+
+
+class RunFileWriter:
+    """Writes the file of one run.
+
+    Parameters
+    ----------
+    draft : Draft
+        The run; its resources, digests and stop document are added while its values are written.
+    root : Path
+        The root that the documents name.
+    final : PurePosixPath
+        Where the file will lie relative to ``root``, which is what the documents must say.
+    compression : "auto", None, a filter, or a mapping from data key to one of these
+        How large arrays are compressed.
+    """
+
+    def __init__(self, draft: Draft, root: Path, final: PurePosixPath, compression: Any) -> None:
+        self._draft = draft
+        self._root = root
+        self._final = final
+        self._compression = compression
+
+    def write(self, path: Path, time: Callable[[], float]) -> None:
+        """Write the whole file at ``path``, an empty file of ours, and make it durable.
+
+        ``time`` is called when the values are written and returns the time of the stop document, s.
+        """
+        file = h5f.create(os.fsencode(path), h5f.ACC_TRUNC, fapl=_ACCESS)
+        try:
+            self._write(file, time)
+        finally:
+            file.close()
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _write(self, file: h5f.FileID, time: Callable[[], float]) -> None:
+        set_attrs(
+            h5g.open(file, b"/"),
+            {"NX_class": "NXroot", "default": layout.ENTRY, layout.LAYOUT_ATTRIBUTE: layout.LAYOUT_VERSION},
+        )
+        entry = create_group(file, layout.ENTRY, {"NX_class": "NXentry"})
+        taken = set(layout.RESERVED_STREAMS)
+        shown: tuple[int, str] | None = None
+        for stream in self._draft.streams:
+            name = layout.stored_name(stream.data.name, taken)
+            taken.add(name)
+            rank = self._write_stream(entry, name, stream)
+            if rank and (shown is None or rank > shown[0]):
+                shown = rank, name
+        if shown:
+            set_attrs(entry, {"default": shown[1]})
+        start = self._draft.start
+        stop = self._draft.finish(time=time())
+        write_string(entry, "title", _title(start))
+        write_string(entry, "entry_identifier", self._draft.uid)
+        write_string(entry, "start_time", _iso(start["time"]))
+        write_string(entry, "end_time", _iso(stop["time"]))
+        _write_process(entry, self._draft)
+        _write_documents(entry, self._draft)
+
+    def _write_stream(self, entry: h5g.GroupID, name: str, stream: StreamDraft) -> int:
+        """Write one stream; return how much its plot has to show: 0 nothing, else more for more dimensions."""
+        group = create_group(entry, name, {"NX_class": "NXdata"})
+        if name != stream.data.name:
+            set_attrs(group, {layout.TRUE_NAME: stream.data.name})
+        plot = default_plot(stream.data, self._draft.start)
+        stored = layout.stored_names(stream.own_columns(), layout.RESERVED_KEYS)
+        for key, column in stream.own_columns().items():
+            attrs = _attrs(key, stored[key], column, plot)
+            dataset = layout.dataset_path(name, stored[key])
+            self._write_key(group, stream, key, dataset, attrs)
+        times = stream.documents.times
+        write_array(group, layout.TIME, times, compression=None, attrs={"units": "s", "start": _EPOCH})
+        write_array(group, layout.SEQ_NUM, np.arange(1, len(times) + 1), compression=None)
+        return _write_plot(group, plot, stored, stream) if plot else 0
+
+    def _write_key(
+        self, group: h5g.GroupID, stream: StreamDraft, key: str, dataset: str, attrs: dict[str, Any]
+    ) -> None:
+        column = stream.data.columns[key]
+        spec, write = _way(column.form)
+        name = dataset.rpartition("/")[2]
+        try:
+            stored: Stored = write(group, name, column.values, compression=self._compression_of(key), attrs=attrs)
+        except InvalidDataError as error:
+            where = column.where.at(":" if error.index is None else error.index)
+            raise InvalidDataError(f"{where}: {error}", error.index) from error
+        self._draft.digests.append(digest_entry(stream.data.name, key, stored.digest))
+        if not column.inline:
+            kwargs = {"dataset": dataset, "chunk_shape": list(stored.chunk_shape), "swmr": False}
+            resource = compose_resource(self._draft.uid, spec, str(self._root), str(self._final), kwargs)
+            validate("resource", resource)
+            stream.documents.resources[key] = resource
+
+    def _compression_of(self, key: str) -> Any:
+        if isinstance(self._compression, dict):
+            return self._compression.get(key, "auto")
+        return self._compression
+
+
+# ----------------------------------------------------------------------------------------------- streams
+
+
+def _attrs(key: str, name: str, column: Column, plot: Plot | None) -> dict[str, Any]:
+    """Return the attributes of a column."""
+    attrs = {}
+    if column.data_key.get("units"):
+        attrs["units"] = str(column.data_key["units"])
+    if name != key:
+        attrs[layout.TRUE_NAME] = key
+    if plot and plot.signal == key and plot.interpretation:
+        attrs["interpretation"] = plot.interpretation
+    return attrs
+
+
+def _way(form: Form) -> tuple[str, Callable[..., Stored]]:
+    """Return the spec and the writing function of a default pair; pandas is loaded for tables only."""
+    if form == "array":
+        return ArrayWriter.spec, write_array
+    if form == "ragged":
+        from analysis_store.writers.ragged import RaggedWriter, write_ragged
+
+        return RaggedWriter.spec, write_ragged
+    from analysis_store.writers.tables import TableWriter, write_tables
+
+    return TableWriter.spec, write_tables
+
+
+def _write_plot(group: h5g.GroupID, plot: Plot, stored: dict[str, str], stream: StreamDraft) -> int:
+    """Write what NeXus calls signal and axes; return how much there is to show."""
+    ndim = np.ndim(stream.data.columns[plot.signal].values[0])
+    axes = ["."] * (ndim + 1)
+    times = stream.documents.times
+    if len(times) > 1 and bool((np.diff(times) > 0).all()):
+        axes[0] = layout.TIME
+    if plot.axis and plot.axis_values is not None:
+        units = stream.data.columns[plot.axis].data_key.get("units")
+        axes[-1] = layout.stored_name(f"{stored[plot.axis]}_axis", {*stored.values(), *layout.RESERVED_KEYS})
+        write_array(group, axes[-1], plot.axis_values, compression=None, attrs={"units": units} if units else None)
+        set_attrs(group, {f"{axes[-1]}_indices": ndim})
+    elif plot.axis:
+        axes[-1] = stored[plot.axis]
+        set_attrs(group, {f"{axes[-1]}_indices": [0, 1] if ndim == 1 else 0})
+    set_attrs(group, {"signal": stored[plot.signal], "axes": axes})
+    return 2 + ndim if ndim else 1
+
+
+# ------------------------------------------------------------------------------------- process, documents
+
+
+def _write_process(entry: h5g.GroupID, draft: Draft) -> None:
+    origin = draft.start.get("provenance") or {}
+    code = origin.get("code") or {}
+    process = create_group(entry, layout.PROCESS, {"NX_class": "NXprocess"})
+    write_string(process, "program", str(code.get("name") or "unknown"))
+    write_string(process, "version", str(code.get("version") or code.get("commit") or code.get("digest") or "unknown"))
+    write_string(process, "date", _iso(draft.start["time"]))
+    for name in ("url", "commit", "entry_point"):
+        if code.get(name):
+            write_string(process, name, str(code[name]))
+    parents = [str(parent["uid"]) for parent in origin.get("parents") or ()]
+    if parents:
+        write_strings(process, "parents", parents)
+    files = [str(file["path"]) for file in origin.get("files") or ()]
+    if files:
+        write_strings(process, "files", files)
+    _write_parameters(process, origin.get("parameters") or {})
+    if draft.attachments.patch:
+        write_string(process, "patch", draft.attachments.patch)
+    if draft.attachments.source:
+        write_string(process, "source", draft.attachments.source)
+
+
+def _write_parameters(process: h5g.GroupID, parameters: dict[str, Any]) -> None:
+    if not parameters:
+        return
+    group = create_group(process, "parameters", {"NX_class": "NXparameters"})
+    taken: set[str] = set()
+    for key, value in parameters.items():
+        name = layout.stored_name(key, taken)
+        taken.add(name)
+        if isinstance(value, (bool, float)) or (isinstance(value, int) and -(2**63) <= value < 2**63):
+            number = np.asarray(value)
+            create_dataset(group, name, number_type(number.dtype), ()).write(h5s.ALL, h5s.ALL, number)
+        else:
+            write_string(group, name, value if isinstance(value, str) else dumps(value))
+
+
+def _write_documents(entry: h5g.GroupID, draft: Draft) -> None:
+    group = create_group(entry, layout.DOCUMENTS, {"NX_class": "NXcollection"})
+    write_string(group, layout.START, dumps(draft.start))
+    write_string(group, layout.STOP, dumps(draft.stop))
+    streams = [stream.documents for stream in draft.streams]
+    if draft.journal is None:
+        write_string(group, layout.DESCRIPTORS, dumps([stream.descriptor for stream in streams]))
+        write_string(group, layout.RESOURCES, dumps([stream.resources for stream in streams]))
+        foreign = [stream.foreign for stream in streams]
+        if any(foreign):
+            write_string(group, layout.DATUMS, dumps(foreign))
+    else:
+        write_strings(group, layout.JOURNAL, [dumps(named) for named in draft.journal])
+        write_string(group, layout.LIFTED, dumps(draft.lifted))
+    if draft.attachments.beside:
+        write_string(group, layout.BESIDE, dumps(draft.attachments.beside))
+
+
+def _title(start: Document) -> str:
+    for key in ("title", "purpose", "sample_name", "plan_name"):
+        if isinstance(start.get(key), str) and start[key]:
+            return str(start[key])
+    return "analysis"
+
+
+def _iso(time: Any) -> str:
+    try:
+        return datetime.datetime.fromtimestamp(float(time), datetime.UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return _EPOCH

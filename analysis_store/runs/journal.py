@@ -1,0 +1,275 @@
+"""Foreign documents, kept exactly as they came: how they are held in the file, and read back from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from analysis_store import layout
+from analysis_store.documents import Document, dumps, loads, unpack_page
+from analysis_store.errors import InvalidDataError, InvalidDocumentError, UnknownSpecError
+from analysis_store.runs import columns
+from analysis_store.runs.columns import Column, Place
+from analysis_store.runs.draft import Draft, StreamDraft
+from analysis_store.runs.emit import NamedDocument, StreamDocuments
+from analysis_store.runs.gather import StreamData
+from analysis_store.runs.lazy import Memory, Source, as_objects
+
+_MAX_TEXT = 1 << 20
+
+
+def plain(value: Any, where: str) -> Any:
+    """Return a copy of a document as JSON has it; arrays are copied and stay arrays.
+
+    Raises
+    ------
+    InvalidDocumentError
+        Something in it is neither JSON nor an array of numbers or text.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufcmMSU":
+        return value.item() if value.ndim == 0 and value.dtype.kind in "biufU" else value.copy()
+    if isinstance(value, np.generic) and value.dtype.kind in "biufU":
+        return value.item()
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise InvalidDocumentError(f"{where}: a {type(value).__name__} cannot be kept; documents hold JSON and arrays.")
+
+
+def listed(value: Any) -> Any:
+    """Return a document in which arrays are lists."""
+    if isinstance(value, dict):
+        return {key: listed(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [listed(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray) else value
+
+
+# --------------------------------------------------------------------------------------------------- writing
+
+
+def draft_journal(journal: Sequence[NamedDocument], stop: Document | None) -> Draft:
+    """Return the draft of a foreign run: its documents as they are, and columns for whatever a viewer can plot."""
+    events = _events_by_stream(journal)
+    streams = [_draft_stream(name, descriptors, rows) for name, (descriptors, rows) in events.items()]
+    lifted = _lifted(streams)
+    kept = [(name, _without(name, doc, lifted, events)) for name, doc in journal]
+    return Draft(dict(listed(journal[0][1])), streams, stop=stop, journal=kept, lifted=lifted)
+
+
+Events = dict[str, tuple[list[Document], list[Document]]]
+Lifted = dict[str, dict[str, dict[str, str]]]
+"""Of each stream the keys whose arrays lie in columns: the dataset of each, and the form it has."""
+
+
+def _lifted(streams: Sequence[StreamDraft]) -> Lifted:
+    found: Lifted = {}
+    stored_streams = layout.stored_names([stream.data.name for stream in streams], layout.RESERVED_STREAMS)
+    for stream in streams:
+        name = stream.data.name
+        stored = layout.stored_names(stream.data.columns, layout.RESERVED_KEYS)
+        for key, column in stream.data.columns.items():
+            if _has_arrays(column):
+                entry = {"dataset": layout.dataset_path(stored_streams[name], stored[key]), "form": column.form}
+                found.setdefault(name, {})[key] = entry
+    return found
+
+
+def _events_by_stream(journal: Sequence[NamedDocument]) -> Events:
+    """Return descriptors and single events of each stream, in order."""
+    found: Events = {}
+    stream_of = {}
+    for name, doc in journal:
+        if name == "descriptor":
+            stream_of[doc["uid"]] = doc.get("name", "primary")
+            found.setdefault(stream_of[doc["uid"]], ([], []))[0].append(doc)
+        elif name in ("event", "event_page"):
+            found[stream_of[doc["descriptor"]]][1].extend(event for _, event in unpack_page(name, doc))
+    return found
+
+
+def _draft_stream(name: str, descriptors: list[Document], events: list[Document]) -> StreamDraft:
+    data = StreamData(name, {}, len(events))
+    for key, entry in {k: e for d in descriptors for k, e in d["data_keys"].items()}.items():
+        values = [event["data"].get(key) for event in events]
+        unfilled = entry.get("external") and not all(event.get("filled", {}).get(key) for event in events)
+        if events and not unfilled and all(value is not None for value in values):
+            column = _column(values, key, entry)
+            if column:
+                data.columns[key] = column
+    return StreamDraft(
+        data, StreamDocuments(descriptors[-1], np.array([event["time"] for event in events], np.float64))
+    )
+
+
+def _column(values: list[Any], key: str, entry: Document) -> Column | None:
+    """Return the column of a key, or None where its values are of different kinds: the journal has them anyway."""
+    if not any(isinstance(value, np.ndarray) for value in values) and len(dumps(values)) > _MAX_TEXT * 64:
+        return None
+    try:
+        column = columns.of_values(values, Place("event[", f']["data"]["{key}"]'))
+    except InvalidDataError:
+        return None
+    column.inline = True
+    if entry.get("units"):
+        column.data_key["units"] = entry["units"]
+    return column
+
+
+def _has_arrays(column: Column) -> bool:
+    return column.form == "ragged" or (column.form == "array" and np.ndim(column.values[0]) > 0)
+
+
+def _without(name: str, doc: Document, lifted: Lifted, events: Events) -> Document:
+    """Return a document as the journal keeps it: what is an array lies in a column of its own."""
+    if name not in ("event", "event_page"):
+        return dict(listed(doc))
+    stream = next(
+        s for s, (descriptors, _) in events.items() if any(d["uid"] == doc["descriptor"] for d in descriptors)
+    )
+    out = lifted.get(stream, {})
+    data = {key: value for key, value in doc["data"].items() if not (key in out and _is_array(value))}
+    return dict(listed({**doc, "data": data}))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or (
+        isinstance(value, list) and bool(value) and all(isinstance(item, np.ndarray) for item in value)
+    )
+
+
+# --------------------------------------------------------------------------------------------------- reading
+
+
+class Journal:
+    """The documents of a foreign run as they came, with the arrays put back.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        One ``[name, document]`` in JSON per document.
+    lifted : mapping
+        The keys of each stream whose arrays lie in columns.
+    column : callable
+        Returns a column, given its dataset and form, as a lazy source.
+    """
+
+    def __init__(self, texts: Sequence[str], lifted: Lifted, column: Callable[[str, str], Source]) -> None:
+        self._texts = texts
+        self._lifted = lifted
+        self._column = column
+
+    @cached_property
+    def documents(self) -> list[NamedDocument]:
+        """Every document, in the order they came."""
+        found: list[NamedDocument] = []
+        stream_of: dict[str, str] = {}
+        rows: dict[str, int] = {}
+        for text in self._texts:
+            name, doc = loads(text)
+            if name == "descriptor":
+                stream_of[doc["uid"]] = doc.get("name", "primary")
+            elif name in ("event", "event_page"):
+                self._restore(name, doc, stream_of[doc["descriptor"]], rows)
+            found.append((name, doc))
+        return found
+
+    def _restore(self, name: str, doc: Document, stream: str, rows: dict[str, int]) -> None:
+        first = rows.get(stream, 0)
+        count = 1 if name == "event" else len(doc["seq_num"])
+        rows[stream] = first + count
+        for key, entry in self._lifted.get(stream, {}).items():
+            if key not in doc["data"] and key in doc["timestamps"]:
+                source = self._column(entry["dataset"], entry["form"])
+                doc["data"][key] = (
+                    source[first] if name == "event" else [source[row] for row in range(first, first + count)]
+                )
+
+    @cached_property
+    def streams(self) -> dict[str, JournalStream]:
+        """The streams of the run, by name."""
+        resources = {doc["uid"]: doc for name, doc in self.documents if name == "resource"}
+        datums = {}
+        for name, doc in self.documents:
+            if name in ("datum", "datum_page"):
+                datums.update({datum["datum_id"]: datum for _, datum in unpack_page(name, doc)})
+        return {
+            name: JournalStream(descriptors, events, resources, datums)
+            for name, (descriptors, events) in _events_by_stream(self.documents).items()
+        }
+
+
+class JournalStream:
+    """One stream of a foreign run; it may have several descriptors."""
+
+    def __init__(
+        self,
+        descriptors: list[Document],
+        events: list[Document],
+        resources: Mapping[str, Document],
+        datums: Mapping[str, Document],
+    ) -> None:
+        self.descriptors = descriptors
+        self.events = events
+        self._resources = resources
+        self._datums = datums
+        self._handlers: dict[str, Any] = {}
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """When the events happened: float64 ``(n,)``, s since 1970."""
+        return np.array([event["time"] for event in self.events], dtype=np.float64)
+
+    @property
+    def seq_nums(self) -> np.ndarray:
+        """Sequence numbers: int64 ``(n,)``."""
+        return np.array([event["seq_num"] for event in self.events], dtype=np.int64)
+
+    @property
+    def uids(self) -> list[str]:
+        """The uid of each event."""
+        return [event["uid"] for event in self.events]
+
+    def timestamps(self, key: str) -> np.ndarray:
+        """When each value of a key was known: float64 ``(n,)``, s since 1970; NaN where an event lacks the key."""
+        return np.array([event["timestamps"].get(key, np.nan) for event in self.events], dtype=np.float64)
+
+    def is_filled(self, key: str) -> bool:
+        """Tell whether an external key came with its values in the events."""
+        return bool(self.events) and all(event.get("filled", {}).get(key) for event in self.events)
+
+    def source(self, key: str) -> Source:
+        """Return a key whose values are in the events; where one lacks it, NaN or None stands."""
+        values = [event["data"].get(key) for event in self.events]
+        present = [value for value in values if value is not None]
+        if len(present) < len(values) and all(isinstance(value, (int, float)) for value in present):
+            values = [float("nan") if value is None else float(value) for value in values]
+        try:
+            found = columns.of_values(values, Place("event[", f']["data"]["{key}"]'))
+        except (InvalidDataError, IndexError):
+            return Memory(as_objects(values))
+        if found.form != "array":
+            return Memory(as_objects(list(found.values)))
+        return Memory(found.values if isinstance(found.values, np.ndarray) else columns.stack(found.values))
+
+    def read(self, key: str, index: int, open_handler: Callable[[Document], Any]) -> Any:
+        """Return the value of one event through the handler of its resource."""
+        value = self.events[index]["data"].get(key)
+        if self.events[index].get("filled", {}).get(key) is True:
+            return value
+        datum = self._datums.get(value) if isinstance(value, str) else None
+        if datum is None or datum["resource"] not in self._resources:
+            raise UnknownSpecError(
+                f"event {index} has no datum for {key!r}: its data are described by stream documents, or the "
+                "documents are incomplete; the documents are kept, the values are not within reach."
+            )
+        uid = datum["resource"]
+        if uid not in self._handlers:
+            self._handlers[uid] = open_handler(self._resources[uid])
+        return self._handlers[uid](**datum["datum_kwargs"])

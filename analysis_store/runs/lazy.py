@@ -1,0 +1,212 @@
+"""One data key across all events of a stream, read only as far as it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import dask.array
+
+
+class Source(Protocol):
+    """Where values come from: a dataset of the run file, a handler that is called event by event, or memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Events first."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        ...
+
+    def __getitem__(self, key: Any) -> Any: ...
+
+    def read(self) -> Any:
+        """Return all values."""
+        ...
+
+
+class LazyArray:
+    """The values of one data key; axis 0 is the event.
+
+    Examples
+    --------
+    >>> run["primary"]["mu"][0, :5]  # doctest: +SKIP
+    """
+
+    def __init__(self, key: str, source: Source, data_key: Mapping[str, Any]) -> None:
+        self.key = key
+        self._source = source
+        self._data_key = data_key
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Events first."""
+        return tuple(self._source.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values; ``object`` for tables and ragged arrays."""
+        return self._source.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions, the event's included."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """Size in memory, bytes."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the descriptor says of the key: units, precision, limits …"""
+        hidden = {"dtype", "dtype_numpy", "shape", "source", "external", "dims", "role", "object_name"}
+        return {name: value for name, value in self._data_key.items() if name not in hidden and value is not None}
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """``"time"``, then one name per dimension."""
+        declared = self._data_key.get("dims") or []
+        inner = len(self.shape) - 1
+        names = declared if len(declared) == inner else [f"{self.key}-dim-{axis}" for axis in range(inner)]
+        return ("time", *map(str, names))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return what ``key`` selects, reading no more than that; an integer gives the value of one event."""
+        value = self._source[key]
+        if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.isnative:
+            return value[()]
+        return value  # a 0-d array of foreign byte order stays one: NumPy's scalars are native
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def loaded(self) -> LazyArray:
+        """Return the same column with its values in memory."""
+        return LazyArray(self.key, Memory(self.read()), self._data_key)
+
+    def read(self) -> Any:
+        """Return all values.
+
+        Raises
+        ------
+        TooLargeError
+            They do not fit in memory; slices still work.
+        """
+        return self._source.read()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        values = np.asarray(self.read())
+        return values if dtype is None else values.astype(dtype, copy=bool(copy))
+
+    def to_dask(self) -> dask.array.Array:
+        """Return a dask array whose chunks are read when it is computed."""
+        import dask.array
+
+        if self.dtype.kind == "O" or self.ndim == 0:
+            whole: dask.array.Array = dask.array.from_array(self.read())  # type: ignore[no-untyped-call]
+            return whole
+        chunks = _chunks(self.shape, self.dtype)
+        lazy: dask.array.Array = dask.array.from_array(self, chunks=chunks, asarray=True)  # type: ignore[no-untyped-call]
+        return lazy
+
+    def __repr__(self) -> str:
+        units = self.attrs.get("units")
+        return f"<{self.key}: {self.dtype} {self.shape}{f' {units}' if units else ''}>"
+
+
+def _chunks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """Return chunks of whole events, some 16 MiB each."""
+    row = max(1, int(np.prod(shape[1:], dtype=np.int64)) * max(dtype.itemsize, 1))
+    return (max(1, min(shape[0] or 1, (16 << 20) // row)), *(size or 1 for size in shape[1:]))
+
+
+class Memory:
+    """A source that holds its values already."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = values
+        self.shape: tuple[int, ...] = tuple(values.shape)
+        self.dtype: np.dtype[Any] = values.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[key]
+
+    def read(self) -> Any:
+        """Return all values."""
+        return self._values
+
+
+class PerEvent:
+    """A source that calls a handler for each event that is asked for."""
+
+    def __init__(self, read_one: Callable[[int], Any], length: int, data_key: Mapping[str, Any]) -> None:
+        self._read_one = read_one
+        self._length = length
+        shape, dtype = data_key.get("shape") or [], data_key.get("dtype_numpy")
+        plain = isinstance(dtype, str) and all(isinstance(size, int) and size >= 0 for size in shape)
+        self.shape: tuple[int, ...] = (length, *(shape if plain else ()))
+        self.dtype: np.dtype[Any] = safe_dtype(dtype) if plain else np.dtype(object)
+
+    def __getitem__(self, key: Any) -> Any:
+        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        if first is Ellipsis or (isinstance(first, tuple) and not first):
+            return self.read()[key]
+        if isinstance(first, (int, np.integer)):
+            index = int(first) + (self._length if first < 0 else 0)
+            if not 0 <= index < self._length:
+                raise IndexError(f"event {first} of {self._length}")
+            value = self._read_one(index)
+            return value[rest] if rest else value
+        values = self._gather(np.arange(self._length)[first])
+        return values[(slice(None), *rest)] if rest else values
+
+    def read(self) -> Any:
+        """Return the values of all events: one array where they are alike, else an object array."""
+        return self._gather(range(self._length))
+
+    def _gather(self, indices: Any) -> np.ndarray:
+        values = [self._read_one(int(index)) for index in indices]
+        if self.dtype.kind != "O" and all(np.shape(value) == self.shape[1:] for value in values):
+            dtypes = {np.asarray(value).dtype for value in values}
+            return np.array(values, dtype=dtypes.pop() if len(dtypes) == 1 else self.dtype).reshape(
+                len(values), *self.shape[1:]
+            )
+        return as_objects(values)
+
+
+def counted(number: Any, thing: str) -> str:
+    """Return e.g. "1 event", "3 events"."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def as_objects(values: Sequence[Any]) -> np.ndarray:
+    """Return a one-dimensional object array with one entry per event, whatever the entries are."""
+    array = np.empty(len(values), dtype=object)
+    for index, value in enumerate(values):
+        array[index] = value
+    return array
+
+
+def safe_dtype(text: Any) -> np.dtype[Any]:
+    """Return the dtype that a document names; one that NumPy does not know is ``object``."""
+    try:
+        dtype: np.dtype[Any] = np.dtype(text)
+    except (TypeError, ValueError):
+        return np.dtype(object)
+    return dtype if dtype.kind in "biufcmMSU" else np.dtype(object)

@@ -1,0 +1,269 @@
+"""A run being written event by event: nothing of it is visible before it ends."""
+
+from __future__ import annotations
+
+import copy
+import time as clock
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from analysis_store.errors import InvalidDataError, RunClosedError, StoreWriteError
+from analysis_store.runs import columns
+from analysis_store.runs.columns import Column, Place
+from analysis_store.runs.gather import StreamData, add_descriptor_md, check_name, gather
+from analysis_store.runs.lazy import counted
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
+    from analysis_store.runs.run import Run
+
+
+class OpenRun:
+    """A run that takes events until it is closed; made by `AnalysisStore.new_run`.
+
+    As a context manager it is closed at the end of the block: as a success, or, when an exception leaves the block
+    after the first event, as a failure with the reason. Before the first event an exception leaves nothing.
+
+    Examples
+    --------
+    >>> with store.new_run({"sample_name": "Fe foil"}, provenance=origin) as run:  # doctest: +SKIP
+    ...     run.event("primary", {"temperature": 300.0})
+    """
+
+    def __init__(
+        self,
+        start: Document,
+        descriptor_md: Mapping[str, Any] | None,
+        save: Callable[[Document, dict[str, StreamData], dict[str, np.ndarray], str, str], Run],
+        forget: Callable[[OpenRun], None],
+    ) -> None:
+        self.start = start
+        self._descriptor_md = copy.deepcopy(dict(descriptor_md or {}))
+        self._save = save
+        self._forget = forget
+        self._streams: dict[str, _Growing] = {}
+        self._run: Run | None = None
+        self._open = True
+
+    @property
+    def uid(self) -> str:
+        """The uid of the run."""
+        return str(self.start["uid"])
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run has ended."""
+        return not self._open
+
+    def event(self, stream: str, data: Mapping[str, Any]) -> None:
+        """Add one event, which is copied.
+
+        Raises
+        ------
+        InvalidDataError
+            A value cannot be stored, or does not fit the events before it; the run stays as it was.
+        """
+        self._check_open()
+        if not isinstance(data, Mapping):
+            raise InvalidDataError(f"event: {type(data).__name__} came where a mapping {{key: value}} was expected.")
+        check_name(stream, "event")
+        growing = self._streams.get(stream) or _Growing(stream, self.start)
+        growing.add_row({key: _copied(value) for key, value in data.items()})
+        self._streams[stream] = growing
+
+    def events(self, stream: str, data: Any) -> None:
+        """Add many events: columns of equal length, an `xarray.Dataset` or a DataFrame, which are copied.
+
+        Raises
+        ------
+        InvalidDataError
+            As `event`.
+        """
+        self._check_open()
+        growing = self._streams.get(stream) or _Growing(stream, self.start)
+        growing.add_block(gather({stream: data})[stream])
+        self._streams[stream] = growing
+
+    def close(self, exit_status: str = "success", reason: str = "") -> Run | None:
+        """End the run and save it; a second call changes nothing. Returns the run.
+
+        Raises
+        ------
+        StoreWriteError
+            The disk or the database refused; the run stays open, and can be closed again.
+        """
+        if self._open:
+            streams = {name: growing.finish() for name, growing in self._streams.items()}
+            known = {
+                name: md for name, md in self._descriptor_md.items() if exit_status == "success" or name in streams
+            }
+            add_descriptor_md(streams, known)
+            times = {name: growing.times() for name, growing in self._streams.items()}
+            self._open = False
+            try:
+                self._run = self._save(self.start, streams, times, exit_status, reason)
+            except StoreWriteError:
+                self._open = True  # the events are all there is of them: they wait for space on the disk
+                raise
+            finally:
+                if not self._open:
+                    self._forget(self)
+        return self._run
+
+    def discard(self) -> None:
+        """Drop the run: nothing of it stays."""
+        if self._open:
+            self._open = False
+            self._forget(self)
+        self._streams.clear()
+
+    def abandon(self, reason: str) -> None:
+        """End the run as aborted, or drop it where it has no event."""
+        if self._streams:
+            self.close("abort", reason)
+        else:
+            self.discard()
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise RunClosedError(f"run {self.uid} has ended; start another with store.new_run().")
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        elif self._streams:
+            self.close("fail", f"{kind.__name__}: {error}"[:2000])
+        else:
+            self.discard()
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{name}: {counted(growing.length, 'event')}" for name, growing in self._streams.items())
+        return f"<OpenRun {self.uid}, {'open' if self._open else 'closed'}{f', {counts}' if counts else ''}>"
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of what the caller could change later."""
+    return value if isinstance(value, (str, bool, int, float, np.generic)) else copy.deepcopy(value)
+
+
+class _Growing:
+    """One stream while it grows: single rows and whole blocks, in the order they came, each with its time."""
+
+    def __init__(self, name: str, start: Document) -> None:
+        self.name = name
+        self.length = 0
+        self._latest = float(start["time"])
+        self._parts: list[tuple[float, dict[str, Any] | StreamData]] = []
+        self._first: dict[str, Column] = {}
+
+    def times(self) -> np.ndarray:
+        """Return the time of each event, s."""
+        counts = [part.length if isinstance(part, StreamData) else 1 for _, part in self._parts]
+        return np.repeat([time for time, _ in self._parts], counts)
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        row = {key: self._as_before(key, value) for key, value in row.items()}
+        found = {check_key(key, self.name): columns.of_values([value], self._place(key)) for key, value in row.items()}
+        self._check(found)
+        self._add(row, 1)
+
+    def add_block(self, block: StreamData) -> None:
+        self._check(block.columns)
+        for column in block.columns.values():
+            if isinstance(column.values, np.ndarray):
+                column.values = column.values.copy()
+        self._add(block, block.length)
+
+    def _as_before(self, key: str, value: Any) -> Any:
+        """Return an integer as a float where the key has floats and nothing is lost; Python mixes them freely."""
+        known = self._first.get(key)
+        floats = type(value) is int and known is not None and known.data_key.get("dtype_numpy") == "<f8"
+        return float(value) if floats and int(float(value)) == value else value
+
+    def _place(self, key: str) -> Place:
+        return Place("event[", f']["{key}"]', range(self.length, self.length + 1))
+
+    def _check(self, found: Mapping[str, Column]) -> None:
+        """Refuse an event that does not fit those before it."""
+        if not self._first:
+            self._first = dict(found)
+        missing, surplus = sorted(set(self._first) - set(found)), sorted(set(found) - set(self._first))
+        if missing or surplus:
+            raise InvalidDataError(
+                f"event {self.length} of {self.name!r} lacks {missing} and adds {surplus}, compared with event 0; all "
+                "events of a stream have the same keys."
+            )
+        for key, column in found.items():
+            known = self._first[key].data_key
+            for told in ("dtype_numpy", "shape") if known["dtype"] != "string" else ("dtype",):
+                before, now = known.get(told), column.data_key.get(told)
+                if told == "shape" and len(before or ()) == len(now or ()):
+                    continue
+                if before != now and not _text(before, now):
+                    raise InvalidDataError(
+                        f"{column.where.at(0)}: {told} {now} came after {before} in event 0; convert the value, or use "
+                        "another key."
+                    )
+
+    def _add(self, part: dict[str, Any] | StreamData, count: int) -> None:
+        """Add events in one step, which no interrupt can cut in two."""
+        self._latest = max(clock.time(), self._latest)  # clocks go backwards
+        self._parts.append((self._latest, part))
+        self.length += count
+
+    def _blocks(self) -> Iterator[StreamData]:
+        for is_block, parts in groupby((part for _, part in self._parts), lambda part: isinstance(part, StreamData)):
+            if is_block:
+                yield from parts  # type: ignore[misc]  # groupby tells the type by its key
+            else:
+                yield self._block(list(parts))  # type: ignore[arg-type]
+
+    def _block(self, rows: list[dict[str, Any]]) -> StreamData:
+        found = {
+            key: columns.of_values([row[key] for row in rows], Place("event[", f']["{key}"]')) for key in self._first
+        }
+        return StreamData(self.name, found, len(rows))
+
+    def finish(self) -> StreamData:
+        """Return the stream as one block."""
+        blocks = list(self._blocks())
+        if len(blocks) == 1:
+            return blocks[0]
+        joined = {key: _joined([block.columns[key] for block in blocks]) for key in self._first}
+        return StreamData(self.name, joined, sum(block.length for block in blocks))
+
+
+def check_key(key: Any, stream: str) -> str:
+    """Return a data key that event-model takes, or refuse it."""
+    check_name(key, f'event["{stream}"]')
+    return str(key)
+
+
+def _text(before: Any, now: Any) -> bool:
+    """Tell whether two dtypes are text of different width."""
+    return all(isinstance(dtype, str) and dtype[1:2] in ("U", "S") for dtype in (before, now))
+
+
+def _joined(parts: list[Column]) -> Column:
+    first = parts[0]
+    arrays = all(isinstance(part.values, np.ndarray) and part.values.dtype.kind != "O" for part in parts)
+    if arrays and len({(part.values.shape[1:], part.values.dtype) for part in parts}) == 1:
+        joined = columns.of_array(
+            np.concatenate([part.values for part in parts], dtype=first.values.dtype), first.where
+        )
+    else:
+        joined = columns.of_values([value for part in parts for value in part.values], first.where)
+    for label in ("units", "dims", "role"):
+        if label in first.data_key:
+            joined.data_key[label] = first.data_key[label]
+    return joined

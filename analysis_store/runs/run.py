@@ -1,0 +1,216 @@
+"""A run being read: its documents at once, its data when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.errors import DamagedFileError, StreamNotFoundError
+from analysis_store.pairs import HandlerRegistry, open_handler
+from analysis_store.provenance import Provenance
+from analysis_store.runs.emit import NamedDocument, run_documents
+from analysis_store.runs.reader import RunFile, read_column
+from analysis_store.runs.save import relative_path
+from analysis_store.runs.stream import Stream
+
+if TYPE_CHECKING:
+    import xarray
+
+    from analysis_store.catalogs.base import Catalog, RunRecord
+    from analysis_store.documents import Document
+    from analysis_store.runs.lazy import Source
+    from analysis_store.runs.verify import Report
+
+
+@dataclass(slots=True)
+class Context:
+    """What a run needs of its store to be read."""
+
+    catalog: Catalog
+    root: Path
+    handlers: HandlerRegistry
+    root_map: Mapping[str, str] = field(default_factory=dict)
+    alive: Callable[[], None] = lambda: None
+    """Raises where the store is closed, or came over a fork."""
+
+
+class Run(Mapping[str, Stream]):
+    """One analysis run, as a mapping from stream name to `Stream`.
+
+    Nothing but the documents is read before data are asked for.
+
+    Examples
+    --------
+    >>> run = store[-1]  # doctest: +SKIP
+    >>> run["primary"].read()  # doctest: +SKIP
+    """
+
+    def __init__(self, record: RunRecord, context: Context) -> None:
+        self._record = record
+        self._context = context
+
+    @property
+    def uid(self) -> str:
+        """The uid of the run."""
+        return self._record.uid
+
+    @property
+    def start(self) -> Document:
+        """The start document."""
+        return self._record.start
+
+    @property
+    def stop(self) -> Document | None:
+        """The stop document, None while there is none."""
+        return self._record.stop
+
+    @property
+    def descriptors(self) -> list[Document]:
+        """The descriptors of all streams."""
+        return list(self._record.descriptors)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Start, stop and a summary, as `bluesky_tiled_plugins` has them."""
+        summary = {
+            "uid": self.uid,
+            "scan_id": self.start.get("scan_id"),
+            "timestamp": self.start["time"],
+            "plan_name": self.start.get("plan_name"),
+            "stream_names": list(self),
+            "duration": self.stop["time"] - self.start["time"] if self.stop else None,
+        }
+        return {"start": self.start, "stop": self.stop, "summary": summary}
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the run came from, as far as the store knows."""
+        known = self._record.beside.get("provenance") or self.start.get("provenance")
+        return Provenance.from_document(known)
+
+    @property
+    def parents(self) -> list[str]:
+        """Uids of the runs this one came from."""
+        return list(self._record.parents)
+
+    @property
+    def children(self) -> list[str]:
+        """Uids of the runs in this store that came from this one."""
+        self._context.alive()
+        return self._context.catalog.children(self.uid)
+
+    @property
+    def file(self) -> Path:
+        """The run file."""
+        return self._context.root / relative_path(self._record.path)
+
+    @property
+    def digests(self) -> list[Document]:
+        """The digest of every key, as the stop document has them, or as they were taken when foreign documents came."""
+        return list(self._record.beside.get("digests") or (self.stop or {}).get("digests") or [])
+
+    @cached_property
+    def content(self) -> RunFile:
+        """The run file, read."""
+        self._context.alive()
+        content = RunFile(self.file)
+        if content.start.get("uid") != self.uid:
+            raise DamagedFileError(
+                f"{self.file} holds run {content.start.get('uid')!r}, not {self.uid!r}; it was exchanged."
+            )
+        return content
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(descriptor.get("name", "primary") for descriptor in self._record.descriptors))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(iter(self))
+
+    def __getitem__(self, name: str) -> Stream:
+        if name not in self:
+            raise StreamNotFoundError(f"run {self.uid} has no stream {name!r}; it has {list(self)}.")
+        content = self.content
+        streams: Mapping[str, Any] = content.journal.streams if content.is_foreign else content.streams
+        return Stream(self, name, streams[name])
+
+    def read(self, stream: str = "primary", keys: Any = None) -> xarray.Dataset:
+        """Return one stream in memory; see `Stream.read`."""
+        return self[stream].read(keys)
+
+    def documents(self, fill: bool = False) -> Iterator[NamedDocument]:
+        """Yield every document of the run, in the order they were emitted.
+
+        Parameters
+        ----------
+        fill : bool
+            Put the values of external keys into the events; resources and datums are then left out.
+        """
+        content = self.content
+        if content.is_foreign:
+            documents = iter(content.journal.documents)
+        else:
+            streams = [stream.documents() for stream in content.streams.values()]
+            documents = run_documents(content.start, streams, content.stop)
+        return self._filled(documents) if fill else documents
+
+    def _filled(self, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
+        from analysis_store.documents import unpack_page
+
+        names = {descriptor["uid"]: descriptor.get("name", "primary") for descriptor in self.descriptors}
+        seen: dict[str, int] = {}
+        streams = {name: self[name] for name in self}
+        for name, doc in documents:
+            if name in ("resource", "datum", "datum_page", "stream_resource", "stream_datum"):
+                continue
+            for single, one in unpack_page(name, doc):
+                if single == "event":
+                    stream = names[one["descriptor"]]
+                    index = seen[stream] = seen.get(stream, -1) + 1
+                    keys = [key for key, filled in one.get("filled", {}).items() if filled is not True]
+                    values = {key: streams[stream][key][index] for key in keys if key in one["data"]}
+                    filled = {**one.get("filled", {}), **dict.fromkeys(values, True)}
+                    one = {**one, "data": {**one["data"], **values}, "filled": filled}
+                yield single, one
+
+    def verify(self) -> Report:
+        """Read everything and compare it with the digests; the report is true when all is well."""
+        from analysis_store.runs.verify import verify
+
+        return verify(self)
+
+    def open_handler(self, resource: Document) -> Any:
+        """Return the handler of a resource, found by its spec."""
+        return open_handler(resource, self._context.handlers, self._context.root_map)
+
+    def open_own(self, resource: Document) -> Source:
+        """Return a key of a default pair: in the run file, wherever that is now; else where the resource says."""
+        if resource["resource_path"] == self._record.path:
+            handler = self._context.handlers[resource["spec"]](str(self.file), **resource["resource_kwargs"])
+        else:
+            handler = self.open_handler(resource)
+        if hasattr(handler, "column"):
+            source: Source = handler.column()
+            return source
+        return read_column(self.file, resource["resource_kwargs"]["dataset"])
+
+    def __hash__(self) -> int:
+        return hash(self.uid)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other.uid == self.uid and other.file == self.file
+
+    def __repr__(self) -> str:
+        from analysis_store.runs.show import run_text
+
+        return run_text(self)
+
+    def _repr_html_(self) -> str:
+        from analysis_store.runs.show import run_html
+
+        return run_html(self)

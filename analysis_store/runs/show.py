@@ -1,0 +1,96 @@
+"""Runs shown to a person: in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+import datetime
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.runs.lazy import counted
+from analysis_store.runs.results import summary
+
+if TYPE_CHECKING:
+    from analysis_store.runs.results import Runs
+    from analysis_store.runs.run import Run
+
+_SHOWN = 10
+_TOLD = ("sample_name", "scan_id", "analysis_stage")
+
+
+def when(time: Any) -> str:
+    """Return a POSIX time as local time, to the second."""
+    try:
+        return f"{datetime.datetime.fromtimestamp(float(time)).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return str(time)
+
+
+def run_text(run: Run) -> str:
+    """Return a run as a few lines of text."""
+    status = (run.stop or {}).get("exit_status", "no stop document")
+    lines = [f"<Run {run.uid}>", f"  {when(run.start['time'])}  {run.start.get('plan_name', '')}  {status}"]
+    lines += [f"  {key}: {run.start[key]}" for key in _TOLD if key in run.start]
+    lines += [f"  {line}" for line in _streams(run)]
+    if run.parents:
+        lines.append(f"  parents: {', '.join(uid[:8] for uid in run.parents)}")
+    lines.append(f"  code: {code_text(run)}")
+    return "\n".join(lines)
+
+
+def _streams(run: Run) -> list[str]:
+    counts = (run.stop or {}).get("num_events") or {}
+    keys: dict[str, list[str]] = {}
+    for descriptor in run.descriptors:
+        keys.setdefault(descriptor.get("name", "primary"), []).extend(descriptor["data_keys"])
+    return [
+        f"{name}: {counted(counts.get(name, '?'), 'event')} of {', '.join(dict.fromkeys(found))}"
+        for name, found in keys.items()
+    ]
+
+
+def code_text(run: Run) -> str:
+    """Return the code that made a run, as one line."""
+    code = (run.start.get("provenance") or {}).get("code") or {}
+    if not code:
+        return "not recorded"
+    version = code.get("version") or (code.get("commit") or "")[:10] or (code.get("digest") or "")[:17]
+    return f"{code.get('name')} {version}{' + uncommitted changes' if code.get('dirty') else ''}"
+
+
+def runs_text(runs: Runs) -> str:
+    """Return a result list as a table of its first rows."""
+    total = len(runs)
+    head = f"<{counted(total, 'run')}, newest first>"
+    rows = [_row(run) for run in runs[:_SHOWN]]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    lines = [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    more = [f"  … and {total - _SHOWN} more"] if total > _SHOWN else []
+    return "\n".join([head, *lines, *more])
+
+
+def _row(run: Run) -> list[str]:
+    row = summary(run)
+    named = row["sample_name"] if isinstance(row["sample_name"], str) else ""
+    streams = ", ".join(row["streams"])
+    return [run.uid[:8], when(row["time"]), str(row["plan_name"] or ""), named, streams, str(row["exit_status"] or "")]
+
+
+def run_html(run: Run) -> str:
+    """Return a run as HTML; everything from the documents is escaped."""
+    return f"<pre>{html.escape(run_text(run))}</pre>"
+
+
+def runs_html(runs: Runs) -> str:
+    """Return a result list as an HTML table; everything from the documents is escaped."""
+    total = len(runs)
+    rows = "".join(_html_row(_row(run)) for run in runs[:_SHOWN])
+    head = _html_row(["uid", "time", "plan", "sample", "streams", "status"], "th")
+    more = f"<p>… and {total - _SHOWN} more</p>" if total > _SHOWN else ""
+    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
+
+
+def _html_row(cells: Sequence[str], tag: str = "td") -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"

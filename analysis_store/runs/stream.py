@@ -1,0 +1,161 @@
+"""One stream of a run: its columns, lazily, and the whole of it as a Dataset."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis_store.documents import Document, event_uid
+from analysis_store.errors import AnalysisStoreError, KeyNotFoundError, UnknownSpecError
+from analysis_store.runs.journal import JournalStream
+from analysis_store.runs.lazy import LazyArray, PerEvent, Source, counted
+from analysis_store.runs.reader import FileStream
+
+if TYPE_CHECKING:
+    import xarray
+
+    from analysis_store.runs.run import Run
+
+
+class Stream(Mapping[str, LazyArray]):
+    """The events of one stream, by data key.
+
+    Examples
+    --------
+    >>> run["primary"]["mu"].shape  # doctest: +SKIP
+    """
+
+    def __init__(self, run: Run, name: str, content: FileStream | JournalStream) -> None:
+        self.run = run
+        self.name = name
+        self._content = content
+
+    @property
+    def descriptors(self) -> list[Document]:
+        """The descriptor documents of the stream, in order."""
+        if isinstance(self._content, FileStream):
+            return [self._content.descriptor]
+        return self._content.descriptors
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """As `bluesky_tiled_plugins` has it."""
+        return {"descriptors": self.descriptors, "stream_name": self.name}
+
+    @cached_property
+    def data_keys(self) -> dict[str, Document]:
+        """What the descriptors say of each data key."""
+        return {key: entry for descriptor in self.descriptors for key, entry in descriptor["data_keys"].items()}
+
+    @property
+    def times(self) -> np.ndarray:
+        """When the events happened: float64 ``(n,)``, s since 1970."""
+        return self._content.times
+
+    @property
+    def num_events(self) -> int:
+        """How many events the stream has."""
+        return len(self.times)
+
+    @property
+    def seq_nums(self) -> np.ndarray:
+        """Sequence numbers: int64 ``(n,)``, from 1."""
+        if isinstance(self._content, JournalStream):
+            return self._content.seq_nums
+        return np.arange(1, self.num_events + 1)
+
+    @property
+    def uids(self) -> list[str]:
+        """The uid of each event."""
+        if isinstance(self._content, JournalStream):
+            return self._content.uids
+        return [event_uid(self._content.descriptor["uid"], index + 1) for index in range(self.num_events)]
+
+    def timestamps(self, key: str) -> np.ndarray:
+        """Return when each value of a key was known: float64 ``(n,)``, s since 1970."""
+        self._check(key)
+        return self._content.timestamps(key) if isinstance(self._content, JournalStream) else self.times
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data_keys)
+
+    def __len__(self) -> int:
+        return len(self.data_keys)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.data_keys
+
+    def __getitem__(self, key: str) -> LazyArray:
+        self._check(key)
+        return LazyArray(key, self._source(key), self.data_keys[key])
+
+    def _check(self, key: str) -> None:
+        if key not in self.data_keys:
+            raise KeyNotFoundError(
+                f"stream {self.name!r} of run {self.run.uid} has no key {key!r}; it has {list(self)}."
+            )
+
+    def _source(self, key: str) -> Source:
+        content = self._content
+        if isinstance(content, JournalStream):
+            if not self.data_keys[key].get("external") or content.is_filled(key):
+                return content.source(key)
+            return PerEvent(
+                lambda index: content.read(key, index, self.run.open_handler), len(content.times), self.data_keys[key]
+            )
+        if key in content.foreign:
+            resources, datums = content.foreign[key]
+            return self._foreign(key, {resource["uid"]: resource for resource in resources}, datums)
+        if key in content.resources:
+            return self.run.open_own(content.resources[key])
+        return content.column(key)
+
+    def _foreign(self, key: str, resources: dict[str, Document], datums: list[Document]) -> Source:
+        handlers: dict[str, Any] = {}
+
+        def read_one(index: int) -> Any:
+            datum = datums[index]
+            uid = datum["resource"]
+            if uid not in handlers:
+                handlers[uid] = self.run.open_handler(resources[uid])
+            return handlers[uid](**datum["datum_kwargs"])
+
+        return PerEvent(read_one, len(datums), self.data_keys[key])
+
+    def read(self, keys: Any = None) -> xarray.Dataset:
+        """Return the stream, or some keys of it, in memory.
+
+        A key whose spec has no handler is left out with a warning that names the spec; asked for by name, it raises.
+
+        Returns
+        -------
+        xarray.Dataset
+            One variable per key, dims ``("time", …)``; units in ``attrs``; tables and ragged keys are object arrays
+            with one entry per event.
+        """
+        from analysis_store.runs.dataset import build
+
+        wanted = list(self) if keys is None else [keys] if isinstance(keys, str) else list(keys)
+        columns = {}
+        for key in wanted:
+            try:
+                columns[key] = self[key].loaded()  # read once, however often its shape is asked for
+            except UnknownSpecError as error:
+                if keys is not None:
+                    raise
+                warnings.warn(f"{key!r} of {self.name!r} is left out: {error}", stacklevel=2)
+        roles = [key for key in columns if self.data_keys[key].get("role") == "coordinate"]
+        return build(columns, self.times, self.name, roles)
+
+    def __repr__(self) -> str:
+        lines = [f"<Stream {self.name!r}, {counted(self.num_events, 'event')}>"]
+        for key in self:
+            try:
+                lines.append(f"  {self[key]!r}")
+            except AnalysisStoreError as error:
+                lines.append(f"  <{key}: cannot be read: {error}>")
+        return "\n".join(lines)

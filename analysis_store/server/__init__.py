@@ -1,0 +1,105 @@
+"""The server: a store as databroker and Tiled know it, in this process or over HTTP.
+
+Everything here needs the extra ``server`` and loads it on first use; importing this package loads none of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bluesky_tiled_plugins.clients.catalog_of_bluesky_runs import CatalogOfBlueskyRuns
+    from databroker.v1 import Broker
+    from fastapi import FastAPI
+
+    from analysis_store.store import AnalysisStore
+
+__all__ = ["broker", "client", "serve", "server_app"]
+
+DEFAULT_PORT = 8000
+KEY_VARIABLE = "ANALYSIS_STORE_API_KEY"
+
+
+def client(store: AnalysisStore) -> CatalogOfBlueskyRuns:
+    """Return a Tiled client of the store, in this process and without a socket.
+
+    Runs that are saved later are seen by it. It holds a thread, which ends with the process or with
+    ``client.context.close()``.
+
+    Examples
+    --------
+    >>> catalog = client(store)  # doctest: +SKIP
+    >>> catalog[uid]["primary"].read()  # doctest: +SKIP
+    """
+    made: CatalogOfBlueskyRuns = _module("clients").client(store)
+    return made
+
+
+def broker(store: AnalysisStore) -> Broker:
+    """Return a databroker v1 ``Broker`` over the store, in this process and without a socket.
+
+    Examples
+    --------
+    >>> db = broker(store)  # doctest: +SKIP
+    >>> db(sample_name="Fe foil"), db[-1].table(fill=True)  # doctest: +SKIP
+    """
+    return _module("clients").broker(store)
+
+
+def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
+    """Return an ASGI application that serves the store read-only, to holders of the key.
+
+    Parameters
+    ----------
+    store : AnalysisStore
+        What is served.
+    api_key : str, optional
+        Letters and digits. By default a fresh one is made; it is found at ``app.state.api_key``.
+
+    Raises
+    ------
+    SettingsError
+        The key is empty, or holds other characters.
+    """
+    app: FastAPI = _module("app").server_app(store, api_key=api_key)
+    return app
+
+
+def serve(store: AnalysisStore, host: str = "127.0.0.1", port: int = DEFAULT_PORT, api_key: str | None = None) -> None:
+    """Serve the store until interrupted, and print the address to open.
+
+    Parameters
+    ----------
+    store : AnalysisStore
+        What is served.
+    host : str
+        The interface. The default is reached from this machine only.
+    port : int
+        The port; 0 takes a free one.
+    api_key : str, optional
+        By default what the environment variable ``ANALYSIS_STORE_API_KEY`` holds; with neither, a key is made
+        and printed with the address.
+
+    Raises
+    ------
+    SettingsError
+        The key is not made of letters and digits, or the address cannot be taken.
+    """
+    _module("listen").serve(store, host, port, api_key)
+
+
+def _module(name: str) -> Any:
+    """Load a module of this package, and name the extra if its libraries are not installed."""
+    from importlib import import_module
+
+    from analysis_store.errors import MissingDependencyError
+
+    try:
+        return import_module(f"{__name__}.{name}")
+    except ImportError as error:
+        if (error.name or "").startswith("analysis_store"):
+            raise
+        raise MissingDependencyError(
+            f"the server needs {error.name or 'a library'}, which is not installed: "
+            "pip install 'analysis_store[server]'"
+        ) from error

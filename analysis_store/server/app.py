@@ -1,0 +1,117 @@
+"""The ASGI application: Tiled's own server and page over the tree of a store, behind the guard."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from typing import TYPE_CHECKING, Any
+
+# Clients of databroker send queries that exist only once this module is imported.
+import bluesky_tiled_plugins.queries  # noqa: F401
+from fastapi.responses import JSONResponse
+from tiled.media_type_registration import default_serialization_registry
+from tiled.server.app import build_app
+from tiled.server.settings import Settings, get_settings
+
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    InvalidDataError,
+    QueryError,
+    SettingsError,
+    StoreBusyError,
+    StoreClosedError,
+    TooLargeError,
+    UnsafeFileError,
+)
+from analysis_store.server.arrays import RESPONSE_LIMIT
+from analysis_store.server.arrow import register_arrow
+from analysis_store.server.forms import PageForms, register_forms
+from analysis_store.server.guard import Guard
+from analysis_store.server.tree import RunsTree
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+    from analysis_store.store import AnalysisStore
+
+_STATUS: tuple[tuple[type[BaseException], int], ...] = (
+    (QueryError, 400),
+    (UnsafeFileError, 403),
+    (LookupError, 404),
+    (TooLargeError, 413),
+    (DamagedFileError, 422),
+    (InvalidDataError, 422),
+    (StoreClosedError, 409),
+    (StoreBusyError, 503),  # the one that passes: Tiled's clients ask again after a 5xx, for minutes
+)
+
+
+def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
+    """Return an application that serves a store read-only, to holders of the key.
+
+    It can be run by any ASGI server, or mounted under a path of a larger application.
+
+    Parameters
+    ----------
+    store : AnalysisStore
+        What is served. Runs that are saved later are served, too.
+    api_key : str, optional
+        Letters and digits. By default a fresh one is made; it is found at ``app.state.api_key``.
+
+    Raises
+    ------
+    SettingsError
+        The key is empty, or holds other characters.
+    """
+    key = secrets.token_hex(32) if api_key is None else checked_key(api_key)
+    registry = copy.deepcopy(default_serialization_registry)
+    register_arrow(registry)
+    register_forms(registry)
+    app: FastAPI = build_app(RunsTree(store), serialization_registry=registry)
+    settings = own_settings(key)
+    app.dependency_overrides[get_settings] = lambda: settings
+    app.add_exception_handler(AnalysisStoreError, _told)
+    app.add_middleware(PageForms)
+    app.add_middleware(Guard, api_key=key)  # added last, it is the outermost
+    app.state.api_key = key
+    return app
+
+
+def own_settings(api_key: str) -> Settings:
+    """Return settings of Tiled that no other application of the process and no environment variable has touched.
+
+    Tiled keeps one object of settings per process, and every application that is built writes into it: after
+    another one has allowed anonymous access, all do. ``model_construct`` reads no environment.
+    """
+    return Settings.model_construct(
+        allow_anonymous_access=False,
+        single_user_api_key=api_key,
+        secret_keys=[secrets.token_hex(32)],
+        allow_origins=[],
+        response_bytesize_limit=RESPONSE_LIMIT,
+        expose_raw_assets=False,
+    )
+
+
+def checked_key(key: str) -> str:
+    """Return a key that an address can carry as it is.
+
+    Raises
+    ------
+    SettingsError
+        The key is empty, or holds other characters than letters and digits.
+    """
+    if not (key.isascii() and key.isalnum()):
+        raise SettingsError(
+            f"an API key of {len(key)} characters was given that is not made of the letters a-z, A-Z and the digits "
+            "0-9 alone; a good one is made by: python -c 'import secrets; print(secrets.token_hex(32))'"
+        )
+    return key
+
+
+def _told(_request: Request, error: Exception) -> JSONResponse:
+    """Answer with what the error says; whoever reads it has shown the key."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    content: dict[str, Any] = {"detail": f"{type(error).__name__}: {error}"}
+    return JSONResponse(content, status)

@@ -1,0 +1,243 @@
+"""What becomes of each data key of a stream on its way into Tiled: a variable, a node of its own, or a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import awkward
+import numpy as np
+import pyarrow
+from tiled.adapters.awkward import AwkwardAdapter
+from tiled.adapters.mapping import MapAdapter
+from tiled.adapters.table import TableAdapter
+from tiled.structures.table import TableStructure
+from tiled.utils import OneShotCachedMap
+
+from analysis_store.errors import AnalysisStoreError, InvalidDataError
+from analysis_store.runs.dataset import build
+from analysis_store.runs.lazy import LazyArray, Memory, PerEvent
+from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import Document
+    from analysis_store.runs.stream import Stream
+
+Makers = dict[str, Callable[[], Variable]]
+
+TIME = "time"
+_RAGGED_KINDS = frozenset("biufcmM")
+
+
+class Columns:
+    """The data keys of one stream, each looked at on its own, so that one that cannot be served spoils no other."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._arrays: dict[str, Any] = {}
+        self._ragged: dict[str, Any] = {}
+        self._tables: dict[str, Any] = {}
+        self.left_out: dict[str, Document] = {}
+        """Why a key is not in ``data``, and where else it is found."""
+        for key in stream:
+            try:
+                self._look_at(key)
+            except AnalysisStoreError as error:
+                self.left_out[key] = {"reason": f"{type(error).__name__}: {error}"}
+
+    def variables(self) -> Makers:
+        """Return the variables and coordinates of ``data``: those of `Stream.read`, unread."""
+        stream = self._stream
+        columns = {key: Unread(key, each, stream.data_keys[key]) for key, each in self._arrays.items()}
+        roles = [key for key in columns if stream.data_keys[key].get("role") == "coordinate"]
+        whole = build(columns, stream.times, stream.name, roles)
+
+        def variable(name: str) -> Variable:
+            made = whole.variables[name]
+            column = columns.get(name) or columns.get(name.removesuffix("_"))
+            is_whole = column is not None and made.shape == column.shape
+            array = column if is_whole else np.asarray(made.data)
+            return Variable(
+                array, tuple(map(str, made.dims)), transportable(made.attrs), is_coordinate=name in whole.coords
+            )
+
+        return {str(name): partial(variable, str(name)) for name in whole.variables}
+
+    def timestamps(self) -> Makers:
+        """Return, for each key, when it was read: float64, s."""
+        stream, units = self._stream, {"units": "s"}
+
+        def made(key: str) -> Variable:
+            return Variable(np.asarray(stream.timestamps(key)), (TIME,), units)
+
+        time = partial(Variable, np.asarray(stream.times), (TIME,), units, is_coordinate=True)
+        return {**{f"{key}_" if key == TIME else key: partial(made, key) for key in stream}, TIME: time}
+
+    def elsewhere(self) -> dict[str, Callable[[], MapAdapter[Any]]]:
+        """Return the nodes beside ``data``, of keys that are no variables."""
+        nodes: dict[str, Callable[[], MapAdapter[Any]]] = {}
+        if self._ragged:
+            contents = OneShotCachedMap({key: partial(as_awkward, each) for key, each in self._ragged.items()})
+            nodes["ragged"] = partial(MapAdapter, contents)
+        if self._tables:
+            by_key = {key: partial(MapAdapter, _Tables(each)) for key, each in self._tables.items()}
+            nodes["tables"] = partial(MapAdapter, OneShotCachedMap(by_key))
+        return nodes
+
+    def _look_at(self, key: str) -> None:
+        """Find a place for a key: where Tiled has no array type for its dtype, its first value tells what it is."""
+        column = Checked(self._stream[key])
+        first = column[0] if column.dtype.kind not in SERVED_KINDS and column.shape[0] else ""
+        if hasattr(first, "columns"):
+            self._tables[key] = column
+            self.left_out[key] = {"reason": "its values are tables", "found_at": f"tables/{key}"}
+        elif isinstance(first, np.ndarray) and first.dtype.kind in _RAGGED_KINDS:
+            self._ragged[key] = column
+            self.left_out[key] = {"reason": "its arrays differ in shape", "found_at": f"ragged/{key}"}
+        else:
+            self._arrays[key] = column if column.dtype.kind in SERVED_KINDS else Memory(as_text(column))
+
+
+class Checked:
+    """A column whose shape and dtype are those of its values, whatever a document or a handler says of them."""
+
+    def __init__(self, column: LazyArray) -> None:
+        self._column = column
+        self.shape, self.dtype = column.shape, column.dtype
+        # A handler of somebody else is asked once, before anything is promised in its name.
+        if isinstance(column._source, PerEvent) and self.shape[0]:  # noqa: SLF001
+            first = self[0]
+            plain = np.asarray(first) if isinstance(first, (np.ndarray, np.generic, int, float, complex, str)) else None
+            is_array = plain is not None and plain.dtype.kind in SERVED_KINDS
+            self.shape = (self.shape[0], *plain.shape) if is_array and plain is not None else self.shape[:1]
+            self.dtype = plain.dtype if is_array and plain is not None else np.dtype(object)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Read a part.
+
+        Raises
+        ------
+        InvalidDataError
+            The handler failed; it may be somebody else's, and raise anything.
+        """
+        try:
+            return self._column[index]
+        except AnalysisStoreError:
+            raise
+        except Exception as error:
+            raise InvalidDataError(f"its handler failed: {type(error).__name__}: {error}") from error
+
+    def read(self) -> Any:
+        """Read all of it."""
+        return self[:]
+
+
+class Unread(LazyArray):
+    """A column whose values are promised instead of read, to arrange a dataset without reading it."""
+
+    def read(self) -> Any:
+        """Return a dask array."""
+        return self.to_dask()
+
+
+class _Tables(Mapping[str, TableAdapter]):
+    """The tables of a key, by the number of their event from 0; each is read when it is asked for."""
+
+    def __init__(self, column: Any) -> None:
+        self._column = column
+
+    def __getitem__(self, number: str) -> TableAdapter:
+        if not (number.isdecimal() and str(int(number)) == number and int(number) < len(self)):
+            raise KeyError(number)
+        return as_table(self._column[int(number)])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, range(len(self)))
+
+    def __len__(self) -> int:
+        return int(self._column.shape[0])
+
+
+def as_table(frame: Any) -> TableAdapter:
+    """Return a pandas table as Tiled has it; an index that counts is left out, any other becomes columns.
+
+    Raises
+    ------
+    InvalidDataError
+        Arrow, in which Tiled sends tables, has no form for it.
+    """
+    import pandas
+
+    plain = frame if isinstance(frame.index, pandas.RangeIndex) else frame.reset_index()
+    plain = plain.set_axis([str(name) for name in plain.columns], axis="columns")
+    try:
+        return TableAdapter([plain], TableStructure.from_pandas(plain))
+    except (ValueError, TypeError, NotImplementedError, pyarrow.ArrowException) as error:
+        raise InvalidDataError(f"a table that cannot be sent: {error}; read it from the store itself") from error
+
+
+def as_awkward(column: Any) -> AwkwardAdapter:
+    """Return a column of arrays of differing shape as one Awkward array, dtype kept but for its byte order."""
+    arrays: Sequence[np.ndarray] = [_native(column[number]) for number in range(column.shape[0])]
+    check_size(sum(array.nbytes for array in arrays))
+    if arrays[0].ndim == 1:
+        whole = awkward.unflatten(np.concatenate(arrays), [len(array) for array in arrays])
+    else:
+        whole = awkward.concatenate([awkward.from_numpy(array[None], regulararray=False) for array in arrays])
+    return AwkwardAdapter.from_array(whole)
+
+
+def as_text(column: Any) -> np.ndarray:
+    """Return a column of strings of any length as the fixed-width array that Tiled asks for.
+
+    Raises
+    ------
+    InvalidDataError
+        Its values are no strings, or a string ends in NUL, which a fixed width would cut off.
+    """
+    values = np.asarray(column[:])
+    if not all(isinstance(value, str) for value in values.ravel()):
+        raise InvalidDataError("Tiled has no form for its values; read it from the store itself")
+    text = values.astype(np.str_) if values.size else values.astype("<U1")
+    if any(value.endswith("\0") for value in values.ravel()):
+        raise InvalidDataError("a string of it ends in NUL, which Tiled would cut off; read it from the store itself")
+    return text if text.dtype.itemsize else text.astype("<U1")
+
+
+def configuration(descriptors: Sequence[Document], which: str) -> MapAdapter[DatasetAdapter]:
+    """Return the configuration of each device (or its timestamps): one row for each descriptor.
+
+    A value that is no number or string, or that a later descriptor gives in another shape, is left to the
+    descriptors themselves.
+    """
+    times = np.array([doc["time"] for doc in descriptors], dtype=float)
+    devices = dict.fromkeys(device for doc in descriptors for device in doc.get("configuration", {}))
+
+    def device_dataset(device: str) -> DatasetAdapter:
+        rows = [doc.get("configuration", {}).get(device, {}).get(which, {}) for doc in descriptors]
+        makers: Makers = {TIME: partial(_itself, Variable(times, (TIME,), {"units": "s"}, is_coordinate=True))}
+        for key in dict.fromkeys(key for row in rows for key in row):
+            values = _regular([row.get(key) for row in rows])
+            if values is not None and key != TIME:
+                dims = (TIME, *(f"{key}_dim{number}" for number in range(values.ndim - 1)))
+                makers[key] = partial(_itself, Variable(values, dims))
+        return dataset(makers, {})
+
+    return MapAdapter(OneShotCachedMap({device: partial(device_dataset, device) for device in devices}))
+
+
+def _regular(values: Sequence[Any]) -> np.ndarray | None:
+    try:
+        array = np.array(values)
+    except (ValueError, OverflowError):
+        return None
+    return array if array.dtype.kind in SERVED_KINDS and array.dtype.itemsize else None
+
+
+def _itself(variable: Variable) -> Variable:
+    return variable
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

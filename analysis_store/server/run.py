@@ -1,0 +1,117 @@
+"""A run and its streams as Tiled knows them, in the layout that databroker's clients expect.
+
+::
+
+    <uid>                    BlueskyRun: start, stop, summary
+      <stream>               BlueskyEventStream: descriptors
+        data                 the data keys as one dataset, with time and seq_num
+        timestamps           the same keys, when each was read
+        config               one dataset per device, a row for each descriptor
+        config_timestamps
+        ragged/<key>         keys whose arrays differ in shape, as Awkward arrays
+        tables/<key>/<n>     keys whose values are tables, a table for each event
+
+A key that cannot be served in ``data`` is left out of it alone; the metadata of its stream say why, under
+``left_out``, and where else it is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tiled.adapters.mapping import MapAdapter
+from tiled.structures.core import Spec
+from tiled.utils import OneShotCachedMap
+
+from analysis_store.errors import AnalysisStoreError
+from analysis_store.server.arrays import dataset, transportable
+from analysis_store.server.columns import Columns, configuration
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import Document, RunRecord
+    from analysis_store.store import AnalysisStore
+
+
+class RunAdapter(MapAdapter[Any]):
+    """One run: its metadata come from the catalog, its file is opened when a stream of it is asked for."""
+
+    def __init__(self, mapping: Mapping[str, Any], *, store: AnalysisStore | None = None, **others: Any) -> None:
+        super().__init__(mapping, **others)
+        self._store = store
+
+    @classmethod
+    def of(cls, store: AnalysisStore, record: RunRecord) -> RunAdapter:
+        """Return the adapter of what the catalog has found."""
+        names = dict.fromkeys(doc.get("name", "primary") for doc in record.descriptors)
+        return cls(
+            OneShotCachedMap({name: partial(_stream, store, record, name) for name in names}),
+            store=store,
+            metadata=transportable(run_metadata(record, list(names))),
+            specs=[Spec("BlueskyRun", version="1")],
+        )
+
+    def documents(self) -> Iterator[tuple[str, Document]]:
+        """Yield every document of the run, as the store has it."""
+        if self._store is None:
+            return iter(())
+        return iter(self._store[self.metadata()["start"]["uid"]].documents())
+
+    def new_variation(self, *args: Any, **changes: Any) -> RunAdapter:
+        """Return the same run with its streams narrowed or sorted."""
+        same: RunAdapter = super().new_variation(*args, store=self._store, **changes)
+        return same
+
+
+def run_metadata(record: RunRecord, stream_names: list[str]) -> Document:
+    """Return what databroker's clients expect of a run: start, stop and summary."""
+    start, stop = record.start, record.stop
+    times = [doc["time"] for doc in (start, stop) if doc]
+    summary = {
+        "uid": start["uid"],
+        "scan_id": start.get("scan_id"),
+        "plan_name": start.get("plan_name"),
+        "timestamp": start["time"],
+        "datetime": _iso(start["time"]),
+        "duration": times[1] - times[0] if stop else None,
+        "stream_names": stream_names,
+    }
+    return {"start": start, "stop": stop, "summary": summary}
+
+
+def _iso(time: float) -> str | None:
+    try:
+        return datetime.fromtimestamp(time).astimezone().isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):  # a clock that was never set
+        return None
+
+
+def _stream(store: AnalysisStore, record: RunRecord, name: str) -> MapAdapter[Any]:
+    """Return the adapter of a stream; what of it cannot be read is told in its metadata."""
+    descriptors = [doc for doc in record.descriptors if doc.get("name", "primary") == name]
+    metadata = {"descriptors": transportable(descriptors), "stream_name": name}
+    contents: dict[str, Callable[[], Any]] = {
+        "config": partial(configuration, descriptors, "data"),
+        "config_timestamps": partial(configuration, descriptors, "timestamps"),
+    }
+    try:
+        columns = Columns(store[record.uid][name])
+        stamps = columns.timestamps()
+    except AnalysisStoreError as error:
+        note = {"reason": f"{type(error).__name__}: {error}"}
+        left_out = {key: note for doc in descriptors for key in doc["data_keys"]}
+        return _container(contents, {**metadata, "left_out": left_out})
+    attrs = {"stream_name": name}
+    contents = {
+        "data": partial(dataset, columns.variables(), attrs),
+        "timestamps": partial(dataset, stamps, attrs),
+        **contents,
+        **columns.elsewhere(),
+    }
+    return _container(contents, {**metadata, **({"left_out": columns.left_out} if columns.left_out else {})})
+
+
+def _container(contents: Mapping[str, Callable[[], Any]], metadata: Document) -> MapAdapter[Any]:
+    return MapAdapter(OneShotCachedMap(contents), metadata=metadata, specs=[Spec("BlueskyEventStream", version="1")])

@@ -1,0 +1,28 @@
+"""Public suites: what a catalog, a writer and a handler of one's own must do, as tests to subclass.
+
+They need pytest and hypothesis, which the package itself does not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis_store.testing.catalogs import CatalogTests
+    from analysis_store.testing.pairs import PairTests
+
+__all__ = ["CatalogTests", "PairTests"]
+
+_HOMES = {"CatalogTests": "catalogs", "PairTests": "pairs"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

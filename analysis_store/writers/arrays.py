@@ -1,0 +1,113 @@
+"""Writes columns of arrays, each as one HDF5 dataset that keeps dtype and shape exactly."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from h5py import h5d, h5g, h5s
+
+from analysis_store.digests import ValueDigest
+from analysis_store.dtypes import AnyArray, refuse
+from analysis_store.layout import ARRAY_SPEC
+from analysis_store.writers.blocks import Compression, write_blocks
+from analysis_store.writers.columns import Column, Stored, as_column, as_one, as_values, chunk_of, dtype_of, shape_of
+from analysis_store.writers.encoding import as_stored, describe, is_plain, name_of, plain_type
+from analysis_store.writers.growing import GrowingWriter, extend
+from analysis_store.writers.hdf5 import OBJECTS, create_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_READ = 4 << 20
+
+
+def write_array(
+    group: h5g.GroupID,
+    name: str,
+    values: AnyArray | Sequence[Any],
+    *,
+    compression: Compression = "auto",
+    attrs: Mapping[str, Any] | None = None,
+) -> Stored:
+    """Write a column as one dataset.
+
+    Parameters
+    ----------
+    group : h5py.h5g.GroupID or h5py.h5f.FileID
+        Where the dataset is made, in a file on disk (h5py's default driver).
+    name : str
+        Of the dataset, without ``/``.
+    values : numpy.ndarray or sequence
+        The whole column, shape ``(n, *shape)``, or ``n`` values alike in dtype and shape. Large ones are not copied.
+    compression : "auto", None or a filter of hdf5plugin
+        ``"auto"`` tries bitshuffle-lz4 on samples of columns of 1 MiB or more, and takes it where it saves a third.
+    attrs : mapping, optional
+        Attributes of the dataset, e.g. ``{"units": "eV"}``.
+
+    Raises
+    ------
+    InvalidDataError
+        The values cannot be stored; its ``index`` is the event to blame.
+    OSError
+        The disk refused the write.
+    """
+    column = as_column(values)
+    dtype, shape = dtype_of(column), shape_of(column)
+    refuse(dtype)
+    digest = ValueDigest(shape, dtype)
+    dataset, chunk = _write(group, name, column, compression=compression, digest=digest)
+    describe(dataset, dtype, attrs)
+    return Stored(digest.result(), list(chunk or chunk_of(shape, max(1, dtype.itemsize), _READ)), name_of(dtype), shape)
+
+
+def _write(
+    group: h5g.GroupID, name: str, column: Column, *, compression: Compression, digest: ValueDigest
+) -> tuple[h5d.DatasetID, tuple[int, ...] | None]:
+    dtype = dtype_of(column)
+    if is_plain(dtype):
+        return write_blocks(group, name, column, plain_type(dtype), compression=compression, feed=digest.update)
+    whole = as_one(column)
+    digest.update(whole)
+    encoded, kind = as_stored(whole)
+    if encoded.dtype.kind == "S":
+        return write_blocks(group, name, encoded, kind, compression=compression, feed=_nothing)
+    dataset = create_dataset(group, name, kind, encoded.shape)
+    if encoded.size:
+        dataset.write(h5s.ALL, h5s.ALL, encoded, mtype=OBJECTS)
+    return dataset, None
+
+
+def _nothing(block: AnyArray) -> None:
+    """Take no digest: it was taken of the values before they were encoded."""
+
+
+class ArrayWriter(GrowingWriter):
+    """Writes arrays of one dtype and shape, one event's value at a time, into one dataset.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file; made, or added to.
+    dataset : str
+        Absolute path of the dataset in it.
+    chunk_shape : sequence of int, optional
+        What Tiled reads at once; not needed here.
+    swmr : bool
+        Whether the file is to be readable while it is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder, ArrayWriter(Path(folder) / "run.h5", "/entry/image") as writer:
+    ...     writer({"image": np.zeros((2, 3))})
+    {'image': {'point_number': 0}}
+    """
+
+    spec: ClassVar[str] = ARRAY_SPEC
+
+    def _append(self, group: h5g.GroupID, name: str, value: Any) -> int:
+        array = as_values([value])[0]
+        refuse(array.dtype)
+        return extend(group, name, array[np.newaxis])

@@ -1,0 +1,197 @@
+"""A column on its way to the file: one array, or one per event, looked at without copying what is large."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis_store.dtypes import AnyArray
+from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Column = AnyArray | list[AnyArray]
+"""The whole column, or one array per event, alike in dtype and shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the documents say of a column that was written."""
+
+    digest: str
+    """``blake3:<hex>`` over the values, as `analysis_store.digests` has it."""
+
+    chunk_shape: list[int]
+    """A good amount to read at once, events first: the chunk of a compressed dataset, else about 4 MiB."""
+
+    dtype_numpy: str
+    """The dtype of the values as NumPy writes it, e.g. ``"<f8"``."""
+
+    shape: tuple[int, ...]
+    """Of the column, events first; of a table or ragged column ``(n,)``."""
+
+
+def as_value(value: Any) -> AnyArray:
+    """Return one event's value as an array: its own dtype, shape ``()`` for a scalar.
+
+    Text becomes an object array of str, because NumPy's fixed width would lose NULs at its end.
+
+    Raises
+    ------
+    InvalidDataError
+        The value is of a type that no array can hold without loss.
+    """
+    if isinstance(value, np.ndarray):
+        return _unmasked(value)
+    if isinstance(value, str) and type(value) is not np.str_:
+        return _objects(value)
+    if isinstance(value, (bool, int, float, complex, bytes, np.generic)):
+        made = np.asarray(value)
+    elif isinstance(value, (list, tuple)):
+        made = _from_list(value)
+    else:
+        raise InvalidDataError(
+            f"A value of type {type(value).__module__}.{type(value).__qualname__} cannot be stored; expected a "
+            "number, text, an "
+            "array or a pandas.DataFrame. Give its numbers as arrays, one data key for each."
+        )
+    if made.dtype.kind == "O" or (made.dtype.kind == "S" and made.tolist() != value):
+        raise InvalidDataError(
+            f"{str(value)[:60]!r} does not fit a NumPy number or fixed-width bytes; expected at most 64 bits."
+        )
+    return made
+
+
+def _unmasked(value: AnyArray) -> AnyArray:
+    if isinstance(value, np.ma.MaskedArray):
+        if np.ma.is_masked(value):
+            raise InvalidDataError(
+                "A masked array would lose its mask; expected plain values. Store value.filled(...) and "
+                "np.ma.getmaskarray(value) as two data keys."
+            )
+        return np.asarray(value.data)
+    return np.asarray(value)
+
+
+def _objects(value: Any) -> AnyArray:
+    made = np.empty((), object)
+    made[()] = value
+    return made
+
+
+def _from_list(value: Sequence[Any]) -> AnyArray:
+    try:
+        made = np.asarray(value)
+    except ValueError as error:
+        raise InvalidDataError(
+            "A nested list whose rows differ in length is no array; expected a regular one. Pad it, or give each "
+            "row as an event of its own."
+        ) from error
+    if made.dtype.kind != "U":
+        return made
+    texts = np.array(value, dtype=object)
+    if not all(isinstance(text, str) for text in texts.ravel()):  # NumPy would make text of the numbers among it
+        raise InvalidDataError(
+            "A list mixes text with other values; expected one type. Store them under separate data keys."
+        )
+    return texts
+
+
+def as_column(values: AnyArray | Sequence[Any]) -> Column:
+    """Return a column as one array, or as a list of arrays of one dtype and shape.
+
+    Raises
+    ------
+    InvalidDataError
+        The values differ in dtype or shape, or one of them cannot be stored; ``index`` tells which.
+    """
+    if isinstance(values, np.ndarray):
+        if values.ndim == 0:
+            raise InvalidDataError("A column needs an axis for the events; got a 0-d array. Use values[np.newaxis].")
+        return _unmasked(values)
+    arrays = as_values(values)
+    for index, array in enumerate(arrays):
+        if array.dtype != arrays[0].dtype or array.shape != arrays[0].shape:
+            raise InvalidDataError(
+                f"Value {index} has dtype {array.dtype} and shape {array.shape}, value 0 has dtype "
+                f"{arrays[0].dtype} and "
+                f"shape {arrays[0].shape}; expected them to be alike. Use the ragged pair for shapes that differ.",
+                index,
+            )
+    return arrays or np.empty((0,))
+
+
+def as_values(values: Sequence[Any]) -> list[AnyArray]:
+    """Return `as_value` of each; the error of a bad one tells its index."""
+    made = []
+    for index, value in enumerate(values):
+        try:
+            made.append(as_value(value))
+        except InvalidDataError as error:
+            raise InvalidDataError(str(error), index) from error
+    return made
+
+
+def shape_of(column: Column) -> tuple[int, ...]:
+    """Return the shape of a column, events first."""
+    return column.shape if isinstance(column, np.ndarray) else (len(column), *column[0].shape)
+
+
+def dtype_of(column: Column) -> np.dtype[Any]:
+    """Return the one dtype of a column."""
+    return column.dtype if isinstance(column, np.ndarray) else column[0].dtype
+
+
+def as_one(column: Column) -> AnyArray:
+    """Return a column as one array; a list is copied."""
+    return column if isinstance(column, np.ndarray) else np.stack(column, dtype=column[0].dtype)  # not the native order
+
+
+def pieces(column: Column, limit: int) -> Iterator[AnyArray]:
+    """Yield flat C-contiguous pieces of about ``limit`` bytes, in C order; only what is not contiguous is copied."""
+    if isinstance(column, np.ndarray) and column.flags.c_contiguous:
+        flat, step = column.reshape(-1), max(1, limit // max(1, column.dtype.itemsize))
+        for start in range(0, len(flat), step):
+            yield flat[start : start + step]
+        return
+    row_bytes = max(1, column[0].nbytes)
+    if row_bytes >= limit and column[0].ndim:
+        for row in column:
+            yield from pieces(row, limit)
+        return
+    step = max(1, limit // row_bytes)
+    for start in range(0, len(column), step):
+        yield np.ascontiguousarray(as_one(column[start : start + step])).reshape(-1)
+
+
+def chunk_of(shape: tuple[int, ...], itemsize: int, target: int) -> tuple[int, ...]:
+    """Return a chunk of at most about ``target`` bytes that lies in one piece in C order: ``(1, …, k, all, all)``.
+
+    The axis that is cut is cut evenly, so that little of the last chunk is padding.
+    """
+    chunk = [max(1, length) for length in shape]
+    for axis, length in enumerate(chunk):
+        rest = itemsize * math.prod(chunk[axis + 1 :])
+        if rest * length <= target:
+            break
+        parts = -(-length // max(1, target // rest))
+        chunk[axis] = -(-length // parts)
+        if chunk[axis] > 1:
+            break
+    return tuple(chunk)
+
+
+def region(column: Column, start: tuple[int, ...], chunk: tuple[int, ...]) -> AnyArray:
+    """Return the values of one chunk, C-contiguous; shorter than the chunk at the edges."""
+    rows = as_one(column[start[0] : start[0] + chunk[0]])
+    inner = tuple(slice(at, at + length) for at, length in zip(start[1:], chunk[1:], strict=True))
+    return np.ascontiguousarray(rows[(slice(None), *inner)])
+
+
+def offsets_of(sizes: Sequence[int]) -> AnyArray:
+    """Return where each value begins in the flat ones, and where the last ends: ``n + 1`` integers from 0."""
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

@@ -1,0 +1,161 @@
+"""Datasets that grow by an event at a time, and what the writers that use them share."""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+from h5py import h5d, h5g, h5p, h5s, h5t
+
+from analysis_store.digests import utf8
+from analysis_store.dtypes import AnyArray, named_in_file
+from analysis_store.errors import InvalidDataError, StoreWriteError
+from analysis_store.layout import DTYPE
+from analysis_store.writers.base import Writer
+from analysis_store.writers.columns import chunk_of
+from analysis_store.writers.encoding import as_bytes, as_stored, describe, is_plain, plain_type
+from analysis_store.writers.hdf5 import OBJECTS, UTF8_LINK, VARIABLE_BYTES, utf8_type
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_CHUNK = 64 << 10
+_WIDEST_CHARACTER = 4
+
+
+class GrowingWriter(Writer):
+    """A writer that adds the values of one data key to one dataset or group, in order.
+
+    The file is open only while a value is written: a reader may open it in between, even in this process.
+    """
+
+    def __init__(
+        self, path: str | Path, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False
+    ) -> None:
+        self.path = str(path)
+        self._dataset = dataset
+        self._swmr = swmr
+        self._written = False
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Add the value of the one key in ``data``; return ``{key: {"point_number": i}}``.
+
+        Raises
+        ------
+        InvalidDataError
+            There are several keys, or the value does not go with those before it.
+        StoreWriteError
+            The file cannot be written.
+        """
+        if len(data) != 1:
+            raise InvalidDataError(
+                f"Got the keys {sorted(data)}; {self._dataset} holds the values of one. Use a writer with a "
+                "dataset of its own for each."
+            )
+        ((key, value),) = data.items()
+        parent, _, name = self._dataset.rpartition("/")
+        try:
+            with h5py.File(self.path, "a", libver="latest" if self._swmr else ("v110", "v110")) as file:
+                number = self._append(file.require_group(parent or "/").id, name, value)
+        except OSError as error:
+            raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
+        self._written = True
+        return {key: {"point_number": number}}
+
+    @abstractmethod
+    def _append(self, group: h5g.GroupID, name: str, value: Any) -> int:
+        """Add one value and return its number."""
+
+    def close(self) -> None:
+        """Make what was written durable."""
+        if not self._written:
+            return
+        self._written = False
+        number = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def last_offset(group: h5g.GroupID, name: str) -> tuple[int, int]:
+    """Return how many values the offsets tell of, and where the last of them ends."""
+    if utf8(name) not in group:
+        return 0, 0
+    dataset = h5d.open(group, utf8(name))
+    return int(dataset.shape[0]) - 1, int(h5py.Dataset(dataset)[-1])
+
+
+def add_offset(group: h5g.GroupID, name: str, end: int, number: int) -> None:
+    """Note where value ``number`` ends, in offsets that begin with 0."""
+    if number == 0:
+        extend(group, name, np.zeros(1, np.int64), at=0)
+    extend(group, name, np.array([end], np.int64), at=number + 1)
+
+
+def extend(group: h5g.GroupID, name: str, rows: AnyArray, at: int | None = None) -> int:
+    """Add rows to a dataset, which is made if need be; return the number of the first.
+
+    ``at`` is where they go, the end if it is None: what an interrupted call left behind there is overwritten.
+
+    Raises
+    ------
+    InvalidDataError
+        The rows differ from those that are there, in dtype or shape.
+    """
+    encoded, kind = _as_grown(rows)
+    if utf8(name) not in group:
+        dataset = _create(group, name, kind, rows)
+        describe(dataset, rows.dtype, None)
+    dataset = h5d.open(group, utf8(name))
+    if encoded.dtype.kind == "O" and dataset.get_type().equal(VARIABLE_BYTES):  # since a string with NUL in it
+        encoded, kind = as_bytes(encoded), VARIABLE_BYTES
+    start = _check(dataset, kind, rows) if at is None else min(at, _check(dataset, kind, rows))
+    dataset.set_extent((start + len(rows), *rows.shape[1:]))
+    if rows.size:
+        where = dataset.get_space()
+        where.select_hyperslab((start, *(0 for _ in rows.shape[1:])), rows.shape)
+        dataset.write(
+            h5s.create_simple(rows.shape), where, encoded, mtype=OBJECTS if encoded.dtype.kind == "O" else kind
+        )
+    return start
+
+
+def _as_grown(rows: AnyArray) -> tuple[AnyArray, h5t.TypeID]:
+    if is_plain(rows.dtype):
+        return np.ascontiguousarray(rows), plain_type(rows.dtype)
+    encoded, kind = as_stored(rows)
+    if encoded.dtype.kind == "O":
+        return encoded, kind
+    # Wide enough for whatever text of this dtype comes later.
+    width = max(1, rows.dtype.itemsize // np.dtype("U1").itemsize * _WIDEST_CHARACTER)
+    return encoded.astype(f"S{width}"), utf8_type(width)
+
+
+def _create(group: h5g.GroupID, name: str, kind: h5t.TypeID, rows: AnyArray) -> h5d.DatasetID:
+    row_bytes = max(1, kind.get_size() * math.prod(rows.shape[1:]))
+    chunk = chunk_of((max(1, _CHUNK // row_bytes), *rows.shape[1:]), kind.get_size(), _CHUNK)
+    made = h5p.create(h5p.DATASET_CREATE)
+    made.set_obj_track_times(False)
+    made.set_chunk(chunk)
+    space = h5s.create_simple((0, *rows.shape[1:]), (h5s.UNLIMITED, *rows.shape[1:]))
+    return h5d.create(group, utf8(name), kind, space, made, UTF8_LINK)
+
+
+def _check(dataset: h5d.DatasetID, kind: h5t.TypeID, rows: AnyArray) -> int:
+    """Return the length of a dataset that ``rows`` may be added to."""
+    attributes = h5py.Dataset(dataset).attrs
+    named = attributes.get(DTYPE)
+    shape, there = dataset.shape, dataset.get_type()
+    if named != named_in_file(rows.dtype) or shape[1:] != rows.shape[1:] or not there.equal(kind):
+        raise InvalidDataError(
+            f"A value of dtype {rows.dtype} and shape {rows.shape[1:]} does not go with those before it, "
+            f"{named or there.dtype} and "
+            f"{shape[1:]}; expected them to be alike. Convert it, or use a data key of its own."
+        )
+    return int(shape[0])

@@ -1,0 +1,274 @@
+"""Writes columns of pandas tables: the tables one below the other, each of their columns an HDF5 dataset."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5g
+
+from analysis_store.digests import digest_tables
+from analysis_store.errors import InvalidDataError
+from analysis_store.frames import Part, Pieces, take_apart
+from analysis_store.layout import (
+    COLUMNS,
+    FORM,
+    HINTS,
+    INDEX,
+    LABELS,
+    OFFSETS,
+    OFFSETS_SUFFIX,
+    ORDER,
+    PART,
+    TABLE_FORM,
+    TABLE_SPEC,
+    VALUES,
+    stored_name,
+)
+from analysis_store.writers.arrays import write_array
+from analysis_store.writers.columns import Stored, offsets_of
+from analysis_store.writers.growing import GrowingWriter, add_offset, extend, last_offset
+from analysis_store.writers.hdf5 import create_group, open_group, set_attrs, write_strings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas
+
+    from analysis_store.dtypes import AnyArray
+    from analysis_store.writers.blocks import Compression
+
+
+def write_tables(
+    group: h5g.GroupID,
+    name: str,
+    frames: Sequence[pandas.DataFrame],
+    *,
+    compression: Compression = "auto",
+    attrs: Mapping[str, Any] | None = None,
+) -> Stored:
+    """Write a column of tables as one group.
+
+    Parameters
+    ----------
+    group : h5py.h5g.GroupID or h5py.h5f.FileID
+        Where the group is made.
+    name : str
+        Of the group, without ``/``.
+    frames : sequence of pandas.DataFrame
+        One table per event: any lengths; the same columns, of the same kinds.
+    compression : "auto", None or a filter of hdf5plugin
+        Of each column; as `write_array` has it.
+    attrs : mapping, optional
+        Attributes of the group.
+
+    Raises
+    ------
+    InvalidDataError
+        A table holds what cannot be stored, or differs from the first; ``index`` is its event, the message names
+        the column.
+    """
+    tables = take_all_apart(frames)
+    made = create_group(group, name, _attrs(attrs))
+    write_array(made, OFFSETS, offsets_of([len(frame) for frame in frames]), compression=None)
+    if tables:
+        parents = _create_groups(made, tables[0])
+        for where, member, parts in _plan(tables):
+            _write_part(parents[where], member, parts, compression)
+    return Stored(digest_tables(frames), [1], "|O8", (len(frames),))
+
+
+def take_all_apart(frames: Sequence[Any]) -> list[Pieces]:
+    """Return the pieces of each table, after all were found to be alike.
+
+    Raises
+    ------
+    InvalidDataError
+        One is no table, or not like the first; ``index`` tells which.
+    """
+    tables: list[Pieces] = []
+    for index, frame in enumerate(frames):
+        try:
+            tables.append(_take_apart(frame))
+            _check_alike(tables[0], tables[-1])
+        except InvalidDataError as error:
+            raise InvalidDataError(f"Table {index}: {error}", index) from error
+    return tables
+
+
+def _take_apart(frame: Any) -> Pieces:
+    import pandas
+
+    if not isinstance(frame, pandas.DataFrame):
+        raise InvalidDataError(f"got a {type(frame).__name__} among tables; expected only pandas.DataFrame.")
+    return take_apart(frame)
+
+
+def _check_alike(first: Pieces, other: Pieces) -> None:
+    if _names(first) != _names(other):
+        missing = [name for name in _names(first) if name not in _names(other)]
+        surplus = [name for name in _names(other) if name not in _names(first)]
+        raise InvalidDataError(
+            f"its columns are {_names(other)}, those of the first {_names(first)} (missing: {missing}, "
+            f"surplus: {surplus}); "
+            "expected the same, in the same order. Use a data key for each kind of table."
+        )
+    for where in (INDEX, LABELS, COLUMNS):
+        ours, theirs = getattr(first, where), getattr(other, where)
+        if len(ours) != len(theirs):
+            raise InvalidDataError(
+                f"its {where} has {len(theirs)} levels, that of the first {len(ours)}; expected the same."
+            )
+        for number, (one, two) in enumerate(zip(ours, theirs, strict=True)):
+            if _kind(one) != _kind(two):
+                what = f"column {_names(first)[number]!r}" if where == COLUMNS else f"level {number} of its {where}"
+                raise InvalidDataError(
+                    f"{what} is {_told(two)}, in the first table {_told(one)}; expected the same. Convert it "
+                    "with .astype(...)."
+                )
+
+
+def _kind(part: Part) -> tuple[Any, ...]:
+    return part.spec, part.hints, {name: array.dtype for name, array in part.arrays.items()}
+
+
+def _told(part: Part) -> str:
+    dtypes = ", ".join(str(array.dtype) for name, array in part.arrays.items() if name != "mask")
+    return f"{part.spec['kind']} ({dtypes})"
+
+
+def _names(pieces: Pieces) -> list[str]:
+    """Return the names under which the columns are stored: their labels as far as HDF5 can have them."""
+    names: list[str] = []
+    for label in zip(*(_texts(level, len(pieces.columns)) for level in pieces.labels), strict=True):
+        names.append(stored_name(", ".join(label).replace("\0", "%00"), set(names)))
+    return names
+
+
+def _texts(level: Part, count: int) -> list[str]:
+    if level.spec["kind"] == "range":
+        start, _, step = level.table["range"]
+        return [str(start + number * step) for number in range(count)]
+    labels = level.rows[VALUES]
+    return (
+        [str(json.loads(label)) for label in labels]
+        if level.spec["kind"] == "json"
+        else [str(label) for label in labels]
+    )
+
+
+def _attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"NX_class": "NXcollection", **(attrs or {}), FORM: TABLE_FORM}
+
+
+def _plan(tables: Sequence[Pieces]) -> Iterator[tuple[str, str, list[Part]]]:
+    """Yield for each part where it goes, its name there, and what each table has of it.
+
+    The labels are the same in all tables: only those of the first are yielded.
+    """
+    for where in (INDEX, LABELS, COLUMNS):
+        count = len(getattr(tables[0], where))
+        names = _names(tables[0]) if where == COLUMNS else [f"level_{number}" for number in range(count)]
+        for number, name in enumerate(names):
+            parts = [getattr(table, where)[number] for table in tables]
+            yield where, name, parts[:1] if where == LABELS else parts
+
+
+def _create_groups(group: h5g.GroupID, first: Pieces) -> dict[str, h5g.GroupID]:
+    write_strings(group, ORDER, _names(first))
+    return {where: create_group(group, where, {"NX_class": "NXcollection"}) for where in (INDEX, LABELS, COLUMNS)}
+
+
+def _write_part(parent: h5g.GroupID, name: str, parts: Sequence[Part], compression: Compression) -> None:
+    attrs = _part_attrs(parts[0])
+    if list(parts[0].arrays) == [VALUES]:
+        write_array(parent, name, _joined(part.rows[VALUES] for part in parts), compression=compression, attrs=attrs)
+        return
+    made = create_group(parent, name, {"NX_class": "NXcollection", **attrs})
+    for member in parts[0].rows:
+        write_array(made, member, _joined(part.rows[member] for part in parts), compression=compression)
+    for member in parts[0].table:
+        arrays = [part.table[member] for part in parts]
+        write_array(made, member, _joined(arrays), compression=compression)
+        write_array(made, member + OFFSETS_SUFFIX, offsets_of([len(array) for array in arrays]), compression=None)
+
+
+def _joined(arrays: Iterator[AnyArray] | list[AnyArray]) -> AnyArray:
+    arrays = list(arrays)
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, dtype=arrays[0].dtype)
+
+
+def _part_attrs(part: Part) -> dict[str, str]:
+    attrs = {PART: json.dumps(part.spec, sort_keys=True, ensure_ascii=False)}
+    return {**attrs, HINTS: json.dumps(part.hints)} if part.hints else attrs
+
+
+class TableWriter(GrowingWriter):
+    """Writes pandas tables with the same columns, one event's table at a time, into one group.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file; made, or added to.
+    dataset : str
+        Absolute path of the group in it.
+    chunk_shape : sequence of int, optional
+        As its handler takes it; not needed here.
+    swmr : bool
+        Whether others may read while it is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pandas
+    >>> with tempfile.TemporaryDirectory() as folder, TableWriter(Path(folder) / "run.h5", "/entry/fit") as writer:
+    ...     writer({"fit": pandas.DataFrame({"energy": [7112.0, 7113.0], "mu": [0.1, 0.2]})})
+    {'fit': {'point_number': 0}}
+    """
+
+    spec: ClassVar[str] = TABLE_SPEC
+
+    def _append(self, group: h5g.GroupID, name: str, value: Any) -> int:
+        pieces = _take_apart(value)
+        made = open_group(group, name)
+        if made is None:
+            made = create_group(group, name, _attrs(None))
+            _create_groups(made, pieces)
+        _check_like_file(made, pieces)
+        number, begin = last_offset(made, OFFSETS)
+        for where, member, (part,) in _plan([pieces]):
+            if where != LABELS or number == 0:
+                _grow_part(h5g.open(made, where.encode()), member, part, number, begin)
+        add_offset(made, OFFSETS, begin + len(value), number)
+        return number
+
+
+def _check_like_file(group: h5g.GroupID, pieces: Pieces) -> None:
+    there = [text.decode() for text in h5py.Dataset(h5d.open(group, ORDER.encode()))[:]]
+    if there != _names(pieces):
+        raise InvalidDataError(f"A table has the columns {_names(pieces)}, those before it {there}; expected the same.")
+    for where, member, (part,) in _plan([pieces]):
+        path = f"{where}/{member}".encode()
+        if path in group and h5py.Group(group)[path].attrs[PART] != _part_attrs(part)[PART]:
+            raise InvalidDataError(
+                f"{member!r} of the {where} of a table is {_told(part)}, of those before it not; expected the same."
+            )
+
+
+def _grow_part(parent: h5g.GroupID, name: str, part: Part, number: int, begin: int) -> None:
+    if list(part.arrays) == [VALUES]:
+        extend(parent, name, part.rows[VALUES], at=begin)
+        made: h5g.GroupID | h5d.DatasetID = h5d.open(parent, name.encode())
+    else:
+        made = open_group(parent, name) or create_group(parent, name, {"NX_class": "NXcollection"})
+        for member, array in part.rows.items():
+            extend(made, member, array, at=begin)
+        for member, array in part.table.items():
+            _, end = last_offset(made, member + OFFSETS_SUFFIX)
+            extend(made, member, array, at=end)
+            add_offset(made, member + OFFSETS_SUFFIX, end + len(array), number)
+    if not h5a.exists(made, PART.encode()):
+        set_attrs(made, _part_attrs(part))

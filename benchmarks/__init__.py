@@ -1,0 +1,1 @@
+"""What the documentation promises of speed, measured beside its peers: ``python -m benchmarks``."""

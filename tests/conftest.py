@@ -1,0 +1,43 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from analysis_store import AnalysisStore, Policy, Provenance
+
+REAL_DATA = "ANALYSIS_STORE_REAL_DATA"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of measured data; beside the checkout unless the environment says otherwise."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get(REAL_DATA, beside))
+    if not folder.is_dir():
+        pytest.skip(f"no measured data at {folder}; set {REAL_DATA} to a folder that has them")
+    return folder
+
+
+@pytest.fixture
+def origin() -> Provenance:
+    """Provenance of data that have no input."""
+    return Provenance(origin="synthetic", note="made by a test")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[AnalysisStore]:
+    """An embedded store in a fresh folder."""
+    with AnalysisStore(tmp_path / "store") as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_store(tmp_path: Path) -> Iterator[AnalysisStore]:
+    """A store for other people's documents: its policy demands nothing."""
+    with AnalysisStore(tmp_path / "open", policy=Policy(require_inputs=False, require_code=False)) as opened:
+        yield opened

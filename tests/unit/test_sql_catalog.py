@@ -1,0 +1,363 @@
+"""The catalog in SQLite: how it is made, shared, upgraded, and what it does when something goes wrong."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine, event, inspect
+
+from analysis_store.catalogs import open_catalog, sql_engine
+from analysis_store.catalogs.migrations import upgrade
+from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.sql_engine import reading
+from analysis_store.catalogs.sql_schema import HEAD, metadata
+from analysis_store.catalogs.sql_search import ENOUGH, PATIENCE, Search
+from analysis_store.errors import (
+    DamagedFileError,
+    InvalidDocumentError,
+    SettingsError,
+    StoreBusyError,
+    StoreVersionError,
+    StoreWriteError,
+)
+from analysis_store.testing.catalogs import make_record
+from benchmarks.search import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from analysis_store.catalogs.base import Catalog
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the catalog is."""
+    return tmp_path / "catalog.sqlite"
+
+
+@pytest.fixture
+def catalog(path: Path) -> Iterator[Catalog]:
+    """Give a new catalog."""
+    with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+        yield catalog
+
+
+class TestSchema:
+    """Made from nothing, upgraded in place, or refused."""
+
+    def test_migrations_make_what_we_declare(self, path: Path, tmp_path: Path, catalog: Catalog) -> None:
+        """The tables that migrations make are those that a new catalog gets at once."""
+        migrated, made = create_engine(f"sqlite:///{tmp_path}/migrated.sqlite"), create_engine(f"sqlite:///{path}")
+        try:
+            with migrated.begin() as connection:
+                upgrade(connection)
+                assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert _statements(tmp_path / "migrated.sqlite") == _statements(path)
+            assert set(inspect(made).get_table_names()) == {*metadata.tables, "alembic_version"}
+        finally:
+            migrated.dispose()
+            made.dispose()
+
+    def test_an_older_version_is_upgraded(self, path: Path) -> None:
+        """A database in which the first migration has yet to run is brought to today's version."""
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) PRIMARY KEY)")
+        with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+            catalog.insert(make_record("a"))
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+    def test_a_newer_version_is_refused(self, path: Path, catalog: Catalog) -> None:
+        """The error names both versions, and nothing is changed."""
+        catalog.close()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+            connection.commit()
+        before = path.read_bytes()
+        with pytest.raises(StoreVersionError, match=f"'9999'.*'{HEAD}'"):
+            open_catalog(f"sqlite:///{path}")
+        assert path.read_bytes() == before
+
+    def test_tables_of_somebody_else(self, path: Path) -> None:
+        """A database that has tables of our names, and no version, is left alone."""
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE run (uid TEXT)")
+        with pytest.raises(DamagedFileError, match=r"\['run'\]"):
+            open_catalog(f"sqlite:///{path}")
+        assert len(_statements(path)) == 1
+
+    def test_a_file_that_is_no_database(self, path: Path) -> None:
+        """It is refused and stays as it is."""
+        path.write_bytes(b"not a database " * 1000)
+        with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or is none"):
+            open_catalog(f"sqlite:///{path}")
+        assert path.read_bytes() == b"not a database " * 1000
+
+    def test_opening_does_not_load_alembic(self, path: Path, catalog: Catalog) -> None:
+        """Neither a new catalog nor one of today needs it."""
+        code = (
+            "import sys; from analysis_store.catalogs import open_catalog;"
+            "[open_catalog('sqlite:///' + p).close() for p in sys.argv[1:]]; print('alembic' in sys.modules)"
+        )
+        paths = [str(path), str(path.with_name("new.sqlite"))]
+        done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "False"
+
+
+def _statements(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'")
+        return {row[0].replace(", \n", ",\n") for row in rows}
+
+
+class TestUris:
+    """Which catalog a URI names."""
+
+    @pytest.mark.parametrize("uri", ["mysql://host/db", "catalog.sqlite", "", "file:///x"])
+    def test_an_unknown_kind(self, uri: str) -> None:
+        """It is refused with the known ones."""
+        with pytest.raises(SettingsError, match=r"sqlite:///.*postgresql://.*mongodb://"):
+            open_catalog(uri)
+
+    @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:"])
+    def test_no_file(self, uri: str) -> None:
+        """A catalog in memory is refused: it would be lost."""
+        with pytest.raises(SettingsError, match="lost"):
+            open_catalog(uri)
+
+    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+        """The error names the file."""
+        with pytest.raises(StoreWriteError, match=r"missing/catalog\.sqlite"):
+            open_catalog(f"sqlite:///{tmp_path}/missing/catalog.sqlite")
+
+    def test_a_relative_path_stays_where_it_was(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Changing the folder of the process does not change the catalog."""
+        monkeypatch.chdir(tmp_path)
+        with closing(open_catalog("sqlite:///catalog.sqlite")) as catalog:
+            (tmp_path / "other").mkdir()
+            monkeypatch.chdir(tmp_path / "other")
+            catalog.insert(make_record("a"))
+        assert list((tmp_path / "other").iterdir()) == []
+
+
+def _write(path: str, writer: int, runs: int) -> None:
+    with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+        for run in range(runs):
+            catalog.insert(make_record(f"{writer}-{run}", float(run), writer=writer))
+
+
+class TestSharing:
+    """Several processes at one file."""
+
+    def test_eight_processes_make_and_fill_one_catalog(self, path: Path) -> None:
+        """All succeed in making it at once, and no run is lost."""
+        spawn = multiprocessing.get_context("spawn")
+        processes = [spawn.Process(target=_write, args=(str(path), number, 25)) for number in range(8)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(120)
+        assert [process.exitcode for process in processes] == [0] * 8
+        with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+            assert catalog.count(Query()) == 200
+            assert dict(catalog.distinct(Query(), "writer")) == dict.fromkeys(range(8), 25)
+
+    def test_a_lock_is_waited_for_and_then_named(
+        self, path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who finds it locked for too long is told where, and works on when it is free."""
+        monkeypatch.setattr(sql_engine, "PATIENCE", 0.2)
+        with (
+            closing(open_catalog(f"sqlite:///{path}")) as impatient,
+            closing(sqlite3.connect(path, isolation_level=None)) as holder,
+        ):
+            holder.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreBusyError, match=r"catalog\.sqlite is locked by somebody else"):
+                impatient.insert(make_record("a"))
+            assert impatient.count(Query()) == 0  # readers are not kept out
+            holder.execute("ROLLBACK")
+            impatient.insert(make_record("a"))
+            assert impatient.count(Query()) == 1
+
+
+class TestFaults:
+    """What goes wrong is told, leaves nothing, and the catalog works on."""
+
+    @pytest.mark.parametrize("table", ["run", "term", "lineage"])
+    def test_an_interrupt_at_each_step(self, catalog: Catalog, table: str) -> None:
+        """Ctrl-C within the transaction leaves nothing of the run, and the lock is free."""
+
+        def interrupt(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith(f"INSERT INTO {table} "):
+                raise KeyboardInterrupt
+
+        event.listen(catalog._engine, "after_cursor_execute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            catalog.insert(make_record("a", parents=("p",)))
+        event.remove(catalog._engine, "after_cursor_execute", interrupt)
+        assert catalog.count(Query()) == 0
+        catalog.insert(make_record("a"))
+        assert catalog.with_prefix("") == ["a"]
+        assert catalog.children("p") == []
+
+    def test_a_real_interrupt(self, path: Path) -> None:
+        """A process that gets SIGINT at some instant leaves only whole runs, and ends as interrupted."""
+        code = textwrap.dedent("""
+            import signal, sys
+            from analysis_store.catalogs import open_catalog
+            from analysis_store.testing.catalogs import make_record
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
+            catalog = open_catalog("sqlite:///" + sys.argv[1])
+            for number in range(100_000):
+                catalog.insert(make_record(str(number), float(number), number=number, parents=("p",)))
+                print(number, flush=True)
+        """)
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(20):
+                process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            told = 20 + len(process.stdout.read().split())
+            assert process.wait(60) != 0
+        with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+            there = catalog.count(Query())
+            assert told <= there <= told + 1
+            assert len(catalog.children("p")) == there == catalog.count(Query.parse({"number": {"$exists": True}}))
+
+    def test_a_full_disk(self, path: Path) -> None:
+        """A file that may not grow is a clear error; afterwards the catalog reads, and writes when it may again."""
+        code = textwrap.dedent("""
+            import resource, signal, sys
+            from analysis_store.catalogs import open_catalog
+            from analysis_store.catalogs.query import Query
+            from analysis_store.errors import StoreBusyError, StoreWriteError
+            from analysis_store.testing.catalogs import make_record
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            catalog = open_catalog("sqlite:///" + sys.argv[1])
+            catalog.insert(make_record("before"))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+            try:
+                catalog.insert(make_record("huge", text="x" * 1_000_000))
+            except StoreBusyError:
+                raise SystemExit("busy")
+            except StoreWriteError as error:
+                assert sys.argv[1] in str(error), error
+            else:
+                raise SystemExit("no error")
+            assert catalog.with_prefix("") == ["before"]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            catalog.insert(make_record("huge", text="x" * 1_000_000))
+            assert catalog.count(Query()) == 2
+            print("usable")
+        """)
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+        assert (done.stdout.strip(), done.stderr) == ("usable", "")
+
+    def test_a_read_only_database(self, path: Path, catalog: Catalog) -> None:
+        """Writing is an error that says so; reading works, and writing too once it may."""
+        catalog.insert(make_record("a"))
+        with catalog._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+        with pytest.raises(StoreWriteError, match=r"catalog\.sqlite cannot be used.*readonly"):
+            catalog.insert(make_record("b"))
+        assert catalog.with_prefix("") == ["a"]
+        with catalog._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA query_only=OFF")
+        catalog.insert(make_record("b"))
+
+    def test_a_damaged_database(self, path: Path, catalog: Catalog) -> None:
+        """Bytes that were overwritten are told from a full disk, with what to do."""
+        for number in range(50):
+            catalog.insert(make_record(str(number), number=number, text="x" * 500))
+        catalog.close()
+        content = path.read_bytes()
+        path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+        with pytest.raises(DamagedFileError, match="rebuild it"), closing(open_catalog(f"sqlite:///{path}")) as damaged:
+            damaged.search(Query.parse(number=3))
+
+    @pytest.mark.parametrize("uid", ["a\0b", "\ud800"])
+    def test_names_that_no_database_can_hold(self, catalog: Catalog, uid: str) -> None:
+        """They are refused as what they are, in any field."""
+        for record in (make_record(uid), make_record("ok", parents=(uid,))):
+            with pytest.raises(InvalidDocumentError, match="NUL or half a surrogate"):
+                catalog.insert(record)
+        assert catalog.count(Query()) == 0
+
+
+@pytest.fixture(scope="module")
+def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
+    """Give a catalog in which some slices of the index are long."""
+    path = tmp_path_factory.mktemp("big") / "catalog.sqlite"
+    build(ENOUGH + PATIENCE + 2000, path)
+    with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+        yield catalog
+
+
+class TestLongSlices:
+    """Where hits are so many that they are walked, not sorted: the answers are the same."""
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"temperature": {"$gt": 100}},
+            {"temperature": {"$not": {"$gt": 100}}},
+            {"scan_id": {"$lt": 22_500}},
+            {"scan_id": {"$gte": 5, "$lt": 22_500}, "element": "Fe"},
+            {"temperature": {"$exists": True}, "scan_id": {"$lt": 30}},
+            {"temperature": {"$exists": False}},
+            {"uid": {"$regex": "^00"}},
+            {"sample.name": {"$regex": "17$"}},
+            {"note": {"$contains": "annealed batch 7"}},
+            {"element": {"$in": ["Fe", "Ni", "Cu", "Co", "Mn", "Cr", "V", "Ti", "Zn"]}},
+            {"$or": [{"temperature": {"$lt": 1}}, {"scan_id": {"$gt": 100}}]},
+        ],
+    )
+    def test_the_first_page_and_the_last(self, big: Catalog, asked: Any) -> None:
+        """Pages and counts are those of judging every run."""
+        query = Query.parse(asked)
+        expected = [run.uid for run in big.search(Query()) if query.matches(run.start, run.stop)]
+        assert [run.uid for run in big.search(query, limit=5)] == expected[:5]
+        assert [run.uid for run in big.search(query, limit=5, sort=[("time", 1)])] == expected[::-1][:5]
+        assert [run.uid for run in big.search(query, offset=len(expected) - 3, limit=9)] == expected[-3:]
+        assert big.count(query) == len(expected)
+
+    def test_distinct(self, big: Catalog) -> None:
+        """Counting by value in the database is counting by value in the documents."""
+        everything = dict(big.distinct(Query(), "element"))
+        assert everything == dict(big.distinct(Query.parse({"uid": {"$regex": "."}}), "element"))
+        assert sum(everything.values()) == big.count(Query())
+
+    def test_a_page_reads_no_more_than_it_shows(self, big: Catalog) -> None:
+        """Frequent hits are found among the newest runs: the database takes thousands of steps, not millions."""
+        engine: Engine = big._engine  # type: ignore[attr-defined]
+        for asked in ({"element": "Fe"}, {"temperature": {"$gt": 20}}, {"element": {"$ne": "Fe"}}, {}):
+            steps = 0
+
+            def count() -> None:
+                nonlocal steps
+                steps += 1
+
+            with reading(engine) as connection:
+                search = Search(connection, Query.parse(asked))
+                driver = connection.connection.driver_connection
+                driver.set_progress_handler(count, 100)
+                try:
+                    assert len(search.ids([], 0, 10)) == 10
+                finally:
+                    driver.set_progress_handler(None, 0)
+            assert steps < 100
