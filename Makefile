@@ -53,6 +53,7 @@ format: $(VENV)/.dev ## Let ruff put the sources in order
 	$(BIN)/ruff format
 
 bench: $(VENV)/.dev ## Measure the speed promised in the documentation, beside its peers
+	$(UV) pip install --quiet --python $(BIN)/python --group bench
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 docs: $(VENV)/.dev ## Build the documentation; any warning is an error

@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis_store.codecs import register_codec
+    from analysis_store.exchange.export import export, read_export
+    from analysis_store.exchange.link_tree import link_tree
     from analysis_store.handlers.base import Handler
     from analysis_store.insertion import analysis_documents, get_working_dir, insert_analysis, set_working_dir
     from analysis_store.pairs import check_pair
@@ -28,8 +31,12 @@ __all__ = [
     "Writer",
     "analysis_documents",
     "check_pair",
+    "export",
     "get_working_dir",
     "insert_analysis",
+    "link_tree",
+    "read_export",
+    "register_codec",
     "set_working_dir",
 ]
 
@@ -43,8 +50,12 @@ _HOMES = {
     "Writer": "writers.base",
     "analysis_documents": "insertion",
     "check_pair": "pairs",
+    "export": "exchange.export",
     "get_working_dir": "insertion",
     "insert_analysis": "insertion",
+    "link_tree": "exchange.link_tree",
+    "read_export": "exchange.export",
+    "register_codec": "codecs",
     "set_working_dir": "insertion",
 }
 

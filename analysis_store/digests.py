@@ -86,7 +86,7 @@ class ValueDigest:
     def __init__(self, shape: Sequence[int], dtype: np.dtype[Any], hasher: blake3 | None = None) -> None:
         self._hasher = blake3() if hasher is None else hasher
         self._strings = dtype.kind in TEXT_KINDS
-        _head(self._hasher, "strings" if self._strings else "array", _dtype_text(dtype), shape)
+        feed_head(self._hasher, "strings" if self._strings else "array", _dtype_text(dtype), shape)
 
     def update(self, block: AnyArray) -> None:
         """Take the next values, in C order, of whatever shape and byte order."""
@@ -110,7 +110,7 @@ def digest_array(values: AnyArray) -> str:
 def digest_ragged(values: Sequence[AnyArray]) -> str:
     """Return the digest of a column whose values, one array per event, differ in shape."""
     hasher = blake3()
-    _head(hasher, "ragged", "", (len(values),))
+    feed_head(hasher, "ragged", "", (len(values),))
     for value in values:
         ValueDigest(value.shape, value.dtype, hasher).update(value)
     return f"{ALGORITHM}:{hasher.hexdigest()}"
@@ -121,14 +121,14 @@ def digest_tables(frames: Sequence[pandas.DataFrame]) -> str:
     from analysis_store.frames import take_apart
 
     hasher = blake3()
-    _head(hasher, "tables", "", (len(frames),))
+    feed_head(hasher, "tables", "", (len(frames),))
     for frame in frames:
         pieces = take_apart(frame)
-        _head(hasher, "table", "", (len(frame), len(pieces.index), len(pieces.labels), len(pieces.columns)))
+        feed_head(hasher, "table", "", (len(frame), len(pieces.index), len(pieces.labels), len(pieces.columns)))
         for part in pieces.parts:
-            _text(hasher, json.dumps(part.spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+            feed_text(hasher, json.dumps(part.spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
             for name, values in sorted(part.arrays.items()):
-                _text(hasher, name)
+                feed_text(hasher, name)
                 ValueDigest(values.shape, values.dtype, hasher).update(values)
     return f"{ALGORITHM}:{hasher.hexdigest()}"
 
@@ -162,11 +162,13 @@ def canonical_bytes(block: AnyArray) -> AnyArray:
     return raw
 
 
-def _head(hasher: blake3, kind: str, dtype: str, lengths: Iterable[int]) -> None:
+def feed_head(hasher: blake3, kind: str, dtype: str, lengths: Iterable[int]) -> None:
+    """Take what comes before values: what they are, their dtype, their lengths."""
     hasher.update(f"{kind}\n{dtype}\n{''.join(f'{length},' for length in lengths)}\n".encode())
 
 
-def _text(hasher: blake3, text: str) -> None:
+def feed_text(hasher: blake3, text: str) -> None:
+    """Take a text, framed by its length."""
     hasher.update(b"".join(_framed(text)))
 
 

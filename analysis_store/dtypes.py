@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,7 @@ _CF_UNITS = {
 }
 
 
+@lru_cache(maxsize=256)
 def refuse(dtype: np.dtype[Any]) -> None:
     """Raise `InvalidDataError` where values of ``dtype`` cannot be stored; objects are looked at one by one later."""
     if dtype.kind == "T" and dtype not in VARIABLE_TEXT.values():
@@ -53,7 +55,7 @@ def refuse(dtype: np.dtype[Any]) -> None:
             f"The dtype {dtype!r} marks missing text; expected StringDType(). Store a table (pandas.DataFrame) "
             "where text may be missing, or fill the gaps and use .astype(StringDType())."
         )
-    if dtype.kind == "V" and dtype.names is None:
+    if dtype.kind == "V" and not dtype.names:
         raise InvalidDataError(
             f"Raw bytes of dtype {dtype} have no meaning that a file could tell; expected numbers, text, times or a "
             "structured dtype. Use .view('u1') to store them as bytes."

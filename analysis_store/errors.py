@@ -12,7 +12,11 @@
     ├── SettingsError (ValueError)             ``analysis_store.toml`` or an argument of the store is wrong
     ├── PairError (ValueError)                 a writer or handler breaks the contract of pairs
     │   └── DuplicateSpecError                 the spec is taken
+    ├── CodecError (ValueError)                a codec breaks the contract of codecs, or its name is taken
+    ├── ExportError (ValueError)               a format cannot hold what was asked for, or is not known
+    │   └── TargetExistsError (FileExistsError) the file is there already
     ├── UnknownSpecError (LookupError)         no handler is known for a spec
+    ├── UnknownTypeError (LookupError)         no codec is known for a type in a file
     ├── RunNotFoundError (LookupError)         no such run
     │   └── AmbiguousUidError                  a prefix that fits several runs
     ├── StreamNotFoundError (LookupError)      no such stream in the run
@@ -77,8 +81,24 @@ class DuplicateSpecError(PairError):
     """The spec belongs to another class already."""
 
 
+class CodecError(AnalysisStoreError, ValueError):
+    """A codec that breaks the contract of codecs, or whose name belongs to another class."""
+
+
+class ExportError(AnalysisStoreError, ValueError):
+    """A run, or the part of one that was asked for, that a format cannot hold; or a format that is not known."""
+
+
+class TargetExistsError(ExportError, FileExistsError):
+    """An export would overwrite a file, and was not told to."""
+
+
 class UnknownSpecError(AnalysisStoreError, LookupError):
     """No handler is known for a spec."""
+
+
+class UnknownTypeError(AnalysisStoreError, LookupError):
+    """No codec is known for the type that a file names."""
 
 
 class RunNotFoundError(AnalysisStoreError, LookupError):

@@ -40,16 +40,24 @@ ARRAY_SPEC = "HDF5"
 RAGGED_SPEC = "ANALYSIS_RAGGED"
 TABLE_SPEC = "ANALYSIS_TABLE"
 ROWS_SPEC = "ANALYSIS_ROWS"
+OBJECT_SPEC = "ANALYSIS_OBJECT"
 
 # Attributes
 DTYPE = "dtype_numpy"
 """NumPy's name of a dtype that the HDF5 type alone does not tell: times, text, variable-length text."""
 UNITS = "units"
 FORM = "analysis_store_form"
-"""What a group of several datasets is: `RAGGED_FORM` or `TABLE_FORM`."""
+"""What a group of several datasets is: `RAGGED_FORM`, `TABLE_FORM` or `OBJECT_FORM`."""
 
 RAGGED_FORM = "ragged"
 TABLE_FORM = "table"
+OBJECT_FORM = "object"
+
+# Attributes of a group of objects
+OBJECT_ROWS = "rows"
+"""How many objects each member has: one, which it is, or a list of several."""
+OBJECT_COUNT = "count"
+"""How many objects there are; where it is missing, as many as there are members."""
 
 # Members of a ragged group
 VALUES = "values"

@@ -1,4 +1,4 @@
-"""Print the table: ``python -m benchmarks [saving reading starting search]``."""
+"""Print the table: ``python -m benchmarks [saving reading objects search starting]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import reading, saving, search, starting
+from benchmarks import objects, reading, saving, search, starting
 
 if TYPE_CHECKING:
     from benchmarks.measure import Row
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "saving": saving.rows,
     "reading": reading.rows,
+    "objects": objects.rows,
     "search": search.rows,
     "starting": starting.rows,
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis_store.cli import demo, find, insert, plot, serve, show, stores
+from analysis_store.cli import demo, export, find, insert, plot, serve, show, stores
 
 app = typer.Typer(
     help="A permanent store for derived data: every result with its provenance, or not at all.",
@@ -25,6 +25,8 @@ _COMMANDS: list[tuple[Callable[..., None], dict[str, bool]]] = [
     (show.show, _RUN),
     (plot.plot, _RUN),
     (show.documents, _RUN),
+    (export.export, _RUN),
+    (export.link_tree, {}),
     (serve.serve, {}),
     (demo.demo, {}),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis_store.cli.console import note, print_json, table
-from analysis_store.cli.options import JsonOption, StoreOption, open_store, pairs
-from analysis_store.errors import QueryError
+from analysis_store.cli.options import JsonOption, StoreOption, open_store, parse_terms
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
@@ -44,29 +42,8 @@ def search(
 ) -> None:
     """Find runs by their metadata. All that is given must hold."""
     with open_store(store) as opened:
-        hits = opened.search(_query(terms or []), text=text, since=since, until=until)
+        hits = opened.search(parse_terms(terms or []), text=text, since=since, until=until)
         _show(hits, limit, as_json=as_json)
-
-
-def _query(terms: list[str]) -> dict[str, Any] | None:
-    """Return one mapping of key=value words and of JSON objects."""
-    parts = [_parsed(term) for term in terms if term.lstrip().startswith("{")]
-    equal = pairs([term for term in terms if not term.lstrip().startswith("{")], "KEY=VALUE")
-    if equal:
-        parts.append(equal)
-    if len(parts) > 1:
-        return {"$and": parts}
-    return parts[0] if parts else None
-
-
-def _parsed(term: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(term)
-    except ValueError as error:
-        raise QueryError(
-            f'the query {term!r} is not JSON: {error}. Expected e.g. \'{{"e0": {{"$gt": 7000}}}}\'.'
-        ) from error
-    return found
 
 
 def _show(runs: Any, limit: int, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analysis_store.errors import NoDefaultStoreError, SettingsError
+from analysis_store.errors import NoDefaultStoreError, QueryError, SettingsError
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
@@ -83,3 +83,32 @@ def value_of(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def parse_terms(terms: Sequence[str]) -> dict[str, Any] | None:
+    """Return one query of key=value words and of JSON objects; None where there is none.
+
+    Raises
+    ------
+    QueryError
+        A word begins like JSON and is none.
+    typer.BadParameter
+        A word is neither.
+    """
+    parts = [_parsed(term) for term in terms if term.lstrip().startswith("{")]
+    equal = pairs([term for term in terms if not term.lstrip().startswith("{")], "KEY=VALUE")
+    if equal:
+        parts.append(equal)
+    if len(parts) > 1:
+        return {"$and": parts}
+    return parts[0] if parts else None
+
+
+def _parsed(term: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(term)
+    except ValueError as error:
+        raise QueryError(
+            f'the query {term!r} is not JSON: {error}. Expected e.g. \'{{"e0": {{"$gt": 7000}}}}\'.'
+        ) from error
+    return found

@@ -13,9 +13,9 @@ import numpy as np
 
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
-from analysis_store.handlers.blocks import Box, check_fits, check_held, read_box
-from analysis_store.handlers.hdf5 import dtypes_of, find_dataset, reading, shape_of
-from analysis_store.handlers.text import read_text
+from analysis_store.hdf5.opening import dtypes_of, find_dataset, reading, shape_of
+from analysis_store.hdf5.reading import Box, check_fits, check_held, read_box
+from analysis_store.hdf5.text import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

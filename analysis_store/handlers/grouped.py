@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.base import Handler
 from analysis_store.handlers.columns import OpenDataset, check_number
-from analysis_store.handlers.hdf5 import find, find_group, reading, text_attribute
+from analysis_store.hdf5.opening import find, find_group, reading, text_attribute
 from analysis_store.layout import FORM, OFFSETS
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ class LazyGroup(ABC):
 
     def __len__(self) -> int:
         if self._length is None or self.swmr:
-            with reading(self.path, self.swmr) as file:
-                self._length = _count(OpenGroup(file, self.dataset, self.form))
+            with self._opened() as group:
+                self._length = self._count(group)
         return self._length
 
     def __iter__(self) -> Iterator[Any]:
@@ -90,13 +91,20 @@ class LazyGroup(ABC):
         DamagedFileError
             The parts of the group do not go together.
         """
+        with self._opened() as group:
+            return as_objects(self._all(group, self._count(group)))
+
+    @contextmanager
+    def _opened(self) -> Iterator[OpenGroup]:
         with reading(self.path, self.swmr) as file:
-            group = OpenGroup(file, self.dataset, self.form)
-            return as_objects(self._all(group, _count(group)))
+            yield OpenGroup(file, self.dataset, self.form)
+
+    def _count(self, group: OpenGroup) -> int:
+        """Return how many values there are."""
+        return max(0, group.length(OFFSETS) - 1)
 
     def _values(self, numbers: Sequence[int]) -> list[Any]:
-        with reading(self.path, self.swmr) as file:
-            group = OpenGroup(file, self.dataset, self.form)
+        with self._opened() as group:
             return [self._one(group, number) for number in numbers]
 
     @abstractmethod
@@ -164,10 +172,6 @@ class OpenGroup:
         if name not in self._datasets:
             self._datasets[name] = OpenDataset(self._file, f"{self.path}/{name}")
         return self._datasets[name]
-
-
-def _count(group: OpenGroup) -> int:
-    return max(0, group.length(OFFSETS) - 1)
 
 
 def as_objects(values: Sequence[Any]) -> AnyArray:

@@ -9,7 +9,7 @@ from h5py import h5g
 
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.grouped import GroupHandler, LazyGroup, OpenGroup
-from analysis_store.handlers.hdf5 import text_attribute
+from analysis_store.hdf5.opening import text_attribute
 from analysis_store.layout import (
     COLUMNS,
     HINTS,

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis_store.errors import DuplicateSpecError, PairError, UnknownSpecError
-from analysis_store.layout import ARRAY_SPEC, RAGGED_SPEC, ROWS_SPEC, TABLE_SPEC
+from analysis_store.layout import ARRAY_SPEC, OBJECT_SPEC, RAGGED_SPEC, ROWS_SPEC, TABLE_SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,6 +120,7 @@ class HandlerRegistry(Registry):
             ARRAY_SPEC: "analysis_store.handlers.arrays:ArrayHandler",
             RAGGED_SPEC: "analysis_store.handlers.ragged:RaggedHandler",
             TABLE_SPEC: "analysis_store.handlers.tables:TableHandler",
+            OBJECT_SPEC: "analysis_store.handlers.objects:ObjectHandler",
             ROWS_SPEC: "analysis_store.handlers.rows:RowsHandler",
         }
     )
@@ -135,6 +136,7 @@ class WriterRegistry(Registry):
             ARRAY_SPEC: "analysis_store.writers.arrays:ArrayWriter",
             RAGGED_SPEC: "analysis_store.writers.ragged:RaggedWriter",
             TABLE_SPEC: "analysis_store.writers.tables:TableWriter",
+            OBJECT_SPEC: "analysis_store.writers.objects:ObjectWriter",
             ROWS_SPEC: "analysis_store.writers.rows:RowsWriter",
         }
     )

@@ -13,7 +13,7 @@ from analysis_store.documents import MAX_INLINE_SIZE
 from analysis_store.dtypes import encode_text
 from analysis_store.errors import InvalidDataError
 
-Form = Literal["array", "ragged", "table", "foreign"]
+Form = Literal["array", "ragged", "table", "object", "foreign"]
 
 _INLINE_KINDS = "biuf"
 _DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "U": "string", "T": "string"}
@@ -44,10 +44,11 @@ class Column:
     """Where the values are in what the caller gave."""
 
     values: Any
-    """``(n, *shape)`` array, or a sequence of n arrays, tables or (foreign) anything."""
+    """``(n, *shape)`` array, or a sequence of n arrays, tables, graphs of objects or (foreign) anything."""
 
     form: Form
-    """How the values are stored: as one array, as arrays of differing shape, as tables, by the caller's writer."""
+    """How the values are stored: as one array, as arrays of differing shape, as tables, as objects, by the caller's
+    writer."""
 
     inline: bool
     """Whether the values stay in the event documents."""
@@ -86,8 +87,12 @@ def of_values(values: Sequence[Any], where: Place) -> Column:
         return _of_scalars(values, kinds, where)
     if any(_is_table(kind) for kind in kinds):
         return _of_tables(values, where)
-    arrays = [_as_array(value, where.at(index)) for index, value in enumerate(values)]
-    units, dims = _labels(values[0])
+    try:
+        arrays = [_as_array(value, where.at(index)) for index, value in enumerate(values)]
+        units, dims = _common_labels(values, where)
+    except _NoArrayError:
+        _check_kinds(values, where)
+        return _of_objects(values, where)
     return _labelled(_of_arrays(arrays, where), units, dims)
 
 
@@ -97,11 +102,14 @@ def of_array(values: Any, where: Place) -> Column:
         return of_values(list(values), where)
     if hasattr(values, "array") and hasattr(values, "index"):  # a pandas Series
         return _of_series(values, where)
-    array = _as_array(values, where.at(":"))
-    if array.ndim == 0:
+    try:
+        array = _as_array(values if not hasattr(values, "variable") else values.variable, where.at(":"))
+    except _NoArrayError:
+        array = None
+    if array is None or array.ndim == 0:
         raise InvalidDataError(
-            f"{where.at(':')}: a single value came where a column with one value per event was expected; "
-            "give a list of event mappings, or columns of equal length."
+            f"{where.at(':')}: a single value, {_named(values)}, came where a column was expected, one value per "
+            "event; give a list of event mappings, or columns of equal length."
         )
     column = _of_uniform(array, where)
     units, dims = _labels(values)
@@ -133,7 +141,10 @@ def _of_scalars(values: Sequence[Any], kinds: set[type], where: Place) -> Column
             f"{where.at(other)}: {_named(values[other])} came after {_named(values[0])} in event 0; "
             "all events of a stream give a key values of one kind. Convert them, or use two keys."
         )
-    return _of_uniform(_numbers(values, kinds, where), where)
+    try:
+        return _of_uniform(_numbers(values, kinds, where), where)
+    except OverflowError:  # integers of more than 64 bits
+        return _of_objects(values, where)
 
 
 def _numbers(values: Sequence[Any], kinds: set[type], where: Place) -> np.ndarray:
@@ -142,7 +153,7 @@ def _numbers(values: Sequence[Any], kinds: set[type], where: Place) -> np.ndarra
     if kinds == {float}:
         return np.array(values, dtype=float)
     if kinds == {int} or not kinds:
-        return _integers(values, where)
+        return _integers(values)
     lossy = next((i for i, value in enumerate(values) if type(value) is int and int(float(value)) != value), None)
     if lossy is not None:
         raise InvalidDataError(
@@ -152,17 +163,11 @@ def _numbers(values: Sequence[Any], kinds: set[type], where: Place) -> np.ndarra
     return np.array(values, dtype=float)
 
 
-def _integers(values: Sequence[int], where: Place) -> np.ndarray:
-    for dtype in (np.int64, np.uint64):
-        try:
-            return np.array(values, dtype=dtype)
-        except OverflowError:
-            continue
-    worst = max(range(len(values)), key=lambda index: abs(values[index]))
-    raise InvalidDataError(
-        f"{where.at(worst)}: the integer {values[worst]} does not fit 64 bits together with the other events; "
-        "store it as text, or as an array of its parts."
-    )
+def _integers(values: Sequence[int]) -> np.ndarray:
+    try:
+        return np.array(values, dtype=np.int64)
+    except OverflowError:
+        return np.array(values, dtype=np.uint64)
 
 
 def _of_strings(values: Sequence[str], where: Place) -> Column:
@@ -182,34 +187,61 @@ def _of_strings(values: Sequence[str], where: Place) -> Column:
 # -------------------------------------------------------------------------------------------------- arrays
 
 
+class _NoArrayError(Exception):
+    """A value is no array; as an object it comes back as it is."""
+
+
 def _as_array(value: Any, where: str) -> np.ndarray:
-    """Return one value as an array that has lost nothing, or refuse it."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise InvalidDataError(f"{where}: a masked array would lose its mask; store values and mask as two keys.")
-    if isinstance(value, (list, tuple)):
+    """Return one value as an array that has lost nothing; what cannot be one is left to the codecs."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return _regular(value, where)
-    if isinstance(value, (str, bool, int, float, complex, np.ndarray, np.generic)):
-        array = np.asarray(value)
-    elif hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype"):
-        array = np.asarray(value)  # xarray, dask, and their like
-    else:
-        raise InvalidDataError(
-            f"{where}: {_named(value)} cannot be stored; expected a number, a string, an array, a list of numbers, "
-            f"or a pandas DataFrame.{_advice(value)}"
+    if type(value) is np.ndarray or isinstance(value, (str, bool, int, float, complex, np.generic)):
+        return _storable(np.asarray(value), where)
+    if np.ma.isMaskedArray(value) and not np.ma.is_masked(value):
+        return _storable(np.asarray(value), where)
+    if _is_array_with_labels(value):
+        return _storable(np.asarray(getattr(value, "magnitude", value)), where)
+    raise _NoArrayError
+
+
+def _check_kinds(values: Sequence[Any], where: Place) -> None:
+    """Refuse a key that has numbers or arrays in some events, and in others what is none."""
+    objects = [index for index, value in enumerate(values) if not _is_array(value)]
+    arrays = [i for i, value in enumerate(values) if i not in set(objects) and not isinstance(value, (list, tuple))]
+    if not arrays or all(type(value) is int for value in values):
+        return
+    odd, plain = objects[0], arrays[0]
+    advice = " For a missing number use NaN." if values[odd] is None else ""
+    raise InvalidDataError(
+        f"{where.at(odd)}: {_named(values[odd])} came, and {_named(values[plain])} in event {plain}; all events of a "
+        f"stream give a key values of one kind. Convert them, or use two keys.{advice}"
+    )
+
+
+def _is_array(value: Any) -> bool:
+    try:
+        _as_array(value, "")
+    except _NoArrayError:
+        return False
+    return True
+
+
+def _is_array_with_labels(value: Any) -> bool:
+    """Whether a value is an array whose labels a descriptor can tell: units and names of dimensions.
+
+    What has more than that, the index of a Series or the coordinates of a DataArray, is an object.
+    """
+    package = type(value).__module__.partition(".")[0]
+    if package == "xarray":
+        return hasattr(value, "dims") and hasattr(value, "dtype") and not getattr(value, "coords", ())
+    if package in ("pint", "quantities"):
+        return hasattr(value, "units") and isinstance(
+            getattr(value, "magnitude", None), (int, float, np.ndarray, np.generic)
         )
-    return _storable(array, where)
+    from analysis_store.codecs.registry import for_type
 
-
-def _advice(value: Any) -> str:
-    if value is None:
-        return " For a missing number use NaN."
-    if hasattr(value, "isoformat"):
-        return " Use numpy.datetime64 for a time, or its text."
-    if isinstance(value, Mapping):
-        return " Give the items of a mapping keys of their own."
-    if isinstance(value, (bytes, bytearray)):
-        return " Use numpy.frombuffer(value, 'uint8')."
-    return " Convert it, or name a writer for this key in writers_dict."
+    is_array = hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
+    return is_array and (isinstance(value, np.memmap) or for_type(type(value)) is None)  # dask, h5py and their like
 
 
 def _storable(array: np.ndarray, where: str) -> np.ndarray:
@@ -222,34 +254,27 @@ def _storable(array: np.ndarray, where: str) -> np.ndarray:
         return array
     if array.dtype.kind == "O" and all(type(item) is str for item in array.ravel()):
         return array
-    raise InvalidDataError(
-        f"{where}: an array of dtype {array.dtype} cannot be stored; expected numbers, booleans, times or strings. "
-        "Give each field or object a key of its own, or name a writer for this key in writers_dict."
-    )
+    raise _NoArrayError
 
 
 def _regular(value: Sequence[Any], where: str) -> np.ndarray:
-    """Return a (nested) list as an array, refusing whatever NumPy would change in silence."""
+    """Return a (nested) list as an array, if NumPy changes nothing in it."""
     kinds: set[type] = set()
     for leaf in _leaves(value):
         kinds.add(type(leaf))
     plain = kinds - {np.ndarray}
     if not (plain <= {int, float} or len(plain) <= 1 or all(issubclass(kind, np.number) for kind in plain)):
-        names = ", ".join(sorted(kind.__name__ for kind in plain))
-        raise InvalidDataError(f"{where}: a list that mixes {names} is no array; convert its items to one type.")
+        raise _NoArrayError
     try:
         array = np.asarray(value, dtype=object if kinds == {str} else None)
     except (ValueError, OverflowError) as error:
-        raise InvalidDataError(
-            f"{where}: a list whose rows have different lengths is no array ({error}); pad it, or use one key a row."
-        ) from error
+        raise _NoArrayError from error
     if kinds == {str}:
         return _storable(_fixed_text(array), where)
     exact = {int: "iu", bool: "b", float: "f"}.get(next(iter(plain))) if len(plain) == 1 else None
-    if exact and array.dtype.kind not in exact:
-        raise InvalidDataError(f"{where}: a list of integers that do not fit 64 bits is no array; store them as text.")
-    if plain == {int, float} and any(type(leaf) is int and int(float(leaf)) != leaf for leaf in _leaves(value)):
-        raise InvalidDataError(f"{where}: an integer of the list cannot become a float without loss; convert it.")
+    lossy = plain == {int, float} and any(type(leaf) is int and int(float(leaf)) != leaf for leaf in _leaves(value))
+    if lossy or (exact and array.dtype.kind not in exact):
+        raise _NoArrayError
     return _storable(array, where)
 
 
@@ -348,8 +373,10 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
             f"{where.at(odd)}: {_named(values[odd])} came where other events have a DataFrame; give all events of "
             "a key values of one kind."
         )
-    from analysis_store.writers.tables import take_all_apart  # it loads pandas, which whoever has a table has loaded
+    from analysis_store.writers.tables import can_take_apart, take_all_apart  # whoever has a table has loaded pandas
 
+    if not all(map(can_take_apart, values)):
+        return _of_objects(values, where)
     try:
         take_all_apart(values)
     except InvalidDataError as error:
@@ -360,6 +387,14 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
     shape = [next(iter(sizes)) if len(sizes) == 1 else None for sizes in (heights, widths)]
     column.data_key = {"dtype": "array", "shape": shape, "source": "analysis"}
     return column
+
+
+def _of_objects(values: Sequence[Any], where: Place) -> Column:
+    from analysis_store.codecs.graph import Graph
+
+    graphs = [value if isinstance(value, Graph) else Graph(value, where.at(i)) for i, value in enumerate(values)]
+    data_key = {"dtype": "array", "shape": [], "source": "analysis"}
+    return Column(where, graphs, "object", inline=False, data_key=data_key)
 
 
 def _of_series(series: Any, where: Place) -> Column:
@@ -373,16 +408,38 @@ def _of_series(series: Any, where: Place) -> Column:
 
 
 def _labels(value: Any) -> tuple[str | None, list[str] | None]:
-    """Return the units and dimension names that a DataArray carries."""
+    """Return the units and dimension names that a DataArray or a Quantity carries."""
     attrs, dims = getattr(value, "attrs", None), getattr(value, "dims", None)
     units = attrs.get("units") if isinstance(attrs, Mapping) else None
+    if hasattr(value, "magnitude") and hasattr(value, "dimensionality"):
+        own = value.dimensionality.string if hasattr(value.dimensionality, "string") else str(value.units)
+        units = own or "dimensionless"
     named = [str(dim) for dim in dims] if isinstance(dims, tuple) else None
     return (units if isinstance(units, str) else None), named
 
 
+def _common_labels(values: Sequence[Any], where: Place) -> tuple[str | None, list[str] | None]:
+    """Return the units and dimension names of the values of all events."""
+    units, dims = _labels(values[0])
+    odd = next((i for i, value in enumerate(values) if _labels(value)[0] != units), None)
+    if odd is not None:
+        raise InvalidDataError(
+            f"{where.at(odd)}: the units {_labels(values[odd])[0]!r} came after {units!r} in event 0; all events of a "
+            "stream give a key values in one unit. Convert the value."
+        )
+    return units, dims
+
+
+def checked_units(units: str, where: str) -> str:
+    """Return units as they are, or refuse those that no file can hold."""
+    if "\0" in units:
+        raise InvalidDataError(f"{where}: the units {units!r} hold NUL; expected text like 'eV'.")
+    return units
+
+
 def _labelled(column: Column, units: str | None, dims: Sequence[str] | None) -> Column:
     if units:
-        column.data_key["units"] = units
+        column.data_key["units"] = checked_units(units, column.where.at(":"))
     if dims:
         column.data_key["dims"] = list(dims)
     return column

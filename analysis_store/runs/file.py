@@ -14,21 +14,22 @@ from h5py import h5f, h5g, h5p, h5s
 from analysis_store import layout
 from analysis_store.documents import Document, compose_resource, dumps, validate
 from analysis_store.errors import InvalidDataError
-from analysis_store.runs.draft import Draft, StreamDraft, digest_entry
-from analysis_store.runs.plot import Plot, default_plot
-from analysis_store.writers.arrays import ArrayWriter, write_array
-from analysis_store.writers.hdf5 import (
+from analysis_store.hdf5.making import (
     create_dataset,
     create_group,
+    give_up,
     number_type,
     set_attrs,
     write_string,
     write_strings,
 )
+from analysis_store.runs.draft import Draft, StreamDraft, digest_entry
+from analysis_store.runs.plot import Plot, default_plot
+from analysis_store.writers.arrays import ArrayWriter, write_array
 
 if TYPE_CHECKING:
+    from analysis_store.hdf5.columns import Stored
     from analysis_store.runs.columns import Column, Form
-    from analysis_store.writers.columns import Stored
 
 _EPOCH = "1970-01-01T00:00:00Z"
 
@@ -72,8 +73,11 @@ class RunFileWriter:
         file = h5f.create(os.fsencode(path), h5f.ACC_TRUNC, fapl=_ACCESS)
         try:
             self._write(file, time)
-        finally:
+            h5f.flush(file)  # unlike closing, it can fail and leave the file as it was
             file.close()
+        except BaseException:
+            give_up(file)
+            raise
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -161,13 +165,17 @@ def _attrs(key: str, name: str, column: Column, plot: Plot | None) -> dict[str, 
 
 
 def _way(form: Form) -> tuple[str, Callable[..., Stored]]:
-    """Return the spec and the writing function of a default pair; pandas is loaded for tables only."""
+    """Return the spec and the writing function of a default pair; what is heavy is loaded where it is needed."""
     if form == "array":
         return ArrayWriter.spec, write_array
     if form == "ragged":
         from analysis_store.writers.ragged import RaggedWriter, write_ragged
 
         return RaggedWriter.spec, write_ragged
+    if form == "object":
+        from analysis_store.writers.objects import ObjectWriter, write_objects
+
+        return ObjectWriter.spec, write_objects
     from analysis_store.writers.tables import TableWriter, write_tables
 
     return TableWriter.spec, write_tables

@@ -238,4 +238,6 @@ def _add_data_keys(stream: StreamData, data_keys: Any, where: str) -> None:
         dims, shape = given.get("dims"), known["shape"]
         if dims and len(dims) != len(shape):
             raise InvalidDataError(f"{place}: {len(dims)} dims were named for values of {len(shape)} dimensions.")
+        if isinstance(given.get("units"), str):
+            columns.checked_units(given["units"], place)
         known.update(given)

@@ -116,6 +116,8 @@ def _column(values: list[Any], key: str, entry: Document) -> Column | None:
         column = columns.of_values(values, Place("event[", f']["data"]["{key}"]'))
     except InvalidDataError:
         return None
+    if column.form == "object":
+        return None
     column.inline = True
     if entry.get("units"):
         column.data_key["units"] = entry["units"]
@@ -255,7 +257,7 @@ class JournalStream:
         except (InvalidDataError, IndexError):
             return Memory(as_objects(values))
         if found.form != "array":
-            return Memory(as_objects(list(found.values)))
+            return Memory(as_objects(values if found.form == "object" else list(found.values)))
         return Memory(found.values if isinstance(found.values, np.ndarray) else columns.stack(found.values))
 
     def read(self, key: str, index: int, open_handler: Callable[[Document], Any]) -> Any:

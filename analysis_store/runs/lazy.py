@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import dask.array
 
 
+_OBJECTS = 64
+"""How many objects are read at once by who goes through all of them."""
+
+
 class Source(Protocol):
     """Where values come from: a dataset of the run file, a handler that is called event by event, or memory."""
 
@@ -55,6 +59,11 @@ class LazyArray:
         return self._source.dtype
 
     @property
+    def form(self) -> str:
+        """How the values are kept: ``"array"``, ``"ragged"``, ``"table"`` or ``"object"``."""
+        return str(getattr(self._source, "form", "array"))
+
+    @property
     def ndim(self) -> int:
         """Number of dimensions, the event's included."""
         return len(self.shape)
@@ -94,7 +103,11 @@ class LazyArray:
         return value  # a 0-d array of foreign byte order stays one: NumPy's scalars are native
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[index] for index in range(len(self)))
+        if self.dtype.kind != "O":
+            yield from (self[index] for index in range(len(self)))
+            return
+        for start in range(0, len(self), _OBJECTS):
+            yield from self[start : start + _OBJECTS]
 
     def loaded(self) -> LazyArray:
         """Return the same column with its values in memory."""
@@ -109,6 +122,13 @@ class LazyArray:
             They do not fit in memory; slices still work.
         """
         return self._source.read()
+
+    def digest(self) -> str:
+        """Return the digest of the values, ``blake3:<hex>``, as the stop document has it."""
+        from analysis_store.digests import digest_values
+
+        own: str | None = self._source.digest() if hasattr(self._source, "digest") else None
+        return own or digest_values(self.read())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = np.asarray(self.read())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +33,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except InvalidDataError:
         raise
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError, LookupError) as error:
         raise InvalidDataError(f"{path} cannot be read as npz: {error}. Save plain arrays with numpy.savez.") from error
 
 

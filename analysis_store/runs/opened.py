@@ -204,6 +204,14 @@ class _Growing:
                 "events of a stream have the same keys."
             )
         for key, column in found.items():
+            if column.form == self._first[key].form == "object":
+                continue  # objects may be of any type
+            if "object" in (column.form, self._first[key].form):
+                was, other = ("an object" if c.form == "object" else "none" for c in (self._first[key], column))
+                raise InvalidDataError(
+                    f"{column.where.at(0)}: {other} came after {was} in event 0; all events of a stream give a key "
+                    "values of one kind. Convert them (NaN for a missing number), or use two keys."
+                )
             known = self._first[key].data_key
             for told in ("dtype_numpy", "shape") if known["dtype"] != "string" else ("dtype",):
                 before, now = known.get(told), column.data_key.get(told)

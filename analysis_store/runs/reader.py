@@ -15,8 +15,8 @@ from analysis_store import layout
 from analysis_store.documents import Document, loads
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.arrays import ArrayHandler
-from analysis_store.handlers.blocks import check_held
-from analysis_store.handlers.hdf5 import find_dataset, find_group, reading
+from analysis_store.hdf5.opening import find_dataset, find_group, reading
+from analysis_store.hdf5.reading import check_held
 from analysis_store.runs.emit import StreamDocuments
 from analysis_store.runs.journal import Journal
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ from tiled.structures.table import TableStructure
 from tiled.utils import OneShotCachedMap
 
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
+from analysis_store.exchange.json import dumps, loads
+from analysis_store.exchange.tree import to_tree
 from analysis_store.runs.dataset import build
 from analysis_store.runs.lazy import LazyArray, Memory, PerEvent
 from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 Makers = dict[str, Callable[[], Variable]]
 
 TIME = "time"
+_LARGEST_OBJECT = 1 << 20
 _RAGGED_KINDS = frozenset("biufcmM")
 
 
@@ -38,6 +42,7 @@ class Columns:
         self._arrays: dict[str, Any] = {}
         self._ragged: dict[str, Any] = {}
         self._tables: dict[str, Any] = {}
+        self._objects: dict[str, Any] = {}
         self.left_out: dict[str, Document] = {}
         """Why a key is not in ``data``, and where else it is found."""
         for key in stream:
@@ -83,11 +88,18 @@ class Columns:
         if self._tables:
             by_key = {key: partial(MapAdapter, _Tables(each)) for key, each in self._tables.items()}
             nodes["tables"] = partial(MapAdapter, OneShotCachedMap(by_key))
+        if self._objects:
+            by_key = {key: partial(MapAdapter, _Objects(each)) for key, each in self._objects.items()}
+            nodes["objects"] = partial(MapAdapter, OneShotCachedMap(by_key))
         return nodes
 
     def _look_at(self, key: str) -> None:
         """Find a place for a key: where Tiled has no array type for its dtype, its first value tells what it is."""
         column = Checked(self._stream[key])
+        if self._stream[key].form == "object":
+            self._objects[key] = column
+            self.left_out[key] = {"reason": "its values are objects", "found_at": f"objects/{key}"}
+            return
         first = column[0] if column.dtype.kind not in SERVED_KINDS and column.shape[0] else ""
         if hasattr(first, "columns"):
             self._tables[key] = column
@@ -141,22 +153,42 @@ class Unread(LazyArray):
         return self.to_dask()
 
 
-class _Tables(Mapping[str, TableAdapter]):
-    """The tables of a key, by the number of their event from 0; each is read when it is asked for."""
+class _Numbered(Mapping[str, Any]):
+    """The values of a key, by the number of their event from 0; each is read when it is asked for."""
 
     def __init__(self, column: Any) -> None:
         self._column = column
 
-    def __getitem__(self, number: str) -> TableAdapter:
+    def __getitem__(self, number: str) -> Any:
         if not (number.isdecimal() and str(int(number)) == number and int(number) < len(self)):
             raise KeyError(number)
-        return as_table(self._column[int(number)])
+        return self._served(self._column[int(number)])
+
+    @abstractmethod
+    def _served(self, value: Any) -> Any:
+        """Return a value as Tiled has it."""
 
     def __iter__(self) -> Iterator[str]:
         return map(str, range(len(self)))
 
     def __len__(self) -> int:
         return int(self._column.shape[0])
+
+
+class _Tables(_Numbered):
+    def _served(self, value: Any) -> TableAdapter:
+        return as_table(value)
+
+
+class _Objects(_Numbered):
+    """Objects as the metadata of empty nodes, in the form in which they are exported to JSON."""
+
+    def _served(self, value: Any) -> MapAdapter[Any]:
+        tree = to_tree(value)
+        size = len(dumps(tree))
+        if size > _LARGEST_OBJECT:
+            return MapAdapter({}, metadata={"left_out": f"{size} bytes of JSON; read it from the store itself"})
+        return MapAdapter({}, metadata={"object": loads(dumps(tree), "object")})
 
 
 def as_table(frame: Any) -> TableAdapter:

@@ -1,4 +1,4 @@
-"""Public suites: what a catalog, a writer and a handler of one's own must do, as tests to subclass.
+"""Public suites: what a catalog, a pair and a codec of one's own must do, as tests to subclass.
 
 They need pytest and hypothesis, which the package itself does not.
 """
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis_store.testing.catalogs import CatalogTests
+    from analysis_store.testing.codecs import CodecTests
     from analysis_store.testing.pairs import PairTests
 
-__all__ = ["CatalogTests", "PairTests"]
+__all__ = ["CatalogTests", "CodecTests", "PairTests"]
 
-_HOMES = {"CatalogTests": "catalogs", "PairTests": "pairs"}
+_HOMES = {"CatalogTests": "catalogs", "CodecTests": "codecs", "PairTests": "pairs"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,8 +1,14 @@
-"""Hypothesis strategies for values: arrays of every dtype and shape, ragged columns, pandas tables."""
+"""Hypothesis strategies for values: arrays of every dtype and shape, ragged columns, pandas tables, any objects."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict, defaultdict, deque
+from dataclasses import dataclass
+from datetime import UTC, timedelta, timezone
+from enum import Enum, IntFlag
+from importlib.util import find_spec
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -140,3 +146,137 @@ _INDEXES: dict[str, Callable[[st.DrawFn, int], Any]] = {
     "text": lambda draw, length: pd.Index(_text(draw, length)),
     "zoned": lambda draw, length: pd.DatetimeIndex(_zoned(draw, length), name="t"),
 }
+
+
+# ------------------------------------------------------------------------------------------------- any objects
+
+
+class Color(Enum):
+    """An enumeration whose values are of several types."""
+
+    RED = "red"
+    BLUE = (0, 0, 255)
+
+
+class Flags(IntFlag):
+    """Flags, which combine."""
+
+    FAST = 1
+    SAFE = 4
+
+
+class Pair(NamedTuple):
+    """A named tuple of anything."""
+
+    first: Any
+    second: Any = None
+
+
+@dataclass
+class Peak:
+    """A dataclass of anything."""
+
+    center: Any
+    history: list[Any]
+
+
+def primitives() -> st.SearchStrategy[Any]:
+    """Return a strategy for values that need no codec: numbers of any size, any text, bytes, None."""
+    return st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.integers(-(2**200), 2**200),
+        st.floats(),
+        st.complex_numbers(allow_nan=True, allow_infinity=True),
+        texts,
+        st.text(st.characters(codec=None), max_size=4),  # lone surrogates among them
+        st.binary(max_size=6),
+    )
+
+
+def immutables() -> st.SearchStrategy[Any]:
+    """Return a strategy for small values of the standard library: times, exact numbers, paths, members of enums."""
+    zones = st.one_of(st.none(), st.just(UTC), st.just(timezone(timedelta(hours=-3, minutes=-30))), st.timezones())
+    return st.one_of(
+        st.datetimes(timezones=zones),
+        st.dates(),
+        st.times(timezones=st.sampled_from([None, UTC])),
+        st.timedeltas(),
+        st.decimals(),
+        st.fractions(),
+        st.uuids(),
+        st.builds(PurePosixPath, texts.filter(lambda text: "\0" not in text)),
+        st.builds(range, st.integers(), st.integers(), st.integers(1, 2**70)),
+        st.sampled_from([Color.RED, Color.BLUE, Flags.FAST | Flags.SAFE, Flags(0), slice(None, 3), ...]),
+    )
+
+
+def keys() -> st.SearchStrategy[Any]:
+    """Return a strategy for hashable values that equal themselves, nested ones among them."""
+    simple = st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), texts, st.binary(max_size=3), st.uuids()
+    )
+    some = st.one_of(simple, st.dates(), st.sampled_from([Color.RED, Color.BLUE, "a/b", "", ".", ".."]))
+    return st.recursive(
+        some, lambda inner: st.one_of(st.tuples(inner, inner), st.frozensets(inner, max_size=2)), max_leaves=3
+    )
+
+
+def library_values() -> st.SearchStrategy[Any]:
+    """Return a strategy for arrays, tables and, where their packages are installed, quantities."""
+    numbers = arrays()
+    kinds = [
+        numbers,
+        numbers.filter(lambda array: array.size and array.dtype.kind not in "OT").map(lambda array: array.flat[0]),
+        numbers.filter(lambda array: array.ndim > 1 and array.dtype.kind not in "OT").map(np.asfortranarray),
+        tables().filter(bool).map(lambda column: column[0]),
+        *_quantities(),
+    ]
+    return st.one_of(*kinds)
+
+
+def _quantities() -> list[st.SearchStrategy[Any]]:
+    numbers = hnp.arrays(np.float64, hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
+    found = []
+    if find_spec("quantities"):
+        import quantities as pq
+
+        named = st.sampled_from(["mV", "s", "kg*m**2/s**2", "dimensionless", "degC", "1/cm**3"])
+        found.append(st.builds(pq.Quantity, numbers, named))
+    if find_spec("pint"):
+        import pint
+
+        registry: Any = pint.get_application_registry()  # type: ignore[no-untyped-call]
+        found.append(st.builds(registry.Quantity, numbers, st.sampled_from(["mV", "m**0.5", "degC", ""])))
+    return found
+
+
+def objects(max_leaves: int = 12) -> st.SearchStrategy[Any]:
+    """Return a strategy for nested objects of all that codecs know, in which some values are met several times."""
+    leaves = st.one_of(primitives(), immutables(), keys(), library_values())
+    return st.recursive(leaves, _containers, max_leaves=max_leaves)
+
+
+def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    some = st.lists(inner, max_size=4)
+    return st.one_of(
+        some,
+        some.map(tuple),
+        some.map(deque),
+        st.dictionaries(keys(), inner, max_size=4),
+        st.dictionaries(texts, inner, max_size=4),
+        st.dictionaries(texts, inner, max_size=3).map(OrderedDict),
+        st.dictionaries(keys(), inner, max_size=3).map(lambda items: defaultdict(list, items)),
+        st.sets(keys(), max_size=4),
+        st.builds(Pair, inner, inner),
+        st.builds(Peak, inner, some),
+        inner.map(lambda one: [one, {"again": one}, (one,)]),
+        some.map(_cycle),
+    )
+
+
+def _cycle(values: list[Any]) -> list[Any]:
+    """Return a list which holds itself."""
+    values.append({"self": values})
+    return values

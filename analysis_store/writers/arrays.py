@@ -9,12 +9,12 @@ from h5py import h5d, h5g, h5s
 
 from analysis_store.digests import ValueDigest
 from analysis_store.dtypes import AnyArray, refuse
+from analysis_store.hdf5.blocks import Compression, write_blocks
+from analysis_store.hdf5.columns import Column, Stored, as_column, as_one, as_values, chunk_of, dtype_of, shape_of
+from analysis_store.hdf5.encoding import as_stored, describe, is_plain, name_of, plain_type
+from analysis_store.hdf5.making import OBJECTS, create_dataset
 from analysis_store.layout import ARRAY_SPEC
-from analysis_store.writers.blocks import Compression, write_blocks
-from analysis_store.writers.columns import Column, Stored, as_column, as_one, as_values, chunk_of, dtype_of, shape_of
-from analysis_store.writers.encoding import as_stored, describe, is_plain, name_of, plain_type
 from analysis_store.writers.growing import GrowingWriter, extend
-from analysis_store.writers.hdf5 import OBJECTS, create_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

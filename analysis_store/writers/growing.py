@@ -14,11 +14,11 @@ from h5py import h5d, h5g, h5p, h5s, h5t
 from analysis_store.digests import utf8
 from analysis_store.dtypes import AnyArray, named_in_file
 from analysis_store.errors import InvalidDataError, StoreWriteError
+from analysis_store.hdf5.columns import chunk_of
+from analysis_store.hdf5.encoding import as_bytes, as_stored, describe, is_plain, plain_type
+from analysis_store.hdf5.making import OBJECTS, UTF8_LINK, VARIABLE_BYTES, utf8_type
 from analysis_store.layout import DTYPE
 from analysis_store.writers.base import Writer
-from analysis_store.writers.columns import chunk_of
-from analysis_store.writers.encoding import as_bytes, as_stored, describe, is_plain, plain_type
-from analysis_store.writers.hdf5 import OBJECTS, UTF8_LINK, VARIABLE_BYTES, utf8_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,17 +10,17 @@ from h5py import h5d, h5g
 from analysis_store.digests import digest_ragged
 from analysis_store.dtypes import AnyArray, refuse
 from analysis_store.errors import InvalidDataError
+from analysis_store.hdf5.columns import Stored, as_values, offsets_of
+from analysis_store.hdf5.encoding import name_of
+from analysis_store.hdf5.making import create_group, open_group
 from analysis_store.layout import DTYPES, FORM, OFFSETS, RAGGED_FORM, RAGGED_SPEC, SHAPES, VALUES
 from analysis_store.writers.arrays import write_array
-from analysis_store.writers.columns import Stored, as_values, offsets_of
-from analysis_store.writers.encoding import name_of
 from analysis_store.writers.growing import GrowingWriter, add_offset, extend, last_offset
-from analysis_store.writers.hdf5 import create_group, open_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis_store.writers.blocks import Compression
+    from analysis_store.hdf5.blocks import Compression
 
 _WIDENED = "iufcSU"
 """Kinds of dtype that a wider one of the same kind holds exactly."""

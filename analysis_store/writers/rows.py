@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis_store.errors import InvalidDataError
+from analysis_store.hdf5.columns import as_value
 from analysis_store.layout import ROWS_SPEC
-from analysis_store.writers.columns import as_value
 from analysis_store.writers.growing import GrowingWriter, extend
 
 if TYPE_CHECKING:

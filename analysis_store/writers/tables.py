@@ -12,6 +12,8 @@ from h5py import h5a, h5d, h5g
 from analysis_store.digests import digest_tables
 from analysis_store.errors import InvalidDataError
 from analysis_store.frames import Part, Pieces, take_apart
+from analysis_store.hdf5.columns import Stored, offsets_of
+from analysis_store.hdf5.making import create_group, open_group, set_attrs, write_strings
 from analysis_store.layout import (
     COLUMNS,
     FORM,
@@ -28,9 +30,7 @@ from analysis_store.layout import (
     stored_name,
 )
 from analysis_store.writers.arrays import write_array
-from analysis_store.writers.columns import Stored, offsets_of
 from analysis_store.writers.growing import GrowingWriter, add_offset, extend, last_offset
-from analysis_store.writers.hdf5 import create_group, open_group, set_attrs, write_strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas
 
     from analysis_store.dtypes import AnyArray
-    from analysis_store.writers.blocks import Compression
+    from analysis_store.hdf5.blocks import Compression
 
 
 def write_tables(
@@ -96,6 +96,15 @@ def take_all_apart(frames: Sequence[Any]) -> list[Pieces]:
         except InvalidDataError as error:
             raise InvalidDataError(f"Table {index}: {error}", index) from error
     return tables
+
+
+def can_take_apart(frame: Any) -> bool:
+    """Whether all that a table holds can lie in plain arrays."""
+    try:
+        take_apart(frame)
+    except InvalidDataError:
+        return False
+    return True
 
 
 def _take_apart(frame: Any) -> Pieces:

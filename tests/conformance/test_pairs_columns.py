@@ -16,9 +16,9 @@ from analysis_store.errors import InvalidDataError
 from analysis_store.handlers.arrays import ArrayHandler
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.handlers.tables import TableHandler
+from analysis_store.hdf5.columns import Stored, chunk_of
 from analysis_store.testing.pairs import assert_same
 from analysis_store.writers.arrays import write_array
-from analysis_store.writers.columns import Stored, chunk_of
 from analysis_store.writers.ragged import write_ragged
 from analysis_store.writers.tables import write_tables
 
@@ -252,7 +252,7 @@ def test_without_the_library(stored, monkeypatch):
 
 @pytest.mark.parametrize(
     ("compression", "message"),
-    [("gzip", "'gzip' is not known"), ({"level": 1}, "names no filter"), ({"compression": 31999}, "31999 is not here")],
+    [("zip", "'zip' is not known"), ({"level": 1}, "names no filter"), ({"compression": 31999}, "31999 is not here")],
 )
 def test_unknown_compression(stored, compression, message):
     """A compression that is none is refused, and the known ones are named."""

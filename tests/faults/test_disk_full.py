@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -281,3 +282,41 @@ def made_without_permission(folder: Path) -> None:
         AnalysisStore(folder / "store")
 
     assert [] == list(folder.iterdir())
+
+
+MANY_PARTS = """
+import resource, sys
+from analysis_store import AnalysisStore, Provenance
+from analysis_store.errors import StoreWriteError
+
+data = [{"fits": {"fit": [{"a": n, "b": "x" * n}, None, "y" * 300]}} for n in range(4000)]
+with AnalysisStore(sys.argv[1]) as store:
+    if len(sys.argv) > 2:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        store.insert(data, {}, provenance=Provenance(origin="synthetic", note="test"))
+    except StoreWriteError:
+        print("refused")
+"""
+
+
+def ends_well(*arguments: object) -> bool:
+    """Save many small parts in a process of its own, where they are refused; say whether it ended without a crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", MANY_PARTS, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "refused\n", done.stderr
+    return done.returncode == 0 and not done.stderr
+
+
+def test_a_process_that_met_a_full_disk_ends_well(small_disk: Path) -> None:
+    """What HDF5 could not write is not tried again, and does not crash it, when the process ends."""
+    (small_disk / "ballast").write_bytes(bytes(2_400_000))
+
+    assert ends_well(small_disk / "store")
+
+
+@pytest.mark.parametrize("limit", [10_000, 100_000, 200_000])
+def test_a_process_that_met_a_limit_ends_well(tmp_path: Path, limit: int) -> None:
+    """Also where no file at all may be larger."""
+    assert ends_well(tmp_path / "store", limit)

@@ -16,10 +16,10 @@ import pytest
 
 from analysis_store import bitshuffle
 from analysis_store.errors import DamagedFileError, TooLargeError, UnsafeFileError
-from analysis_store.handlers import blocks
 from analysis_store.handlers.arrays import ArrayHandler
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.handlers.tables import TableHandler
+from analysis_store.hdf5 import reading as blocks
 from analysis_store.writers.arrays import write_array
 from analysis_store.writers.ragged import write_ragged
 from analysis_store.writers.tables import write_tables

@@ -17,9 +17,9 @@ from analysis_store.handlers.arrays import ArrayHandler
 from analysis_store.handlers.columns import select
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.handlers.tables import TableHandler
+from analysis_store.hdf5 import columns
 from analysis_store.testing import strategies
 from analysis_store.testing.pairs import assert_same
-from analysis_store.writers import columns
 from analysis_store.writers.arrays import write_array
 from analysis_store.writers.ragged import write_ragged
 from analysis_store.writers.tables import write_tables

@@ -85,35 +85,47 @@ BAD_DATA = {
     "keys missing": (with_event(3, image=LACKS, n=LACKS), r"data\[3\]\[\"primary\"\] lacks \['image', 'n'\]"),
     "keys surplus": (with_event(2, z=1, y=1), r"data\[2\]\[\"primary\"\] adds \['y', 'z'\], compared with data\[0\]"),
     "keys differing": (with_event(1, n=LACKS, z=1), r"data\[1\]\[\"primary\"\] lacks \['n'\] and adds \['z'\]"),
-    "any object": (with_event(3, image=NEVER), r'data\[3\]\["primary"\]\["image"\]: an? .*object cannot be stored'),
+    "any object": (
+        with_event(3, image=NEVER),
+        r'data\[3\]\["primary"\]\["image"\]: an object came, and a ndarray in event 0',
+    ),
+    "any object everywhere": (
+        [{"primary": {"n": {"a": NEVER}}}],
+        r"""data\[0\]\["primary"\]\["n"\]\['a'\]: .*no codec""",
+    ),
     "None": (with_event(3, n=None), r'data\[3\]\["primary"\]\["n"\]: .*None.*NaN'),
-    "set": (with_event(2, n={1}), r'data\[2\]\["primary"\]\["n"\]: a set cannot be stored'),
-    "bytes": (with_event(2, n=b"x"), r'data\[2\]\["primary"\]\["n"\]: .*bytes cannot be stored.*frombuffer'),
-    "mapping": (with_event(2, n={"a": 1}), r'data\[2\]\["primary"\]\["n"\]: .*keys of their own'),
+    "set": (with_event(2, n={1}), r'data\[2\]\["primary"\]\["n"\]: a set came, and an int in event 0'),
+    "bytes": (with_event(2, n=b"x"), r'data\[2\]\["primary"\]\["n"\]: a bytes came, and an int in event 0'),
+    "mapping": (with_event(2, n={"a": 1}), r'data\[2\]\["primary"\]\["n"\]: a dict came, and an int in event 0'),
     "array of objects": (
         with_event(3, image=np.array([[NEVER] * 5] * 5)),
-        r'data\[3\]\["primary"\]\["image"\]: an array of dtype object cannot be stored',
+        r'data\[3\]\["primary"\]\["image"\]: an? ndarray came, and an? ndarray in event 0',
     ),
     "record array": (
         with_event(1, image=np.zeros(3, dtype="i4,f8")),
-        r'data\[1\]\["primary"\]\["image"\]: an array of dtype .* cannot be stored',
+        r'data\[1\]\["primary"\]\["image"\]: an? ndarray came, and an? ndarray in event 0',
     ),
     "masked array": (
         with_event(1, image=np.ma.masked_equal(np.arange(3), 1)),
-        r'data\[1\]\["primary"\]\["image"\]: a masked array would lose its mask',
+        r'data\[1\]\["primary"\]\["image"\]: .*MaskedArray came, and an? ndarray in event 0',
     ),
     "text and numbers": (with_event(4, n="one"), r'data\[4\]\["primary"\]\["n"\]: .*came after'),
     "bool among numbers": (with_event(4, n=True), r'data\[4\]\["primary"\]\["n"\]: .*came after'),
     "array after scalar": (with_event(4, n=np.zeros(3)), r'data\[4\]\["primary"\]\["n"\]: '),
     "dtype that changes": (with_event(2, image=np.zeros((5, 5), "i4")), r'data\[2\]\["primary"\]\["image"\]: '),
     "table among arrays": (with_event(2, image=pd.DataFrame({"a": [1]})), r'data\[[02]\]\["primary"\]\["image"\]: '),
-    "integer too large": (with_event(2, n=2**70), r'data\[2\]\["primary"\]\["n"\]: the integer 1180591620717411303424'),
     "integer lost in floats": (
         [{"primary": {"n": 0.5}}, {"primary": {"n": 2**53 + 1}}],
         r'data\[1\]\["primary"\]\["n"\]: the integer 9007199254740993 cannot become a float without loss',
     ),
-    "ragged list": (with_event(1, image=[[1, 2], [3]]), r'data\[1\]\["primary"\]\["image"\]: a list whose rows'),
-    "mixed list": (with_event(1, image=[1, "a"]), r'data\[1\]\["primary"\]\["image"\]: a list that mixes int, str'),
+    "ragged list": (
+        with_event(1, image=[[1, 2], [3]]),
+        r'data\[1\]\["primary"\]\["image"\]: a list came, and an? ndarray in event 0',
+    ),
+    "mixed list": (
+        with_event(1, image=[1, "a"]),
+        r'data\[1\]\["primary"\]\["image"\]: a list came, and an? ndarray in event 0',
+    ),
     "text not Unicode": (
         [{"primary": {"s": "good"}}, {"primary": {"s": "\ud800"}}],
         r'data\[1\]\["primary"\]\["s"\]: the text is not valid Unicode',
@@ -124,13 +136,13 @@ BAD_DATA = {
     ),
     "table of objects": (
         [{"primary": {"t": pd.DataFrame({"a": [1]})}}, {"primary": {"t": pd.DataFrame({"a": [NEVER]})}}],
-        r'data\[1\]\["primary"\]\["t"\]: ',
+        r'data\[1\]\["primary"\]\["t"\].*: the object object cannot be stored',
     ),
     "columns of different lengths": (
         {"primary": {"a": [1, 2], "b": [1]}},
         r'data\["primary"\]: the columns have different lengths \(a: 2, b: 1\)',
     ),
-    "column that is a scalar": ({"primary": {"a": 1}}, r'data\["primary"\]\["a"\]\[:\]: a single value came'),
+    "column that is a scalar": ({"primary": {"a": 1}}, r'data\["primary"\]\["a"\]\[:\]: a single value, an int, came'),
     "column of objects": ({"primary": {"a": [1, NEVER]}}, r'data\["primary"\]\["a"\]\[1\]: '),
     "columns that are none": ({"primary": 3}, r'data\["primary"\]: int came where a mapping \{key: column\}'),
     "dataset without events": (
@@ -655,7 +667,7 @@ def test_an_open_run_refuses_an_event_and_stays_as_it_was(store: AnalysisStore) 
         ({**good, "a.b": 1}, r'event\["primary"\]\["a\.b"\]: names must not hold'),
         ({"n": 1}, r"event 1 of 'primary' lacks \['image'\] and adds \[\]"),
         ({**good, "z": 1}, r"event 1 of 'primary' lacks \[\] and adds \['z'\]"),
-        ({**good, "image": NEVER}, r'event\[1\]\["image"\]: an? object cannot be stored'),
+        ({**good, "image": NEVER}, r'event\[1\]\["image"\]: the .*object cannot be stored: no codec'),
         ({**good, "n": "one"}, r'event\[1\]\["n"\]: .*<U3 came after <i8'),
         ({**good, "image": np.zeros((5, 5), "i2")}, r'event\[1\]\["image"\]: dtype_numpy <i2 came after <f8'),
     ):

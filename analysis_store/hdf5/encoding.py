@@ -9,8 +9,8 @@ import numpy as np
 from analysis_store.digests import utf8
 from analysis_store.dtypes import AnyArray, cf_units, encode_text, named_in_file
 from analysis_store.errors import InvalidDataError
+from analysis_store.hdf5.making import VARIABLE_BYTES, VARIABLE_TEXT, number_type, set_attrs, utf8_type
 from analysis_store.layout import DTYPE, UNITS
-from analysis_store.writers.hdf5 import VARIABLE_BYTES, VARIABLE_TEXT, number_type, set_attrs, utf8_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,11 +11,11 @@ import numpy as np
 from h5py import h5d, h5i, h5s, h5t
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.handlers.hdf5 import shape_of
+from analysis_store.hdf5.opening import shape_of
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
-    from analysis_store.handlers.blocks import Box
+    from analysis_store.hdf5.reading import Box
 
 _BUDGET = 256 << 20
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t
 
-from analysis_store.dtypes import parse_named
+from analysis_store.dtypes import AnyArray, parse_named
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, TooLargeError, UnsafeFileError
 from analysis_store.layout import DTYPE
 
@@ -22,6 +23,9 @@ _SIMPLE = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM, h5t.COMPOUND)
 
 # The degree that h5py's own interface asks for: HDF5 refuses to open a file twice in a process with two of them.
 _ACCESS = h5p.create(h5p.FILE_ACCESS)
+# What text of variable length is in memory: Python objects, which h5py converts.
+_OBJECTS = h5t.py_create(np.dtype(object))
+
 _ACCESS.set_fclose_degree(h5f.CLOSE_STRONG)
 
 
@@ -121,14 +125,24 @@ def find_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     found = find(file, path)
     if not isinstance(found, h5d.DatasetID):
         raise DamagedFileError(f"{os.fsdecode(file.name)}: {path!r} is not a dataset; expected one.")
-    made = found.get_create_plist()
+    return checked_dataset(found)
+
+
+def checked_dataset(dataset: h5d.DatasetID) -> h5d.DatasetID:
+    """Return a dataset which keeps its values in its file.
+
+    Raises
+    ------
+    UnsafeFileError
+        Its values lie in other files: it is virtual, or uses external storage.
+    """
+    made = dataset.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
         raise UnsafeFileError(
-            f"{os.fsdecode(file.name)}: the values of {path!r} lie in other files (virtual or external storage); "
-            "expected them in "
-            "the file itself. Copy them into it with h5py."
+            f"{os.fsdecode(h5i.get_file_id(dataset).name)}: the values of {_name(dataset)!r} lie in other files "
+            "(virtual or external storage); expected them in the file itself. Copy them into it with h5py."
         )
-    return found
+    return dataset
 
 
 def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
@@ -142,19 +156,51 @@ def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
     if not h5a.exists(obj, name.encode()):
         return None
     attribute = h5a.open(obj, name.encode())
-    kind = attribute.get_type()
-    scalar = attribute.get_space().get_simple_extent_npoints() == 1
-    if not scalar or not isinstance(kind, h5t.TypeStringID) or kind.get_size() > _LONGEST_ATTRIBUTE:
-        raise DamagedFileError(
-            f"The attribute {name!r} is no short text; expected a string. The file was changed, or is not ours."
-        )
-    value = np.empty((), object if kind.is_variable_str() else kind.dtype)
-    attribute.read(value, mtype=h5t.py_create(value.dtype) if not kind.is_variable_str() else None)
+    value = np.empty((), object)
+    try:
+        attribute.read(value, mtype=_OBJECTS)  # as we write it; to look at its type first would take twice as long
+    except (OSError, TypeError):
+        value = _other_text(attribute, name)
     raw: Any = value.item()
     try:
         return raw.decode() if isinstance(raw, bytes) else str(raw)
     except UnicodeDecodeError as error:
         raise DamagedFileError(f"The attribute {name!r} is not UTF-8: {error}.") from error
+
+
+def integer_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> int | None:
+    """Return a scalar attribute that is an integer, None where there is none.
+
+    Raises
+    ------
+    DamagedFileError
+        It is something else.
+    """
+    if not h5a.exists(obj, name.encode()):
+        return None
+    attribute = h5a.open(obj, name.encode())
+    value = np.empty((), np.int64)
+    try:
+        attribute.read(value)
+    except (OSError, TypeError) as error:
+        raise DamagedFileError(
+            f"The attribute {name!r} is no integer; the file was changed, or is not ours."
+        ) from error
+    return int(value)
+
+
+def _other_text(attribute: h5a.AttrID, name: str) -> AnyArray:
+    """Return a text attribute that is not a scalar of variable length."""
+    kind = attribute.get_type()
+    single = attribute.get_space().get_simple_extent_npoints() == 1
+    if not single or not isinstance(kind, h5t.TypeStringID) or kind.get_size() > _LONGEST_ATTRIBUTE:
+        raise DamagedFileError(
+            f"The attribute {name!r} is no short text; expected a string. The file was changed, or is not ours."
+        )
+    shape = attribute.get_space().shape
+    value: AnyArray = np.empty(shape, object if kind.is_variable_str() else kind.dtype)
+    attribute.read(value, mtype=_OBJECTS if kind.is_variable_str() else h5t.py_create(value.dtype))
+    return value
 
 
 def dtypes_of(dataset: h5d.DatasetID) -> tuple[np.dtype[Any], np.dtype[Any]]:
@@ -221,6 +267,11 @@ def _name(dataset: h5d.DatasetID) -> str:
     return (h5i.get_name(dataset) or b"?").decode(errors="replace")
 
 
+@lru_cache(maxsize=256)
+def _type_of(dtype: np.dtype[Any]) -> h5t.TypeID:
+    return h5t.py_create(dtype, logical=True)
+
+
 def memory_type(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> tuple[h5t.TypeID, bool]:
     """Return the type to read as, and whether the bytes in the file are the bytes in memory."""
     kind = dataset.get_type()
@@ -228,7 +279,7 @@ def memory_type(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> tuple[h5t.Type
         return kind, True
     if isinstance(kind, h5t.TypeEnumID) and stored.kind in "iu":  # HDF5 does not convert the names to numbers
         return kind, True
-    wanted = h5t.py_create(stored, logical=True)
+    wanted = _type_of(stored)
     return wanted, bool(wanted.equal(kind))
 
 

@@ -14,7 +14,7 @@ from h5py import h5d, h5i, h5s, h5t
 
 from analysis_store import bitshuffle
 from analysis_store.errors import DamagedFileError, TooLargeError
-from analysis_store.handlers.hdf5 import memory_type, shape_of
+from analysis_store.hdf5.opening import memory_type, shape_of
 
 if TYPE_CHECKING:
     import ctypes
@@ -27,7 +27,8 @@ Box = tuple[tuple[int, int, int], ...]
 
 _LARGE = 1 << 20
 _PIECE = 16 << 20
-_SMALL_ENOUGH = 64 << 20
+SMALL_ENOUGH = 64 << 20
+"""Bytes up to which nothing is asked before they are taken."""
 _READERS = 2  # more do not help: two saturate the memory of a workstation
 
 
@@ -53,7 +54,7 @@ def check_fits(size: int, what: str) -> None:
     TooLargeError
         ``size`` bytes are more than there is.
     """
-    if size > _SMALL_ENOUGH and size > (free := available_memory()):
+    if size > SMALL_ENOUGH and size > (free := available_memory()):
         raise TooLargeError(f"{what} would take {size} bytes, {free} are free. Read a slice of it.")
 
 
@@ -65,20 +66,20 @@ def check_held(dataset: h5d.DatasetID, size: int) -> None:
     TooLargeError
         Large parts were never written: reading them would be memory for nothing.
     """
-    if size <= _SMALL_ENOUGH:
-        return
-    made = dataset.get_create_plist()
-    if made.get_layout() == h5d.CHUNKED:
-        chunk = made.get_chunk()
-        expected = 1
-        for length, part in zip(shape_of(dataset), chunk, strict=True):
-            expected *= -(-length // part)
-        held = dataset.get_num_chunks() >= expected
-    else:
-        held = dataset.get_storage_size() >= size
-    if not held:
+    if size > SMALL_ENOUGH and not is_held(dataset, size):
         name = (h5i.get_name(dataset) or b"?").decode(errors="replace")
         raise TooLargeError(f"{name} declares {size} bytes that the file does not hold. Read a slice of it.")
+
+
+def is_held(dataset: h5d.DatasetID, size: int) -> bool:
+    """Say whether all parts of a dataset of ``size`` bytes were ever written."""
+    made = dataset.get_create_plist()
+    if made.get_layout() != h5d.CHUNKED:
+        return bool(dataset.get_storage_size() >= size)
+    expected = 1
+    for length, part in zip(shape_of(dataset), made.get_chunk(), strict=True):
+        expected *= -(-length // part)
+    return bool(dataset.get_num_chunks() >= expected)
 
 
 def read_box(dataset: h5d.DatasetID, stored: np.dtype[Any], box: Box, out: AnyArray) -> None:

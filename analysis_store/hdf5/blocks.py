@@ -17,10 +17,11 @@ from h5py import h5d, h5g, h5i, h5p, h5s, h5t, h5z
 from analysis_store import bitshuffle
 from analysis_store.dtypes import AnyArray
 from analysis_store.errors import InvalidDataError
-from analysis_store.writers.columns import Column, as_one, chunk_of, pieces, region, shape_of
-from analysis_store.writers.hdf5 import create_dataset
+from analysis_store.hdf5.columns import Column, as_one, chunk_of, pieces, region, shape_of
+from analysis_store.hdf5.making import create_dataset
 
-Compression = Literal["auto"] | Mapping[str, Any] | None
+Compression = Literal["auto", "gzip", "lzf"] | Mapping[str, Any] | None
+Filter = tuple[int, tuple[int, ...]]
 Start = tuple[int, ...]
 Feed = Callable[[AnyArray], None]
 
@@ -34,6 +35,8 @@ _SAMPLES = 8
 _SAMPLE = 64 << 10
 _WORTH_IT = 2 / 3
 _WIDEST = 64  # bitshuffle works on blocks of at least 128 elements; wide ones would not fit a cache
+
+_BUILT_IN: Mapping[str, Filter] = {"gzip": (h5z.FILTER_DEFLATE, (4,)), "lzf": (h5z.FILTER_LZF, ())}
 
 _EARLY = h5p.create(h5p.DATASET_CREATE)
 _EARLY.set_obj_track_times(False)
@@ -55,9 +58,17 @@ def write_blocks(
     """
     shape, width = shape_of(column), kind.get_size()
     size = width * math.prod(shape)
-    chosen = _choose(column, width, size, compression)
+    chosen = choose(column, width, size, compression)
     if chosen is None:
         return _contiguous(group, name, column, kind, feed), None
+    return write_chunks(group, name, column, kind, chosen=chosen, feed=feed)
+
+
+def write_chunks(
+    group: h5g.GroupID, name: str | None, column: Column, kind: h5t.TypeID, *, chosen: Filter, feed: Feed
+) -> tuple[h5d.DatasetID, tuple[int, ...]]:
+    """Write a column in chunks that go through the filter that `choose` has chosen; into any file, also in memory."""
+    shape, width = shape_of(column), kind.get_size()
     number, options = chosen
     chunk = chunk_of(shape, width, _CHUNK)
     dataset = create_dataset(group, name, kind, shape, _chunked(chunk, number, options))
@@ -70,20 +81,29 @@ def write_blocks(
     return dataset, chunk
 
 
-def _choose(column: Column, width: int, size: int, compression: Compression) -> tuple[int, tuple[int, ...]] | None:
+def choose(column: Column, width: int, size: int, compression: Compression) -> Filter | None:
+    """Return number and options of the HDF5 filter for a column of ``size`` bytes, None where it stays as it is.
+
+    Raises
+    ------
+    InvalidDataError
+        ``compression`` names no filter that is here.
+    """
     if compression is None or size == 0:
         return None
     if isinstance(compression, Mapping):
         return _filter_of(compression)
+    if compression in _BUILT_IN:
+        return _BUILT_IN[compression]
     if compression != "auto":
         raise InvalidDataError(
-            f"compression={compression!r} is not known; expected 'auto', None or a filter of hdf5plugin."
+            f"compression={compression!r} is not known; expected 'auto', None, 'gzip', 'lzf' or a filter of hdf5plugin."
         )
     worth_it = size >= LARGE and width <= _WIDEST and bitshuffle.library() is not None and _compresses(column)
     return (bitshuffle.FILTER, (bitshuffle.block_length(width), bitshuffle.LZ4)) if worth_it else None
 
 
-def _filter_of(compression: Mapping[str, Any]) -> tuple[int, tuple[int, ...]]:
+def _filter_of(compression: Mapping[str, Any]) -> Filter:
     """Return number and options of a filter, given as hdf5plugin and h5py's ``create_dataset`` have it."""
     number, options = compression.get("compression"), compression.get("compression_opts", ())
     if not isinstance(number, int):

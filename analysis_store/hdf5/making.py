@@ -6,16 +6,19 @@ lists anew for each object.
 
 from __future__ import annotations
 
+import os
+import resource
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5a, h5d, h5g, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
 
 from analysis_store.digests import utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analysis_store.dtypes import AnyArray
 
@@ -94,10 +97,14 @@ def open_group(parent: h5g.GroupID, name: str) -> h5g.GroupID | None:
 
 
 def create_dataset(
-    parent: h5g.GroupID, name: str, kind: h5t.TypeID, shape: tuple[int, ...], made_with: h5p.PropDCID = CONTIGUOUS
+    parent: h5g.GroupID,
+    name: str | None,
+    kind: h5t.TypeID,
+    shape: tuple[int, ...],
+    made_with: h5p.PropDCID = CONTIGUOUS,
 ) -> h5d.DatasetID:
-    """Make a dataset of a fixed shape and return its id."""
-    return h5d.create(parent, utf8(name), kind, space(shape), made_with, UTF8_LINK)
+    """Make a dataset of a fixed shape, under no name for None, and return its id."""
+    return h5d.create(parent, None if name is None else utf8(name), kind, space(shape), made_with, UTF8_LINK)
 
 
 def set_attrs(obj: h5g.GroupID | h5d.DatasetID, attrs: Mapping[str, Any]) -> None:
@@ -146,3 +153,29 @@ def write_strings(
     if attrs:
         set_attrs(made, attrs)
     return made
+
+
+def give_up(file: h5f.FileID) -> None:
+    """Close a file that could not be written, and that nobody will read.
+
+    HDF5 keeps what the disk did not take, tries again when the process ends, and crashes it then. So the file gets
+    room elsewhere for its last words: in memory, or where everything is forgotten.
+    """
+    if not file.valid:
+        return
+    with suppress(OSError, RuntimeError), _no_limit():
+        descriptor = os.memfd_create("given up") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+        os.dup2(descriptor, file.get_vfd_handle())
+        os.close(descriptor)
+        file.close()
+
+
+@contextmanager
+def _no_limit() -> Iterator[None]:
+    """Lift the limit that this process may have for the size of its files."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (before[1], before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

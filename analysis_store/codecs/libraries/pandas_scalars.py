@@ -1,0 +1,155 @@
+"""Codecs of single values of pandas: times, spans, periods, intervals, what is missing, and steps of calendars.
+
+What the states hold::
+
+    Timestamp           time (UTC, datetime64 in its unit), zone (its name, or None), fold (1 in the second of two equal
+                        hours, without a zone; with one, the time says it)
+    Timedelta           the span, timedelta64 in its unit
+    Period              ordinal (since 1970, in steps of freq), freq
+    Interval            left, right, closed
+    NaT, NA             nothing
+    offsets.*           n, normalize, and what else the class takes
+
+A zone comes back as pandas makes it of the name: one of `zoneinfo` from pandas 3 on, one of `pytz` before.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import string
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis_store.codecs.libraries.arrays import array
+from analysis_store.codecs.model import Codec
+from analysis_store.codecs.states import expect
+from analysis_store.errors import InvalidDataError
+
+State = dict[str, Any]
+
+# pandas would open any file that `dateutil/...` names.
+_ZONE = re.compile(r"UTC([+-]\d\d:\d\d(:\d\d)?)?|(?!dateutil)[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+
+
+# ------------------------------------------------------------------------------------------------ time zones
+
+
+def zone_name(zone: Any) -> str | None:
+    """Return the name of a time zone, ``Europe/Berlin`` or ``UTC+01:00``; of none, None.
+
+    Raises
+    ------
+    InvalidDataError
+        It has no name by which pandas would find it.
+    """
+    if zone is None:
+        return None
+    try:
+        if pd.DatetimeTZDtype("ns", restore_zone(str(zone))) == pd.DatetimeTZDtype("ns", zone):
+            return str(zone)
+    except (TypeError, ValueError, LookupError):
+        pass
+    raise InvalidDataError(
+        f"The time zone {zone!r} has no name; expected one like 'Europe/Berlin' or 'UTC+01:00'. Use .tz_convert(...)."
+    )
+
+
+def restore_zone(name: str | None) -> Any:
+    """Return the time zone of a name, as this version of pandas makes it.
+
+    Raises
+    ------
+    ValueError
+        It is no name of a zone.
+    """
+    if name is None:
+        return None
+    if not _ZONE.fullmatch(expect(str, name)):
+        raise ValueError(f"{name[:60]!r} is not the name of a time zone")
+    return pd.DatetimeTZDtype("ns", name).tz
+
+
+# ------------------------------------------------------------------------------------------------ times
+
+
+def _timestamp_state(value: pd.Timestamp) -> State:
+    # A fold is told by the zone; without one it says nothing, but belongs to the value.
+    zone = zone_name(value.tz)
+    return {"time": np.asarray(value.asm8), "zone": zone, "fold": value.fold if zone is None else 0}
+
+
+def _timestamp(state: State) -> pd.Timestamp:
+    time: Any = array(state["time"], "M")
+    if time.shape != () or np.isnat(time):
+        raise ValueError(f"a time came as {time.dtype} {time.shape}")
+    made: pd.Timestamp = pd.Timestamp(time[()])
+    if state["zone"] is not None:
+        return made.tz_localize("UTC").tz_convert(restore_zone(state["zone"]))
+    return made.replace(fold=1) if state["fold"] else made
+
+
+def _timedelta(state: Any) -> pd.Timedelta:
+    if array(state, "m").shape != () or np.isnat(state):
+        raise ValueError(f"a span of time came as {state.dtype} {state.shape}")
+    return pd.Timedelta(state[()])
+
+
+def _period_state(value: pd.Period) -> State:
+    return {"ordinal": value.ordinal, "freq": value.freqstr}
+
+
+def _period(state: State) -> Any:
+    return pd.Period(ordinal=expect(int, state["ordinal"]), freq=expect(str, state["freq"]))
+
+
+def _interval_state(value: Any) -> State:
+    return {"left": value.left, "right": value.right, "closed": value.closed}
+
+
+def _interval(state: State) -> Any:
+    closed: Any = expect(str, state["closed"])
+    return pd.Interval(state["left"], state["right"], closed=closed)
+
+
+# ------------------------------------------------------------------------------------------------ steps of calendars
+
+
+def _offset_state(value: Any) -> State:
+    state = {"n": value.n, "normalize": value.normalize, **value.kwds}
+    if _offset(type(value), dict(state)) != value:
+        raise InvalidDataError(f"The frequency {value!r} is not made of what it tells; use one of pandas.offsets.")
+    return state
+
+
+def _offset(cls: type[Any], state: State) -> Any:
+    odd = [value for value in expect(dict, state).values() if type(value) not in _TOLD_BY]
+    if odd:
+        raise TypeError(f"{type(odd[0]).__name__} came in a frequency, not a number or text")
+    return cls(**state)
+
+
+_TOLD_BY = (type(None), bool, int, float, str, datetime.timedelta)
+
+_OFFSETS = {
+    getattr(pd.offsets, name)
+    for name in dir(pd.offsets)
+    # Those of a calendar of one's own hold the calendar, business hours a list of them; two others are only bases.
+    if name[0] in string.ascii_uppercase and not name.startswith(("C", "BusinessHour", "BaseOffset", "Tick"))
+}
+
+CODECS: tuple[Codec, ...] = (
+    Codec("pandas.Timestamp", pd.Timestamp, _timestamp_state, _timestamp, shared=False),
+    Codec("pandas.Timedelta", pd.Timedelta, lambda value: np.asarray(value.asm8), _timedelta, shared=False),
+    Codec("pandas.Period", pd.Period, _period_state, _period, shared=False),
+    Codec("pandas.Interval", pd.Interval, _interval_state, _interval, shared=False),
+    Codec("pandas.NaT", type(pd.NaT), lambda _: None, lambda _: pd.NaT, shared=False),
+    Codec("pandas.NA", type(pd.NA), lambda _: None, lambda _: pd.NA, shared=False),
+    *(
+        Codec(f"pandas.offsets.{cls.__name__}", cls, _offset_state, partial(_offset, cls), shared=False)
+        for cls in _OFFSETS
+    ),
+)

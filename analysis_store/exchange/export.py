@@ -1,0 +1,239 @@
+"""Runs out to files, folders, file objects and strings, whole or not at all; and exports read back."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from analysis_store import layout
+from analysis_store.errors import ExportError
+from analysis_store.exchange import formats
+from analysis_store.exchange.files import Outgoing, translated
+from analysis_store.exchange.formats import Format, Options
+from analysis_store.runs.run import Run
+
+if TYPE_CHECKING:
+    from analysis_store.exchange.content import Export
+
+Target = str | os.PathLike[str] | IO[Any]
+Progress = Callable[[int, int], None]
+
+
+def export(
+    run: Run | Iterable[Run],
+    target: Target | None = None,
+    format: str | None = None,  # noqa: A002 - the word that pandas, Pillow and matplotlib users look for
+    *,
+    stream: str | None = None,
+    key: str | Sequence[str] | None = None,
+    event: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path | list[Path] | str | bytes | None:
+    """Write a run in a format that other programs read; return where it is, or what it is.
+
+    Parameters
+    ----------
+    run : Run or iterable of Run
+        Several, e.g. the result of a search, go into a folder.
+    target : path, file object or None
+        A file; an existing folder, or a path that ends in ``/``, for a file ``<uid>.<suffix>`` in it (formats of one
+        stream: ``<uid>.<stream>.<suffix>``, one for each stream); an open file, binary, or of text for text formats;
+        None returns the text or the bytes.
+    format : str, optional
+        One of `analysis_store.exchange.FORMATS`; by default what the suffix of ``target`` tells, JSON where it has
+        none to tell it: a folder, a file object, None.
+    stream : str, optional
+        Of the run, take this stream only.
+    key : str or sequence of str, optional
+        Take this data key only, or these.
+    event : int, optional
+        For pictures and sound: this event, from 0, negative from the end.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+    progress : callable, optional
+        ``progress(done, total)``; by default a bar, if a person is watching.
+
+    Returns
+    -------
+    pathlib.Path, list of pathlib.Path, str, bytes or None
+        The file; the files, where there may be several; the text or bytes without a target; None for a file object.
+
+    Raises
+    ------
+    ExportError
+        The format is not known, or cannot hold the run; the message has formats that can.
+    TargetExistsError
+        The file is there, and ``overwrite`` is false.
+    MissingDependencyError
+        What the format needs is not installed; the message names the extra.
+    StoreWriteError
+        The disk refused the file; nothing of it stayed.
+
+    Examples
+    --------
+    >>> export(store[-1], "result.json")  # doctest: +SKIP
+    >>> export(store.search(sample_name="Fe foil"), "foils/", format="csv", stream="primary")  # doctest: +SKIP
+    """
+    with watched(progress) as told:
+        options = Options(stream, (key,) if isinstance(key, str) else tuple(key or ()), event, told)
+        if isinstance(target, (str, os.PathLike)):
+            return _to_path(run, target, format, options, overwrite=overwrite)
+        wanted = formats.named(format or "json")
+        if not isinstance(run, Run):
+            raise ExportError("several runs came for one file; expected a folder as the target. Give one, or one run.")
+        return _to_file(run, target, wanted, options)
+
+
+def read_export(
+    source: str | os.PathLike[str] | IO[Any],
+    format: str | None = None,  # noqa: A002 - as `export` has it
+    *,
+    missing: Literal["error", "plain"] = "error",
+) -> Export:
+    """Return what an exported file holds: data and documents, equal in value, dtype and shape.
+
+    Run files of a store (``.h5``) are read, too.
+
+    Parameters
+    ----------
+    source : path or file object
+        The file: JSON, YAML, XML, npz or HDF5.
+    format : str, optional
+        By default told by the suffix, else by the first bytes.
+    missing : {"error", "plain"}
+        What is made of a value whose type is not known here: an error, or its state as `analysis_store.codecs.Plain`.
+
+    Raises
+    ------
+    ExportError
+        The format does not come back, or cannot be told.
+    DamagedFileError
+        The file is not there, cut short, or no export; nothing in it is executed, imported or believed.
+    UnknownTypeError, MissingDependencyError
+        It holds a value whose type is not known here.
+
+    Examples
+    --------
+    >>> read_export("result.json").read("primary")  # doctest: +SKIP
+    """
+    from analysis_store.exchange.files import incoming
+
+    with incoming(source) as file:
+        wanted = formats.named(format) if format else formats.of_content(file)
+        found: Export = wanted.reader()(file, missing)
+        return found
+
+
+# -------------------------------------------------------------------------------------------------- paths
+
+
+def _to_path(
+    run: Run | Iterable[Run], target: str | os.PathLike[str], name: str | None, options: Options, *, overwrite: bool
+) -> Path | list[Path]:
+    path = Path(target)
+    folder = os.fspath(target).endswith(("/", os.sep)) or path.is_dir()
+    if not isinstance(run, Run):
+        if not folder:
+            raise ExportError(f"several runs came for the file {path}; expected a folder: {os.fspath(target)}/.")
+        return _all_to_folder(list(run), path, formats.named(name or "json"), options, overwrite=overwrite)
+    wanted = formats.named(name) if name else formats.named("json") if folder else formats.of_path(path)
+    if not folder:
+        return _save(run, {path: _of_one_stream(run, wanted, options)}, wanted, overwrite=overwrite)[0]
+    made = _save(run, _in_folder(run, path, wanted, options), wanted, overwrite=overwrite)
+    return made if wanted.per_stream else made[0]
+
+
+def _all_to_folder(runs: list[Run], folder: Path, wanted: Format, options: Options, *, overwrite: bool) -> list[Path]:
+    """Write every run; each is whole or not there, and those before one that fails stay."""
+    made: list[Path] = []
+    quiet = replace(options, progress=formats.silent)
+    for number, run in enumerate(runs):
+        options.progress(number, len(runs))
+        made += _save(run, _in_folder(run, folder, wanted, quiet), wanted, overwrite=overwrite)
+    options.progress(len(runs), len(runs))
+    return made
+
+
+def _in_folder(run: Run, folder: Path, wanted: Format, options: Options) -> dict[Path, Options]:
+    """Return the files that a run becomes in a folder."""
+    stem = layout.file_stem(run.uid)
+    if not wanted.per_stream:
+        return {folder / f"{stem}{wanted.suffix}": options}
+    from analysis_store.exchange.content import selected
+
+    return {
+        folder / f"{stem}.{layout.file_stem(name)}{wanted.suffix}": replace(options, stream=name, keys=tuple(keys))
+        for name, keys in selected(run, options).items()
+    }
+
+
+def _of_one_stream(run: Run, wanted: Format, options: Options) -> Options:
+    """Return options that name a stream, where the format holds one."""
+    if not wanted.per_stream:
+        return options
+    from analysis_store.exchange.content import one_stream
+
+    return replace(options, stream=one_stream(run, options).name)
+
+
+def _save(run: Run, files: dict[Path, Options], wanted: Format, *, overwrite: bool) -> list[Path]:
+    """Write the files of one run, all of them or none."""
+    write = wanted.writer()
+    with ExitStack() as stack:
+        going = [stack.enter_context(Outgoing(path, overwrite=overwrite)) for path in files]
+        for one, options in zip(going, files.values(), strict=True):
+            with one.writing() as file:
+                write(run, file, options)
+        for one in going:
+            one.publish()
+    return list(files)
+
+
+# ------------------------------------------------------------------------------------------- file objects
+
+
+def _to_file(run: Run, target: Any, wanted: Format, options: Options) -> str | bytes | None:
+    """Write to a scratch file first: formats want to seek, and half an export is of no use to anybody."""
+    if isinstance(target, io.TextIOBase) and not wanted.text:
+        raise ExportError(
+            f"{wanted.name} came for a file of text; expected one that is open for bytes ('wb'), or a text format: "
+            f"{', '.join(one.name for one in formats.FORMATS.values() if one.text)}."
+        )
+    write, options = wanted.writer(), _of_one_stream(run, wanted, options)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder) / f"export{wanted.suffix}"
+        with translated(scratch), scratch.open("w+b") as file:
+            write(run, file, options)
+        if target is None:
+            written = scratch.read_bytes()  # read_text would make one line end of another
+            return written.decode() if wanted.text else written
+        with scratch.open("rb") as file:
+            shutil.copyfileobj(codecs.getreader("utf-8")(file) if isinstance(target, io.TextIOBase) else file, target)
+    return None
+
+
+# ----------------------------------------------------------------------------------------------- progress
+
+
+@contextmanager
+def watched(progress: Progress | None, what: str = "Exporting") -> Iterator[Progress]:
+    """Give the caller's function, a bar if a person is watching, or nothing."""
+    if progress is not None or not sys.stderr.isatty():
+        yield progress or formats.silent
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,182 @@
+"""The formats that runs are exchanged in: their names, their suffixes, and what writes and reads them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any, BinaryIO
+
+from analysis_store.errors import ExportError, MissingDependencyError
+
+
+def silent(done: int, total: int) -> None:
+    """Take the progress of an export and tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What part of a run is wanted; each format takes those that mean something to it."""
+
+    stream: str | None = None
+    """This stream only; always given to formats that are `Format.per_stream`."""
+
+    keys: tuple[str, ...] = ()
+    """These data keys only; all, where none is named."""
+
+    event: int | None = None
+    """This event only, counted from 0, negative from the end: for pictures and sound."""
+
+    progress: Callable[[int, int], None] = silent
+    """Called with what is done and what there is to do, in whatever the format counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format, and where it is implemented; nothing of it is loaded before it is used."""
+
+    name: str
+    suffix: str
+
+    text: bool
+    """Whether what it writes is text in UTF-8."""
+
+    write: str
+    """``"module:function"`` of ``write(run: Run, file: BinaryIO, options: Options) -> None``. The file is a real one:
+    empty, seekable, open for reading and writing, its path is ``file.name``. Whatever is raised, it is removed."""
+
+    read: str | None = None
+    """``"module:function"`` of ``read(file: BinaryIO, missing: str) -> Export``; the file is a real one."""
+
+    per_stream: bool = False
+    """Whether it holds one stream, which `Options.stream` then names."""
+
+    extra: str | None = None
+    """The extra of this package that brings what it needs."""
+
+    def writer(self) -> Callable[..., None]:
+        """Return the function that writes it.
+
+        Raises
+        ------
+        MissingDependencyError
+            Its extra is not installed.
+        """
+        found: Callable[..., None] = _load(self, self.write)
+        return found
+
+    def reader(self) -> Callable[..., Any]:
+        """Return the function that reads it.
+
+        Raises
+        ------
+        ExportError
+            It does not come back.
+        """
+        if self.read is None:
+            raise ExportError(
+                f"{self.name} files are not read back; expected one of {', '.join(READABLE)}. Export the run as one of "
+                "these, or open the file with a library for it."
+            )
+        found: Callable[..., Any] = _load(self, self.read)
+        return found
+
+
+def _own(name: str, suffix: str, *, text: bool = False) -> Format:
+    module = f"analysis_store.exchange.{name}"
+    return Format(name, suffix, text, f"{module}:write", f"{module}:read")
+
+
+FORMATS: Mapping[str, Format] = MappingProxyType({
+    one.name: one
+    for one in (
+        _own("json", ".json", text=True),
+        _own("yaml", ".yaml", text=True),
+        _own("xml", ".xml", text=True),
+        _own("npz", ".npz"),
+        _own("hdf5", ".h5"),
+        Format("nexus", ".nxs", False, "analysis_store.exchange.hdf5:write_nexus", "analysis_store.exchange.hdf5:read"),
+        Format("csv", ".csv", True, "analysis_store.exchange.tables:write_csv", per_stream=True),
+        Format(
+            "parquet", ".parquet", False, "analysis_store.exchange.parquet:write", per_stream=True,
+            extra="parquet",
+        ),
+        Format("jsonl", ".jsonl", True, "analysis_store.exchange.documents:write_jsonl", extra="suitcase"),
+        Format("msgpack", ".msgpack", False, "analysis_store.exchange.documents:write_msgpack", extra="suitcase"),
+        Format("png", ".png", False, "analysis_store.exchange.pictures:write"),
+        Format("flac", ".flac", False, "analysis_store.exchange.sound:write_flac", extra="audio"),
+        Format("wav", ".wav", False, "analysis_store.exchange.sound:write_wav", extra="audio"),
+    )
+})  # fmt: skip
+READABLE = tuple(one.name for one in FORMATS.values() if one.read)
+"""The formats that come back."""
+
+_SUFFIXES = {one.suffix: one for one in FORMATS.values()} | {
+    ".yml": FORMATS["yaml"],
+    ".hdf5": FORMATS["hdf5"],
+    ".hdf": FORMATS["hdf5"],
+    ".nx": FORMATS["nexus"],
+}
+
+
+def named(name: str) -> Format:
+    """Return the format of a name.
+
+    Raises
+    ------
+    ExportError
+        There is none; the message has those that come near, and all.
+    """
+    found = FORMATS.get(name.lower().removeprefix("."))
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(name.lower(), FORMATS, n=2)
+    guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise ExportError(f"{name!r} came as a format; expected one of {', '.join(FORMATS)}.{guess}")
+
+
+def of_path(path: PurePath) -> Format:
+    """Return the format that the suffix of a path tells.
+
+    Raises
+    ------
+    ExportError
+        It tells none.
+    """
+    found = _SUFFIXES.get(path.suffix.lower())
+    if found is not None:
+        return found
+    kind = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+    raise ExportError(
+        f"{path} has {kind}; expected one of {', '.join(_SUFFIXES)}. Rename it, or say format= ({', '.join(FORMATS)})."
+    )
+
+
+_MAGIC = {b"PK\x03\x04": "npz", b"\x89HDF": "hdf5", b"{": "json", b"<": "xml"}
+"""How the files of the formats that come back begin; all else is YAML."""
+
+
+def of_content(file: BinaryIO) -> Format:
+    """Return the format of a file that is to be read: as its name tells, else as its first bytes do."""
+    by_name = _SUFFIXES.get(PurePath(str(file.name)).suffix.lower())
+    if by_name is not None:
+        return by_name
+    head = file.read(16)
+    file.seek(0)
+    return FORMATS[next((name for magic, name in _MAGIC.items() if head.startswith(magic)), "yaml")]
+
+
+def _load(wanted: Format, where: str) -> Any:
+    module, _, name = where.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ImportError as error:
+        if wanted.extra is None or (error.name or "").startswith("analysis_store"):
+            raise
+        raise MissingDependencyError(
+            f"{wanted.name} needs {error.name or 'a library'}, which is not installed: "
+            f"pip install 'analysis_store[{wanted.extra}]'"
+        ) from error

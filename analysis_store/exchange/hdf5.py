@@ -1,0 +1,204 @@
+"""Runs as plain HDF5, ``/<stream>/<key>``; as NeXus, which is the run file itself; and either, or a run file, read."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import h5py
+import numpy as np
+from h5py import h5g
+
+from analysis_store import layout
+from analysis_store.codecs import dump, load
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, ExportError
+from analysis_store.exchange.content import Export, metadata_of, selected, streams_of, units_of
+from analysis_store.exchange.json import dumps, loads
+from analysis_store.exchange.skeleton import MARK, VERSION, check_version, checked, data_keys_of, stored_names
+from analysis_store.exchange.tree import from_tree, to_tree
+from analysis_store.hdf5.opening import find, reading
+
+if TYPE_CHECKING:
+    from analysis_store.exchange.content import ExportedStream
+    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.tree import Missing
+    from analysis_store.runs.journal import JournalStream
+    from analysis_store.runs.reader import FileStream
+    from analysis_store.runs.run import Run
+
+METADATA = "metadata"
+DIMS = "dims"
+
+_OVERHEAD = 16 << 10
+"""Bytes that the documents and the structure of a small file take."""
+
+
+def write(run: Run, file: BinaryIO, options: Options) -> None:
+    """Write a run as plain HDF5; no more than one column is in memory."""
+    _reserve(file, sum(run[name][key].nbytes for name, keys in selected(run, options).items() for key in keys))
+    with h5py.File(file.name, "w", libver=("v110", "v110")) as out:
+        _write(run, out, options)
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Ask for the space that the values will take, and give it back to be written.
+
+    A disk that is full under HDF5 is more than an error: its library may crash when the process ends.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size + _OVERHEAD)
+        os.ftruncate(file.fileno(), 0)
+
+
+def _write(run: Run, out: h5py.File, options: Options) -> None:
+    out.attrs[MARK] = VERSION
+    dump(dumps(to_tree(metadata_of(run), METADATA)).decode(), out, METADATA)
+    names = stored_names(run, {METADATA})
+    for stream, columns in streams_of(run, options):
+        group = out.create_group(names[stream.name])
+        _name(group, stream.name)
+        dump(stream.times, group, layout.TIME)
+        _tell(group[layout.TIME], {layout.UNITS: "s"})
+        dump(np.asarray(stream.seq_nums), group, layout.SEQ_NUM)
+        keys = stored_names(stream, layout.RESERVED_KEYS)
+        for key, column in columns:
+            dump(column.read(), group, keys[key])
+            _tell(group[keys[key]], {layout.UNITS: units_of(column), DIMS: list(column.dims)})
+            _name(group[keys[key]], key)
+
+
+def _name(made: h5py.Group | h5py.Dataset, name: str) -> None:
+    """Say the true name of what could not have it in the file."""
+    if made.name.rpartition("/")[2] != name:
+        _tell(made, {layout.TRUE_NAME: name})
+
+
+def _tell(made: h5py.Group | h5py.Dataset, attrs: dict[str, Any]) -> None:
+    """Write attributes for people, of which the documents tell the truth: HDF5 ends text at NUL."""
+    for name, value in attrs.items():
+        if value is not None and "\0" not in "".join(value):
+            made.attrs[name] = value
+
+
+def write_nexus(run: Run, file: BinaryIO, options: Options) -> None:
+    """Write a run as NeXus: the run file, byte for byte; a new one where it has not all values in it.
+
+    Raises
+    ------
+    ExportError
+        A part of the run was asked for, or values that lie elsewhere cannot be put into documents.
+    """
+    if options.stream is not None or options.keys:
+        raise ExportError("nexus came with a stream or key; expected the whole run. Export as hdf5 for a part of it.")
+    if _holds_all(run):
+        with run.file.open("rb") as own:
+            shutil.copyfileobj(own, file)
+    else:
+        _write_anew(run, Path(file.name))
+
+
+def _holds_all(run: Run) -> bool:
+    content = run.content
+    if not content.is_foreign:
+        return not any(stream.foreign for stream in content.streams.values())
+    keys = [(stream, key) for stream in content.journal.streams.values() for key in _external(stream.descriptors)]
+    return all(stream.is_filled(key) for stream, key in keys)
+
+
+def _external(descriptors: list[dict[str, Any]]) -> set[str]:
+    return {key for each in descriptors for key, entry in each["data_keys"].items() if entry.get("external")}
+
+
+def _write_anew(run: Run, path: Path) -> None:
+    """Write a run file with the values in it that lay elsewhere: its documents are the same, filled."""
+    from analysis_store.runs.file import RunFileWriter
+    from analysis_store.runs.journal import draft_journal, plain
+
+    try:
+        journal = [(name, plain(doc, name)) for name, doc in run.documents(fill=True)]
+    except AnalysisStoreError as error:
+        raise ExportError(f"run {run.uid} cannot be told in one NeXus file: {error} Export it as hdf5.") from error
+    draft = draft_journal(journal, run.stop)
+    draft.attachments.beside["provenance"] = run.provenance.to_document()
+    RunFileWriter(draft, path.parent, PurePosixPath(path.name), "auto").write(path, lambda: 0.0)
+
+
+# ------------------------------------------------------------------------------------------------- reading
+
+
+def read(file: BinaryIO, missing: Missing = "error") -> Export:
+    """Return what a file holds: of `write`, of `write_nexus`, or a run file of a store.
+
+    Raises
+    ------
+    DamagedFileError, UnsafeFileError
+        It is none of these, or reaches for other files.
+    """
+    path = str(file.name)
+    with reading(path) as opened:
+        root = h5py.Group(h5g.open(opened, b"/"))
+        if layout.LAYOUT_ATTRIBUTE in root.attrs:
+            return _run_file(Path(path))
+        version = root.attrs.get(MARK)
+        if not isinstance(version, np.integer):
+            raise DamagedFileError(f"{path} is no export and no run file; expected the attribute {MARK!r} of its root.")
+        check_version(int(version), path)
+        metadata = from_tree(loads(str(_item(opened, METADATA, missing)).encode(), path), missing)
+        return Export(metadata, dict(_streams(opened, metadata["descriptors"], missing)))
+
+
+def _streams(opened: Any, descriptors: Any, missing: Missing) -> Iterator[tuple[str, ExportedStream]]:
+    stored = stored_names(dict.fromkeys(each.get("name", "primary") for each in descriptors), {METADATA})
+    for name, inside in stored.items():
+        if inside.encode() not in opened:
+            continue  # it was not asked for
+        data_keys = data_keys_of(descriptors, name)
+        group = h5py.Group(find(opened, inside))
+        keys = stored_names(data_keys, layout.RESERVED_KEYS)
+        values = {key: _item(opened, f"{inside}/{at}", missing) for key, at in keys.items() if at in group}
+        time, seq_num = (_item(opened, f"{inside}/{at}", missing) for at in (layout.TIME, layout.SEQ_NUM))
+        yield name, checked(name, time, seq_num, values, data_keys)
+
+
+def _item(opened: Any, path: str, missing: Missing) -> Any:
+    found = find(opened, path)
+    item = h5py.Group(found) if isinstance(found, h5g.GroupID) else h5py.Dataset(found)
+    return load(item, missing=missing)
+
+
+def _run_file(path: Path) -> Export:
+    """Return what a run file holds by itself; values that lie elsewhere are not looked for."""
+    from analysis_store.runs.reader import RunFile
+
+    content = RunFile(path)
+    metadata = {"start": content.start, "stop": content.stop}
+    if content.is_foreign:
+        descriptors = [doc for name, doc in content.journal.documents if name == "descriptor"]
+        streams = {name: _journal_stream(name, stream) for name, stream in content.journal.streams.items()}
+    else:
+        descriptors = [stream.descriptor for stream in content.streams.values()]
+        streams = {name: _own_stream(name, stream) for name, stream in content.streams.items()}
+    return Export(metadata | {"descriptors": descriptors}, streams)
+
+
+def _journal_stream(name: str, stream: JournalStream) -> ExportedStream:
+    data_keys = data_keys_of(stream.descriptors, name)
+    here = [key for key in data_keys if not data_keys[key].get("external") or stream.is_filled(key)]
+    return checked(name, stream.times, stream.seq_nums, {key: stream.source(key).read() for key in here}, data_keys)
+
+
+def _own_stream(name: str, stream: FileStream) -> ExportedStream:
+    from analysis_store.pairs import HandlerRegistry
+
+    handlers, values = HandlerRegistry(), {}
+    for key in stream.datasets:
+        resource = stream.resources.get(key)
+        if resource is None:
+            values[key] = stream.column(key).read()
+        else:
+            values[key] = handlers[resource["spec"]](str(stream.path), **resource["resource_kwargs"]).column().read()
+    seq_num = np.arange(1, len(stream.times) + 1)
+    return checked(name, stream.times, seq_num, values, stream.descriptor["data_keys"])

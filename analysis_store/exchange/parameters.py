@@ -1,0 +1,108 @@
+"""A set of parameters: what tells results of one input apart, with a name that is the same in every process."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+if TYPE_CHECKING:
+    from analysis_store.runs.run import Run
+
+_ABSENT = object()
+_SHOWN = 80
+"""Characters of a name that are for people."""
+
+_DIGITS = 16
+"""Hexadecimal digits of the digest that are in a name."""
+
+_AWKWARD = re.compile(r"[^\w.,=+%()\[\]-]+")
+"""What a path in HDF5, or a shell, would take for something else."""
+
+_EXACT = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """One set of parameters."""
+
+    values: Mapping[str, Any]
+    """Their values by dotted key; keys that a run has not are not in it."""
+
+    canonical: str
+    """The values as JSON: keys sorted, no blanks, whole numbers as integers."""
+
+    digest: str
+    """``blake3:<hex>`` of it."""
+
+    name: str
+    """Readable as far as it goes, and unique by the digest."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Parameters:
+        """Return the set of these values."""
+        text = canonical(values)
+        digest = blake3(text.encode()).hexdigest()
+        shown = _AWKWARD.sub("_", ",".join(f"{_short(key)}={_shown(value)}" for key, value in _flat(values)))
+        return cls(values, text, f"blake3:{digest}", f"{shown[:_SHOWN] or 'no-parameters'}-{digest[:_DIGITS]}")
+
+    def flat(self) -> Iterator[tuple[str, Any]]:
+        """Yield each value that is no mapping, with its dotted key."""
+        return _flat(self.values)
+
+
+def parameters_of(run: Run, by: Sequence[str] | None) -> Parameters:
+    """Return what tells a run apart: the values of dotted keys, or all parameters with name and version of the code."""
+    provenance = run.provenance.to_document()
+    if by is None:
+        places: list[Mapping[str, Any]] = [provenance]
+        by = ("parameters", "code.name", "code.version")
+    else:
+        places = [run.start, provenance, provenance.get("parameters") or {}]
+    found = {key: next((value for place in places if (value := _at(place, key)) is not _ABSENT), _ABSENT) for key in by}
+    return Parameters.of({key: value for key, value in found.items() if value is not _ABSENT})
+
+
+def _at(place: Any, key: str) -> Any:
+    for word in key.split("."):
+        if not isinstance(place, Mapping) or word not in place:
+            return _ABSENT
+        place = place[word]
+    return place
+
+
+def canonical(value: Any) -> str:
+    """Return JSON that is the same for equal values: 3 and 3.0, or a mapping in another order."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+        return int(value)
+    return value
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves, the parameters before what else there is."""
+    for key in sorted(values, key=lambda key: (not f"{prefix}{key}".startswith("parameters"), key)):
+        value = values[key]
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("provenance.").removeprefix("parameters.")
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else canonical(value)

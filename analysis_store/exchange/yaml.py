@@ -1,0 +1,145 @@
+"""Runs as YAML: the tree of the JSON format for people to read, written column by column.
+
+Safe in both directions: no tags are written, and none but those of plain values are read.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import yaml
+
+from analysis_store.errors import DamagedFileError, ExportError
+from analysis_store.exchange.skeleton import MARK, VERSION, check_held, export_of, metadata_tree, stream_parts
+
+if TYPE_CHECKING:
+    from analysis_store.exchange.arrays import Tree
+    from analysis_store.exchange.content import Export
+    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.tree import Missing
+    from analysis_store.runs.run import Run
+
+_DEEPEST = 500
+_WIDEST = 2**31 - 1
+"""No line is folded: a column is indented as a whole."""
+
+_PLAIN = re.compile(r"[A-Za-z_$][\w$./-]+( [\w$./-]+)*", re.ASCII)
+"""Text that no reader of YAML takes for anything else; the resolver excepts ``null``, ``yes`` and the like."""
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Quotes what another version of YAML would take for a number or a time, and never writes anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _quoted(dumper: Any, text: str) -> Any:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if _PLAIN.fullmatch(text) else '"')
+
+
+_Dumper.add_representer(str, _quoted)
+
+
+def write(run: Run, file: BinaryIO, options: Options) -> None:
+    """Write a run; no more than one column is in memory."""
+    file.writelines(textwrap.indent(_opened(tree), "  " * depth).encode() for depth, tree in _pieces(run, options))
+    file.write(b"...\n")
+
+
+def read(file: BinaryIO, missing: Missing = "error") -> Export:
+    """Return what a file holds.
+
+    Raises
+    ------
+    DamagedFileError
+        It is no YAML or no export, or has aliases, which an export never has and which can make little text large.
+    """
+    check_held(file)
+    text = file.read()
+    try:
+        _check(text, file.name)
+        whole = yaml.load(text, _Loader)  # noqa: S506 - it is the safe one
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{file.name} is no YAML of ours: {error}. Restore it, or export again.") from error
+    return export_of(whole, file.name, missing)
+
+
+def _pieces(run: Run, options: Options) -> Iterator[tuple[int, Tree]]:
+    """Yield mappings, and how deep each is indented; the name alone of one whose items follow."""
+    yield 0, {MARK: VERSION, "metadata": metadata_tree(run)}
+    number = -1
+    for number, stream in enumerate(stream_parts(run, options)):
+        if number == 0:
+            yield 0, "streams"
+        yield 1, stream.name
+        yield 2, {"time": stream.time, "seq_num": stream.seq_num}
+        count = -1
+        for count, column in enumerate(stream.columns):
+            if count == 0:
+                yield 2, "data"
+            yield 3, {column.key: {"units": column.units, "dims": column.dims, "values": column.values}}
+        if count < 0:
+            yield 2, {"data": {}}
+    if number < 0:
+        yield 0, {"streams": {}}
+
+
+def _opened(tree: Tree) -> str:
+    if isinstance(tree, dict):
+        return dumps(tree)
+    return dumps({tree: None}, flow=False).removesuffix("null\n").rstrip() + "\n"
+
+
+def dumps(tree: Tree, flow: bool | None = None) -> str:
+    """Return the text of a tree; by default only what holds no lists and mappings is on one line.
+
+    Raises
+    ------
+    ExportError
+        It lies too deep.
+    """
+    try:
+        text: str = yaml.dump(
+            _listed(tree), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_WIDEST,
+            default_flow_style=flow,
+        )  # fmt: skip
+    except RecursionError as error:
+        raise ExportError("the run is nested too deep for YAML. Export as hdf5, which takes it.") from error
+    return text
+
+
+def _listed(tree: Tree) -> Tree:
+    """Return a tree with lists in the place of arrays."""
+    if isinstance(tree, dict):
+        return {key: _listed(item) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_listed(item) for item in tree]
+    if not isinstance(tree, np.ndarray):
+        return tree
+    if tree.dtype.kind == "f" and not np.isfinite(tree).all():
+        told = tree.astype(object)
+        told[~np.isfinite(tree)] = None
+        return told.tolist()
+    return tree.tolist()
+
+
+def _check(text: bytes, name: str) -> None:
+    """Refuse what could take much memory or the stack, and what is cut short, before anything is made of it."""
+    depth, ended = 0, False
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise DamagedFileError(f"{name} has an alias, {event.anchor!r}; no export has. It was changed; restore it.")
+        ended = (isinstance(event, yaml.DocumentEndEvent) and event.explicit) or ended
+        if isinstance(event, (yaml.CollectionStartEvent, yaml.CollectionEndEvent)):
+            depth += 1 if isinstance(event, yaml.CollectionStartEvent) else -1
+        if depth > _DEEPEST:
+            raise DamagedFileError(f"{name} is nested more than {_DEEPEST} deep; no export is. Restore it.")
+    if not ended:
+        raise DamagedFileError(f"{name} is no export, or cut short: it does not end in '...'. Restore it.")

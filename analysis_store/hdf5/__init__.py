@@ -1,0 +1,1 @@
+"""HDF5 itself: objects made quickly, arrays of every dtype put into it, and files of anybody's opened safely."""

@@ -1,0 +1,121 @@
+"""Writes columns of objects: a group with one member per event, each as its codecs tell it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from analysis_store.codecs.digest import digest_nodes
+from analysis_store.codecs.encode import encode
+from analysis_store.codecs.graph import Graph
+from analysis_store.codecs.write import put
+from analysis_store.errors import InvalidDataError
+from analysis_store.hdf5.columns import Stored
+from analysis_store.hdf5.making import create_group, open_group
+from analysis_store.layout import FORM, OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC
+from analysis_store.writers.growing import GrowingWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from h5py import h5g
+
+    from analysis_store.codecs.nodes import Node
+    from analysis_store.hdf5.blocks import Compression
+
+_MANY = 32
+"""Fewer objects than this are kept one by one, which is easier to read with other programs."""
+_BLOCK = 256 << 10
+_PART = 64
+
+
+def write_objects(
+    group: h5g.GroupID,
+    name: str,
+    values: Sequence[Any],
+    *,
+    compression: Compression = "auto",
+    attrs: Mapping[str, Any] | None = None,
+) -> Stored:
+    """Write a column of objects as one group.
+
+    Parameters
+    ----------
+    group : h5py.h5g.GroupID or h5py.h5f.FileID
+        Where the group is made.
+    name : str
+        Of the group, without ``/``.
+    values : sequence of object or Graph
+        One object per event, each of whatever type.
+    compression : "auto", None or a filter of hdf5plugin
+        Of the arrays in the objects; as `analysis_store.codecs.dump` has it.
+    attrs : mapping, optional
+        Attributes of the group.
+
+    Raises
+    ------
+    InvalidDataError
+        An object cannot be stored; ``index`` is its event, the message names its path.
+    """
+    graphs = [_graph(value, index) for index, value in enumerate(values)]
+    rows = _rows_of(graphs)
+    nodes = [encode(graph) for graph in graphs] if rows == 1 else _blocks([graph.obj for graph in graphs], rows)
+    made = create_group(group, name, {**_attrs(attrs), OBJECT_ROWS: rows, OBJECT_COUNT: len(graphs)})
+    for index, node in enumerate(nodes):
+        put(node, made, str(index), compression)
+    return Stored(digest_nodes(nodes), [rows], "|O8", (len(graphs),))
+
+
+def _graph(value: Any, index: int) -> Graph:
+    try:
+        return value if isinstance(value, Graph) else Graph(value)
+    except InvalidDataError as error:
+        raise InvalidDataError(str(error), index) from error
+
+
+def _rows_of(graphs: Sequence[Graph]) -> int:
+    """Return how many objects are written as one list: as many small ones as are read at once without regret."""
+    if len(graphs) < _MANY:
+        return 1
+    size = sum(graph.parts * _PART + graph.array_bytes for graph in graphs) // len(graphs)
+    return max(1, min(len(graphs), _BLOCK // max(1, size)))
+
+
+def _blocks(values: list[Any], rows: int) -> list[Node]:
+    return [encode(Graph(values[start : start + rows])) for start in range(0, len(values), rows)]
+
+
+def _attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {"NX_class": "NXcollection", **(attrs or {}), FORM: OBJECT_FORM}
+
+
+class ObjectWriter(GrowingWriter):
+    """Writes objects of any type that a codec knows, one event's object at a time, into one group.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file; made, or added to.
+    dataset : str
+        Absolute path of the group in it.
+    chunk_shape : sequence of int, optional
+        As its handler takes it; not needed here.
+    swmr : bool
+        Whether others may read while it is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder, ObjectWriter(Path(folder) / "run.h5", "/entry/fit") as writer:
+    ...     writer({"fit": {"center": 7112.0, "window": (-20, 30)}})
+    {'fit': {'point_number': 0}}
+    """
+
+    spec: ClassVar[str] = OBJECT_SPEC
+
+    def _append(self, group: h5g.GroupID, name: str, value: Any) -> int:
+        node = encode(_graph(value, 0))
+        made = open_group(group, name) or create_group(group, name, _attrs(None))
+        number = made.get_num_objs()
+        put(node, made, str(number))
+        return int(number)
