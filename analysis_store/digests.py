@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from blake3 import blake3
@@ -33,7 +33,7 @@ from analysis_store.dtypes import TEXT_KINDS, AnyArray, named_in_file
 from analysis_store.errors import InvalidDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pandas
 
@@ -107,7 +107,15 @@ def digest_array(values: AnyArray) -> str:
     return digest.result()
 
 
-def digest_ragged(values: Sequence[AnyArray]) -> str:
+class Counted(Protocol):
+    """Arrays whose number is known, and which are gone through once."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[AnyArray]: ...
+
+
+def digest_ragged(values: Counted) -> str:
     """Return the digest of a column whose values, one array per event, differ in shape."""
     hasher = blake3()
     feed_head(hasher, "ragged", "", (len(values),))

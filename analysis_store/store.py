@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from importlib.metadata import entry_points
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,12 +26,14 @@ from analysis_store.errors import (
 from analysis_store.pairs import HandlerRegistry
 from analysis_store.provenance import Lookup, Policy
 from analysis_store.provenance.settle import Settled, settle
+from analysis_store.runs.emit import run_documents
 from analysis_store.runs.gather import StreamData, gather
 from analysis_store.runs.journal import draft_journal
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.measured import measured_run
-from analysis_store.runs.opened import OpenRun
+from analysis_store.runs.opened import OpenRun, Unfinished
 from analysis_store.runs.packages import keep_packages
+from analysis_store.runs.reader import RunFile
 from analysis_store.runs.recording import Recording, Recordings
 from analysis_store.runs.results import Runs
 from analysis_store.runs.run import Context, Run
@@ -101,7 +104,7 @@ class AnalysisStore:
         moved = {**self._settings.root_map, **(root_map or {})}
         self._context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
         self._recordings = Recordings()
-        self._opened: set[OpenRun] = set()
+        self._opened: set[Unfinished] = set()
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._closed = False
@@ -120,7 +123,7 @@ class AnalysisStore:
         """Save a result as one run; see `insert_analysis`."""
         self._alive()
         streams = gather(data, writers_dict, descriptor_md)
-        start, settled = self._begin(md, provenance)
+        start, settled = self.begin(md, provenance)
         return self._save(new_draft(start, streams, settled), settled, writers_dict)
 
     def new_run(
@@ -131,8 +134,7 @@ class AnalysisStore:
         descriptor_md: Mapping[str, Any] | None = None,
     ) -> OpenRun:
         """Return a run that takes events one by one; its provenance is checked now."""
-        self._alive()
-        start, settled = self._begin(md, provenance)
+        start, settled = self.begin(md, provenance)
 
         def save(
             start: dict[str, Any], streams: dict[str, StreamData], times: Any, exit_status: str, reason: str
@@ -142,9 +144,17 @@ class AnalysisStore:
             draft.outcome = (exit_status, reason)
             return self._save(draft, settled)
 
-        opened = OpenRun(start, descriptor_md, save, self._opened.discard)
-        self._opened.add(opened)
+        opened = OpenRun(start, descriptor_md, save, self.let_go)
+        self.watch(opened)
         return opened
+
+    def watch(self, opened: Unfinished) -> None:
+        """Abandon it when the store is closed, unless it was `let_go` before."""
+        self._opened.add(opened)
+
+    def let_go(self, opened: Unfinished) -> None:
+        """Forget what has ended."""
+        self._opened.discard(opened)
 
     def insert_file(
         self,
@@ -180,7 +190,7 @@ class AnalysisStore:
         """
         self._alive()
         measured = measured_run(path, md or {}, copy=copy, chunk=chunk, dataset=dataset, provenance=provenance)
-        start, settled = self._begin(measured.md, measured.provenance)
+        start, settled = self.begin(measured.md, measured.provenance)
         streams = gather(measured.data, measured.writers, measured.descriptor_md)
         draft = new_draft(start, streams, settled)
         measured.refer(draft)
@@ -220,8 +230,17 @@ class AnalysisStore:
             self._recordings.enter(recording)  # its documents are all there is of it: the stop may be sent again
             raise
 
-    def _begin(self, md: Mapping[str, Any], provenance: Any) -> tuple[dict[str, Any], Settled]:
-        """Return a start document and its settled provenance; nothing is written yet."""
+    def begin(self, md: Mapping[str, Any], provenance: Any) -> tuple[dict[str, Any], Settled]:
+        """Return the start document of a run and its settled provenance; nothing is written yet.
+
+        Raises
+        ------
+        ProvenanceError
+            The origin is not told as the policy demands.
+        DuplicateRunError
+            The uid in ``md`` is in the store.
+        """
+        self._alive()
         clean, stated = checked_metadata(md)
         settled = self._settle(stated, provenance)
         start = compose_start(clean, settled)
@@ -253,6 +272,33 @@ class AnalysisStore:
 
         self._saver.save(draft, writers_dict, commit, self._is_committed)
         return Run(saved[0], self._context)
+
+    def adopt(self, file: Path) -> Run:
+        """Take a whole run file, which lies at its place under the root, into the catalog; twice is as good as once.
+
+        Raises
+        ------
+        DuplicateRunError
+            The catalog has another file for this uid.
+        """
+        self._alive()
+        content, path = RunFile(file), str(file.relative_to(self.root))
+        start, streams = content.start, content.streams.values()
+        record = RunRecord(
+            start=start,
+            stop=content.stop,
+            descriptors=tuple(stream.descriptor for stream in streams),
+            path=path,
+            parents=tuple(start.get("parent_uids", ())),
+            beside=content.beside,
+        )
+        documents = run_documents(start, [stream.documents() for stream in streams], content.stop)
+        try:
+            self.catalog.insert(record, documents if self.catalog.stores_events else ())
+        except DuplicateRunError:
+            if not self._is_committed(record.uid, path):
+                raise
+        return Run(self.catalog.get(record.uid), self._context)
 
     def _is_committed(self, uid: str, path: str) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""Print the table: ``python -m benchmarks [saving reading objects search starting]``."""
+"""Print the table: ``python -m benchmarks [saving reading objects recording search starting]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import objects, reading, saving, search, starting
+from benchmarks import objects, reading, recording, saving, search, starting
 
 if TYPE_CHECKING:
     from benchmarks.measure import Row
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "saving": saving.rows,
     "reading": reading.rows,
     "objects": objects.rows,
+    "recording": recording.rows,
     "search": search.rows,
     "starting": starting.rows,
 }

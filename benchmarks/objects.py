@@ -56,7 +56,7 @@ def _fits() -> dict[str, Any]:
 
 
 def _small(folder: Path) -> Iterator[Row]:
-    fits, paths = _fits(), _paths(folder)
+    fits, paths = _fits(), fresh_paths(folder)
     file, pickled = folder / "fits.h5", folder / "pickled.h5"
     durable(file, lambda opened: dump(fits, opened, "fits"))
     durable(pickled, lambda opened: _put(opened, pickle.dumps(fits)))
@@ -76,7 +76,7 @@ def _small(folder: Path) -> Iterator[Row]:
 
 
 def _array(folder: Path) -> Iterator[Row]:
-    image, paths = np.random.default_rng(0).random(BIG), _paths(folder)
+    image, paths = np.random.default_rng(0).random(BIG), fresh_paths(folder)
     ours, theirs = folder / "image.h5", folder / "raw.h5"
     durable(ours, lambda opened: dump({"image": image, "scale": 0.5}, opened, "result"))
     durable(theirs, lambda opened: opened.create_dataset("image", data=image))
@@ -98,7 +98,7 @@ def _frame(folder: Path) -> Iterator[Row]:
     frame = frame.assign(
         n=np.arange(ROWS), good=rng.random(ROWS) > 0.5, time=pd.date_range("2026-01-01", periods=ROWS, freq="ms")
     )
-    paths, ours, theirs = _paths(folder), folder / "frame.h5", folder / "pandas.h5"
+    paths, ours, theirs = fresh_paths(folder), folder / "frame.h5", folder / "pandas.h5"
     durable(ours, lambda opened: dump(frame, opened, "frame"))
     frame.to_hdf(theirs, key="frame")
     times = interleaved(
@@ -123,7 +123,7 @@ def _json(folder: Path) -> Row:
     return ratio("export 10⁶ numbers as JSON", times["ours"], times["orjson"], "orjson of the same array", 2)
 
 
-def _paths(folder: Path) -> Iterator[Path]:
+def fresh_paths(folder: Path) -> Iterator[Path]:
     """Yield a fresh path at each turn; the file of the turn before is removed."""
     last: Path | None = None
     for number in itertools.count():

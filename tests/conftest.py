@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from analysis_store import AnalysisStore, Policy, Provenance
+
+if TYPE_CHECKING:
+    from tests.redis_server import RedisServer
 
 REAL_DATA = "ANALYSIS_STORE_REAL_DATA"
 
@@ -41,3 +45,14 @@ def open_store(tmp_path: Path) -> Iterator[AnalysisStore]:
     """A store for other people's documents: its policy demands nothing."""
     with AnalysisStore(tmp_path / "open", policy=Policy(require_inputs=False, require_code=False)) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis server; each test records under names of its own."""
+    pytest.importorskip("redis", reason="redis is not installed: pip install 'analysis_store[redis]'")
+    from tests.redis_server import RedisServer
+
+    server = RedisServer()
+    yield server
+    server.close()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis_store.cli import demo, export, find, insert, plot, serve, show, stores
+from analysis_store.cli import demo, export, find, insert, live, plot, record, serve, show, stores, tail
 
 app = typer.Typer(
     help="A permanent store for derived data: every result with its provenance, or not at all.",
@@ -20,6 +20,10 @@ _RUN = {"ignore_unknown_options": True}  # -1 is the newest run, not an option
 _COMMANDS: list[tuple[Callable[..., None], dict[str, bool]]] = [
     (stores.init, {}),
     (insert.insert, {}),
+    (record.record, {}),
+    (tail.tail, _RUN),
+    (live.live, {}),
+    (live.recover, {}),
     (find.ls, {}),
     (find.search, {}),
     (show.show, _RUN),

@@ -49,8 +49,7 @@ def decode(node: Node, *, missing: str = "error", types: Iterable[type] = (), la
         LookupError,
         AttributeError,
         ArithmeticError,
-        StopIteration,
-        RecursionError,
+        RuntimeError,
     ) as error:
         raise DamagedFileError(f"The parts of an object do not go together: {error}. The file was changed.") from error
 
@@ -212,12 +211,13 @@ class _Decoder:
         return [self.one(node.members[str(index)]) for index in range(len(node.members))]
 
     def _many_union(self, node: Node) -> list[Any]:
-        kinds = checked(node.members["kinds"], "u").tolist()
-        columns = [iter(self.many(node.members[str(number)])) for number in range(len(node.members) - 1)]
-        found = [next(columns[kind]) for kind in kinds]
-        if any(next(column, columns) is not columns for column in columns):
-            raise DamagedFileError("A list of several kinds has values left over; the file was changed.")
-        return found
+        kinds = checked(node.members["kinds"], "u")
+        columns = [self.many(node.members[str(number)]) for number in range(len(node.members) - 1)]
+        known = kinds.max(initial=0) < len(columns)
+        if not known or np.bincount(kinds, minlength=len(columns)).tolist() != list(map(len, columns)):
+            raise DamagedFileError("A list of several kinds has other values than it says; the file was changed.")
+        values = list(map(iter, columns))
+        return [next(values[kind]) for kind in kinds.tolist()]
 
 
 def _refs(node: Node) -> Iterator[int]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
-from h5py import h5d, h5g, h5i, h5p, h5s, h5t, h5z
+from h5py import h5d, h5fd, h5g, h5i, h5p, h5s, h5t, h5z
 
 from analysis_store import bitshuffle
 from analysis_store.dtypes import AnyArray
@@ -142,7 +142,7 @@ def _samples(column: Column) -> Iterator[AnyArray]:
 
 def _contiguous(group: h5g.GroupID, name: str, column: Column, kind: h5t.TypeID, feed: Feed) -> h5d.DatasetID:
     size = kind.get_size() * math.prod(shape_of(column))
-    if size < LARGE:
+    if size < LARGE or h5i.get_file_id(group).get_access_plist().get_driver() != h5fd.SEC2:
         dataset = create_dataset(group, name, kind, shape_of(column))
         whole = np.ascontiguousarray(as_one(column))
         feed(whole)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5g, h5i, h5p, h5s, h5t
 
 from analysis_store.digests import utf8
 
@@ -167,6 +167,9 @@ def give_up(file: h5f.FileID) -> None:
         descriptor = os.memfd_create("given up") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
         os.dup2(descriptor, file.get_vfd_handle())
         os.close(descriptor)
+        for opened in h5f.get_obj_ids(file, h5f.OBJ_ALL & ~h5f.OBJ_FILE):
+            while opened.valid and h5i.get_file_id(opened).id == file.id:  # else it keeps the file open
+                h5i.dec_ref(opened)
         file.close()
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5i, h5l, h5o, h5p, h5s, h5t
+from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5l, h5o, h5p, h5s, h5t
 
 from analysis_store.dtypes import AnyArray, parse_named
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, TooLargeError, UnsafeFileError
@@ -21,7 +21,7 @@ _MOST_SOFT_LINKS = 16
 _LONGEST_ATTRIBUTE = 1 << 16
 _SIMPLE = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM, h5t.COMPOUND)
 
-# The degree that h5py's own interface asks for: HDF5 refuses to open a file twice in a process with two of them.
+# Nothing that an error leaves behind shall keep a file open.
 _ACCESS = h5p.create(h5p.FILE_ACCESS)
 # What text of variable length is in memory: Python objects, which h5py converts.
 _OBJECTS = h5t.py_create(np.dtype(object))
@@ -41,7 +41,7 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
         Another process writes it.
     """
     try:
-        file = h5f.open(os.fsencode(path), h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0), _ACCESS)
+        file = _opened(os.fsencode(path), h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0))
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path} is not there. Put it back, or name its new place with root_map.") from error
     except BlockingIOError as error:
@@ -60,6 +60,22 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
         raise DamagedFileError(f"{path} cannot be read: {_reason(error)}. Restore it from a copy.") from error
     finally:
         file.close()
+
+
+def _opened(path: bytes, flags: int) -> h5f.FileID:
+    try:
+        return h5f.open(path, flags, _ACCESS)
+    except OSError as error:
+        if "close degree" not in str(error):
+            raise
+        return h5f.open(path, flags)  # h5py has it open in this process, and HDF5 wants both to close it alike
+
+
+def descriptor_of(file: h5f.FileID) -> int | None:
+    """Return the descriptor of a file on disk; None of one that HDF5 reads by other means, whose handle is none."""
+    if file.get_access_plist().get_driver() != h5fd.SEC2:
+        return None
+    return int(file.get_vfd_handle())
 
 
 def _reason(error: Exception) -> str:

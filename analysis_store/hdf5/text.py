@@ -11,7 +11,7 @@ import numpy as np
 from h5py import h5d, h5i, h5s, h5t
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.hdf5.opening import shape_of
+from analysis_store.hdf5.opening import descriptor_of, shape_of
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
@@ -35,7 +35,7 @@ def read_text(dataset: h5d.DatasetID, dtype: np.dtype[Any], box: Box) -> AnyArra
     out = np.empty(shape, dtype)
     if out.size == 0:
         return out
-    limit = os.fstat(h5i.get_file_id(dataset).get_vfd_handle()).st_size
+    limit = h5i.get_file_id(dataset).get_filesize()
     # Row by row where the lengths cannot be looked at beforehand: a few strings are the most that can do harm.
     step = shape[0] if _declared(dataset, box) <= limit else max(1, _BUDGET // (limit * (out.size // shape[0])))
     total = 0
@@ -63,7 +63,9 @@ def _declared(dataset: h5d.DatasetID, box: Box) -> float:
     width = dataset.get_storage_size() // math.prod(shape)
     per_row = width * math.prod(shape[1:])
     start, count, step = box[0]
-    file = h5i.get_file_id(dataset).get_vfd_handle()
+    file = descriptor_of(h5i.get_file_id(dataset))
+    if file is None:
+        return float("inf")
     size = per_row * ((count - 1) * step + 1)
     if size > os.fstat(file).st_size:
         raise DamagedFileError(f"The file ends in the middle of its text: {size} bytes at {offset} are not all there.")

@@ -92,7 +92,7 @@ def of_values(values: Sequence[Any], where: Place) -> Column:
         units, dims = _common_labels(values, where)
     except _NoArrayError:
         _check_kinds(values, where)
-        return _of_objects(values, where)
+        return of_objects(values, where)
     return _labelled(_of_arrays(arrays, where), units, dims)
 
 
@@ -144,7 +144,7 @@ def _of_scalars(values: Sequence[Any], kinds: set[type], where: Place) -> Column
     try:
         return _of_uniform(_numbers(values, kinds, where), where)
     except OverflowError:  # integers of more than 64 bits
-        return _of_objects(values, where)
+        return of_objects(values, where)
 
 
 def _numbers(values: Sequence[Any], kinds: set[type], where: Place) -> np.ndarray:
@@ -376,7 +376,7 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
     from analysis_store.writers.tables import can_take_apart, take_all_apart  # whoever has a table has loaded pandas
 
     if not all(map(can_take_apart, values)):
-        return _of_objects(values, where)
+        return of_objects(values, where)
     try:
         take_all_apart(values)
     except InvalidDataError as error:
@@ -389,7 +389,8 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
     return column
 
 
-def _of_objects(values: Sequence[Any], where: Place) -> Column:
+def of_objects(values: Sequence[Any], where: Place) -> Column:
+    """Return the column of one object per event, each of whatever type."""
     from analysis_store.codecs.graph import Graph
 
     graphs = [value if isinstance(value, Graph) else Graph(value, where.at(i)) for i, value in enumerate(values)]

@@ -84,15 +84,19 @@ def keep_text(path: Path, text: str) -> None:
 
 def publish(scratch: Path, final: Path) -> None:
     """Give a file its final name, durably; where that is taken, `FileExistsError`: nothing is ever overwritten."""
+    give_name(scratch, final)
+    scratch.unlink(missing_ok=True)
+    sync_folder(final.parent)
+
+
+def give_name(scratch: Path, final: Path) -> None:
+    """Give a file its final name beside the one it has, or, on a file system without hard links, instead of it."""
     try:
         final.hardlink_to(scratch)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
         _rename(scratch, final)
-    else:
-        scratch.unlink()
-    sync_folder(final.parent)
 
 
 def _rename(scratch: Path, final: Path) -> None:

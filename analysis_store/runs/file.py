@@ -24,6 +24,7 @@ from analysis_store.hdf5.making import (
     write_strings,
 )
 from analysis_store.runs.draft import Draft, StreamDraft, digest_entry
+from analysis_store.runs.inplace import InPlace
 from analysis_store.runs.plot import Plot, default_plot
 from analysis_store.writers.arrays import ArrayWriter, write_array
 
@@ -72,7 +73,7 @@ class RunFileWriter:
         """
         file = h5f.create(os.fsencode(path), h5f.ACC_TRUNC, fapl=_ACCESS)
         try:
-            self._write(file, time)
+            self.write_into(file, time)
             h5f.flush(file)  # unlike closing, it can fail and leave the file as it was
             file.close()
         except BaseException:
@@ -84,7 +85,8 @@ class RunFileWriter:
         finally:
             os.close(descriptor)
 
-    def _write(self, file: h5f.FileID, time: Callable[[], float]) -> None:
+    def write_into(self, file: h5f.FileID, time: Callable[[], float]) -> None:
+        """Write everything of the run into a file that is open, and has no entry; as `write`."""
         set_attrs(
             h5g.open(file, b"/"),
             {"NX_class": "NXroot", "default": layout.ENTRY, layout.LAYOUT_ATTRIBUTE: layout.LAYOUT_VERSION},
@@ -130,6 +132,8 @@ class RunFileWriter:
     ) -> None:
         column = stream.data.columns[key]
         spec, write = _way(column.form)
+        if isinstance(column.values, InPlace):
+            write = column.values.link
         name = dataset.rpartition("/")[2]
         try:
             stored: Stored = write(group, name, column.values, compression=self._compression_of(key), attrs=attrs)

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from analysis_store.dtypes import TEXT_KINDS
+
 if TYPE_CHECKING:
     import dask.array
 
 
+_BLOCK = 16 << 20
 _OBJECTS = 64
 """How many objects are read at once by who goes through all of them."""
 
@@ -81,7 +84,7 @@ class LazyArray:
     @property
     def attrs(self) -> dict[str, Any]:
         """What the descriptor says of the key: units, precision, limits …"""
-        hidden = {"dtype", "dtype_numpy", "shape", "source", "external", "dims", "role", "object_name"}
+        hidden = {"dtype", "dtype_numpy", "shape", "source", "external", "dims", "role", "object_name", "recorded_key"}
         return {name: value for name, value in self._data_key.items() if name not in hidden and value is not None}
 
     @property
@@ -125,10 +128,25 @@ class LazyArray:
 
     def digest(self) -> str:
         """Return the digest of the values, ``blake3:<hex>``, as the stop document has it."""
-        from analysis_store.digests import digest_values
+        from analysis_store.digests import digest_ragged, digest_values
 
         own: str | None = self._source.digest() if hasattr(self._source, "digest") else None
+        if own is None and self.form == "array" and self.dtype.kind not in TEXT_KINDS and self.ndim:
+            return self._digest_in_blocks()
+        if own is None and self.form == "ragged":
+            return digest_ragged(self)
         return own or digest_values(self.read())
+
+    def _digest_in_blocks(self) -> str:
+        """Return the digest of an array that need not fit into memory."""
+        from analysis_store.digests import ValueDigest
+
+        digest = ValueDigest(self.shape, self.dtype)
+        row = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
+        step = max(1, _BLOCK // row)
+        for start in range(0, len(self), step):
+            digest.update(np.asarray(self._source[start : start + step]))
+        return digest.result()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         values = np.asarray(self.read())

@@ -7,7 +7,7 @@ import time as clock
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from analysis_store.runs.lazy import counted
 if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.runs.run import Run
+
+
+class Unfinished(Protocol):
+    """What ends with the store, if not before."""
+
+    def abandon(self, reason: str) -> None:
+        """End as aborted."""
 
 
 class OpenRun:

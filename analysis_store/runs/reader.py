@@ -55,7 +55,7 @@ class RunFile:
             group = find_group(file, _GROUP)
             for name in _NAMES:
                 if name.encode() in group and name != layout.JOURNAL:
-                    texts[name] = [_read_scalar(find_dataset(file, f"{_GROUP}/{name}"), f"{self.path}: {name}")]
+                    texts[name] = [read_scalar(find_dataset(file, f"{_GROUP}/{name}"), f"{self.path}: {name}")]
             listed = layout.JOURNAL.encode() in group
         if listed:
             texts[layout.JOURNAL] = list(read_column(self.path, f"{_GROUP}/{layout.JOURNAL}").read())
@@ -114,7 +114,7 @@ class RunFile:
         return read_column(self.path, dataset, form)
 
 
-def _read_scalar(dataset: h5d.DatasetID, where: str) -> str:
+def read_scalar(dataset: h5d.DatasetID, where: str) -> str:
     """Return a scalar of text; its size is not believed before the file is seen to hold as much."""
     kind = dataset.get_type()
     if dataset.get_space().get_simple_extent_npoints() != 1 or not isinstance(kind, h5t.TypeStringID):

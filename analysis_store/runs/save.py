@@ -117,7 +117,7 @@ class RunSaver:
             try:
                 claim(scratch, made)
                 write_foreign(draft, foreign)
-                RunFileWriter(draft, self.root, relative, self.compression).write(scratch, lambda: _stop_time(draft))
+                RunFileWriter(draft, self.root, relative, self.compression).write(scratch, lambda: stop_time(draft))
                 foreign.close()
                 scratch.chmod(_READ_ONLY)
                 ours = scratch.stat()
@@ -149,7 +149,7 @@ def save_without_file(draft: Draft, writers_dict: Mapping[str, Any], root: Path 
         write_foreign(draft, foreign)
         foreign.close()
         draft.digest_columns()
-        draft.finish(time=_stop_time(draft))
+        draft.finish(time=stop_time(draft))
     except BaseException:
         foreign.discard()
         raise
@@ -186,8 +186,8 @@ def foreign_digest(values: Sequence[Any]) -> str | None:
     return digest_values(stack(values) if alike else list(values))
 
 
-def _stop_time(draft: Draft) -> float:
-    """Return now, but never before the last event: clocks go backwards."""
+def stop_time(draft: Draft) -> float:
+    """Return the time of the stop document, s: now, but never before the last event: clocks go backwards."""
     latest = [float(stream.documents.times[-1]) for stream in draft.streams if len(stream.documents.times)]
     return max([clock.time(), float(draft.start["time"]), *latest])
 

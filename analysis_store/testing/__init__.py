@@ -1,4 +1,4 @@
-"""Public suites: what a catalog, a pair and a codec of one's own must do, as tests to subclass.
+"""Public suites: what a catalog, a pair, a codec and a datastore of one's own must do, as tests to subclass.
 
 They need pytest and hypothesis, which the package itself does not.
 """
@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis_store.testing.catalogs import CatalogTests
     from analysis_store.testing.codecs import CodecTests
+    from analysis_store.testing.datastores import DataStoreTests
     from analysis_store.testing.pairs import PairTests
 
-__all__ = ["CatalogTests", "CodecTests", "PairTests"]
+__all__ = ["CatalogTests", "CodecTests", "DataStoreTests", "PairTests"]
 
-_HOMES = {"CatalogTests": "catalogs", "CodecTests": "codecs", "PairTests": "pairs"}
+_HOMES = {
+    "CatalogTests": "catalogs",
+    "CodecTests": "codecs",
+    "DataStoreTests": "datastores",
+    "PairTests": "pairs",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ import pytest
 
 from analysis_store import AnalysisStore
 from analysis_store.cli.demo import write_scan
+from analysis_store.recorder import HDF5DataStore, recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -113,8 +114,58 @@ def test_pairs(name, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_record_loop(tmp_path):
+    """A fit is recorded in a file and in a run at once; both have every step, and the loss falls."""
+    printed = run(sys.executable, str(EXAMPLES / "record_loop.py"), cwd=tmp_path)
+
+    assert "400 steps" in printed
+    with AnalysisStore(str(tmp_path / "analysis")) as store, HDF5DataStore(tmp_path / "fit.h5", mode="r") as kept:
+        (result,) = store.search(analysis_stage="fit")
+        loss = result["fit_loss"]["loss"].read()
+        assert np.array_equal(loss, kept.get_all("fit/loss")[:])
+        assert np.array_equal(result["fit_parameters"]["parameters"].read(), kept.get_all("fit/parameters")[:])
+        assert loss[-1] < loss[0] / 1000
+        assert result["set"]["curve"].shape == (1, 101)
+        assert result.stop["exit_status"] == "success"
+        assert result.verify()
+
+
+def test_record_runengine(tmp_path):
+    """Beside a scan a run is recorded, whose parent the scan is; it has a value for each point."""
+    printed = run(sys.executable, str(EXAMPLES / "record_runengine.py"), cwd=tmp_path)
+
+    assert "is the parent: True" in printed
+    with AnalysisStore(str(tmp_path / "analysis")) as store:
+        (result,) = store.search(analysis_stage="center")
+        assert result["peak_center"]["center"].shape == (21,)
+        assert result["peak_center"]["center"].attrs["units"] == "mm"
+        assert abs(float(result["peak_center"]["center"][-1])) < 1e-6
+        assert result["set"]["raw_exit_status"][0] == "success"
+
+
+def test_many_processes(tmp_path, redis_server):
+    """What processes record through Redis is one run, with each frame once."""
+    command = [str(EXAMPLES / "many_processes.py"), "--redis", redis_server.url, "--processes", "2"]
+    printed = run(sys.executable, *command, cwd=tmp_path)
+
+    assert "200 frames by 2 processes, 0.20 pixels per frame" in printed
+    with AnalysisStore(str(tmp_path / "analysis")) as store:
+        (result,) = store.search(analysis_stage="centres")
+        found = recorded(result)["centre"][:]
+        assert sorted(found[:, 0]) == list(range(200))
+        assert result.verify()
+
+
 def test_every_example_is_run():
     """There is a test for each file in the folder."""
     files = {path.name for path in EXAMPLES.rglob("*.py")}
 
-    assert files == {"50-insert_analysis.py", "xafs_normalise.py", "custom_pair.py", "pair_2018.py"}
+    assert files == {
+        "50-insert_analysis.py",
+        "custom_pair.py",
+        "many_processes.py",
+        "pair_2018.py",
+        "record_loop.py",
+        "record_runengine.py",
+        "xafs_normalise.py",
+    }

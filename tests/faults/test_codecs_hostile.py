@@ -466,7 +466,7 @@ def test_text_that_is_declared_but_absent(file):
         load(file["x"])
 
 
-@pytest.mark.parametrize("depth", [300, 3000])
+@pytest.mark.parametrize("depth", [1200, 3000])
 def test_groups_without_end(file, depth):
     """Groups that lie thousands deep in each other are refused."""
     inner = file.create_group("x")
@@ -500,3 +500,20 @@ def test_chains_of_shared_values(order):
     found = through_file(chain[::order])[::order]
     assert [link["number"] for link in found] == list(range(3000))
     assert all(one["next"] is other and other["last"] is one for one, other in pairwise(found))
+
+
+@pytest.mark.parametrize("kinds", [[0, 1, 0, 0], [0, 1], [0, 9, 1], [1, 1, 0]])
+def test_kinds_that_do_not_count_the_values(file, kinds):
+    """Also where they are the keys of a shared value, which is made inside others."""
+    key = (1, "a", 2)
+    value = {key: None}
+    dump([[value, value], [[index] for index in range(1200)]], file, "x")
+    found = []
+    file.visititems(lambda name, member: found.append(name) if name.endswith("kinds") else None)
+    for name in found:
+        del file[name]
+        file[name] = np.array(kinds, np.uint8)
+
+    assert found
+    with pytest.raises(DamagedFileError):
+        load(file["x"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 
 from analysis_store import AnalysisStore
 from tests.faults.on_disk import ORIGIN, assert_works, result
+
+for name in ("analysis_store.recorder.hdf5", "analysis_store.recorder.collector", "tests.faults.producers", "redis"):
+    importlib.import_module(name)
 
 with tempfile.TemporaryDirectory() as folder, AnalysisStore(folder) as store:
     store.insert(result(0, 200_000), {}, provenance=ORIGIN)

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from analysis_store.codecs import dump, load
-from analysis_store.codecs.registry import for_name
-from analysis_store.errors import InvalidDataError
+from analysis_store.codecs.registry import for_name, for_type, revive
+from analysis_store.errors import DamagedFileError, InvalidDataError
 
 
 def _trip(value, **options):
@@ -528,3 +528,12 @@ def test_lazily():
     frame = pd.DataFrame({"a": np.arange(200_000.0), "b": np.arange(200_000)})
 
     _same_frame(_trip(frame, lazy=True), frame)
+
+
+def test_a_crafted_sort_order():
+    """A number that would take half a minute to write out is no sort order."""
+    codec = for_type(pd.MultiIndex)
+    state = codec.to_state(pd.MultiIndex.from_tuples([(1, 2)]))
+
+    with pytest.raises(DamagedFileError, match="cannot be made from its state"):
+        revive(codec, 1, {**state, "sortorder": Decimal("1E+999999")})

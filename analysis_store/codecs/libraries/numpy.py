@@ -9,7 +9,7 @@ What the states hold::
     ndarray                 see `numpy_arrays`
     ma.MaskedArray          data (under the mask too), mask (or None), fill_value (None: NumPy's own), hard_mask
     ma.masked               nothing
-    recarray, matrix, chararray                 the array
+    recarray, matrix                            the array
     dtypes.*                see `numpy_dtypes`
 """
 
@@ -135,7 +135,6 @@ _ARRAYS = (
     Codec("numpy.ma.masked", type(np.ma.masked), lambda _: None, lambda _: np.ma.masked, shared=False),
     _array("recarray", np.recarray, partial(_view, np.recarray)),
     _array("matrix", np.matrix, partial(_view, np.matrix)),
-    _array("chararray", np.char.chararray, partial(_view, np.char.chararray)),
     Codec("numpy.memmap", np.memmap, _refuse_map, _refuse_map),
 )
 

@@ -70,13 +70,15 @@ def _range(state: State) -> Any:
 
 def _multi_state(index: Any) -> State:
     codes = [codes.copy() for codes in index.codes]
-    return {"levels": list(index.levels), "codes": codes, "sortorder": index.sortorder}
+    order = None if index.sortorder is None else int(index.sortorder)
+    return {"levels": list(index.levels), "codes": codes, "sortorder": order}
 
 
 def _multi(state: State) -> Any:
     levels: Any = [short(level) for level in expect(list, state["levels"])]
     codes: Any = [array(each, "i") for each in expect(list, state["codes"])]
-    return pd.MultiIndex(levels, codes, state["sortorder"], names=[level.name for level in levels])
+    order = None if state["sortorder"] is None else expect(int, state["sortorder"])
+    return pd.MultiIndex(levels, codes, order, names=[level.name for level in levels])
 
 
 # ------------------------------------------------------------------------------------------------ series and tables

@@ -1,0 +1,48 @@
+"""``analysis-store tail``: a recording, followed while it grows; a picture for a person, lines for a pipe."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from analysis_store.cli.options import JsonOption, StoreOption
+from analysis_store.errors import RunClosedError
+
+
+def tail(
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="A uid, the beginning of one, or an HDF5 file; by default the newest run that is being recorded.",
+            show_default=False,
+        ),
+    ] = None,
+    store: StoreOption = None,
+    once: Annotated[bool, typer.Option("--once", help="Show how it stands now, and end.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, help="In a pipe, begin with so many values of each key.")
+    ] = 10,
+    interval: Annotated[float, typer.Option(min=0.05, help="Look for more after so many seconds.")] = 0.5,
+    as_json: JsonOption = False,
+) -> None:
+    """Follow a recording until it ends.
+
+    In a terminal: of each key the last value, the rate and a curve. In a pipe: a line for each value, with its time
+    and key.
+    """
+    from analysis_store.cli.followed import DEAD, follow
+    from analysis_store.cli.following import show, stream, watch
+
+    with follow(run, store) as followed:
+        if once:
+            show(followed, as_json=as_json)
+            return
+        if sys.stdout.isatty() and not as_json:
+            watch(followed, interval)
+        else:
+            stream(followed, lines, interval, as_json=as_json)
+        if followed.status() == DEAD:
+            raise RunClosedError(f"the process that recorded {followed.name} died; analysis-store recover closes it.")

@@ -1,0 +1,274 @@
+"""What the values of a key are: arrays of one dtype and shape, arrays of many shapes, text, or objects."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from analysis_store.dtypes import AnyArray, encode_text
+from analysis_store.errors import DamagedFileError, InvalidDataError
+
+Kind = Literal["array", "ragged", "text", "object"]
+
+_PLAIN = "biufcmM"
+_INTEGERS = range(-(2**63), 2**63)
+_DEEPEST = 32
+
+# Of a kind among values of another: what is the same whenever the dtype is wider, and what is looked at each time.
+_WIDER = {"bb", "ii", "ui", "uu", "ff", "cc", "fc", "SS", "UU"}
+_MIXED = {"ii", "iu", "ui", "uu", "if", "uf", "ic", "uc", "mm", "MM"}
+
+
+_FLOAT = np.dtype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a user says of a key beforehand; None is what the first value tells."""
+
+    ragged: bool = False
+    """Whether the shape may change from value to value."""
+
+    dtype: str | None = None
+    """Of every value, as NumPy writes it."""
+
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """``units`` and whatever else is to be known of the values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What every value of a key is."""
+
+    kind: Kind
+    """``"array"``: dtype and shape as said; ``"ragged"``: this dtype, any shape; ``"text"``: str; ``"object"``:
+    anything that a codec knows."""
+
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(object))
+    """Of arrays."""
+
+    shape: tuple[int, ...] = ()
+    """Of each value; ``()`` is a number."""
+
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """``units`` and whatever else is known of the values."""
+
+    def fitted(self, value: Any, key: str) -> Any:
+        """Return a value as it is kept: an array that is a copy, a str, or of an object the bytes of `packed`.
+
+        Raises
+        ------
+        InvalidDataError
+            It is of another kind, or would lose something.
+        """
+        kind = type(value)
+        if (kind is float or kind is np.float64) and self.dtype == _FLOAT and self.kind == "array" and not self.shape:
+            return np.float64(value)  # what is recorded most, without a detour
+        if kind is np.ndarray and self.kind == "array" and value.dtype == self.dtype and value.shape == self.shape:
+            return value.copy()
+        if self.kind == "object":
+            return packed(value, key)
+        if self.kind == "text":
+            return _text(value, key)
+        found = self.as_array(value)
+        if found is None:
+            raise InvalidDataError(_refusal(key, value, f"{self.dtype} of shape {self.shape}"))
+        if found.dtype != self.dtype:
+            found = self._converted(found, key)
+        if self.kind == "array" and found.shape != self.shape:
+            raise InvalidDataError(
+                f"{key!r}: a value of shape {found.shape} came, those before it have {self.shape}; expected the same. "
+                "Use another key, or declare it beforehand: recorder.declare(key, ragged=True)."
+            )
+        return np.array(found, dtype=self.dtype, copy=True)
+
+    def as_array(self, value: Any) -> AnyArray | None:
+        """Return a value as an array; an empty list has the dtype of the others, and text may be among text."""
+        if type(value) is list and not value:
+            return np.empty(0, self.dtype)
+        if self.dtype.kind == "U" and type(value) in {str, np.str_} and not value.endswith("\0"):
+            return as_array(np.array(value, f"U{max(1, len(value))}"))
+        if self.dtype.kind == "S" and type(value) in {bytes, np.bytes_} and not value.endswith(b"\0"):
+            return np.array(value, f"S{max(1, len(value))}")
+        return as_array(value)
+
+    def _converted(self, found: AnyArray, key: str) -> AnyArray:
+        """Return an array in this dtype, if every value in it stays what it is."""
+        kinds = found.dtype.kind + self.dtype.kind
+        if kinds in _WIDER and np.can_cast(found.dtype, self.dtype, "safe"):
+            return found.astype(self.dtype)
+        if kinds in _MIXED:
+            with np.errstate(all="ignore"), suppress(OverflowError):  # of a date that nanoseconds cannot hold
+                made = found.astype(self.dtype)
+                if _same(found, made):
+                    return made
+        raise InvalidDataError(
+            f"{key!r}: a value of dtype {found.dtype} came, those before it are {self.dtype}, which cannot hold it; "
+            "convert it, use another key, or declare the wider one beforehand: recorder.declare(key, dtype='f8')."
+        )
+
+
+def form_of(value: Any, key: str, declared: Declared | None = None, *, is_set: bool = False) -> Form:
+    """Return the form of a key whose first value this is; a key that is set may have anything at any time.
+
+    Raises
+    ------
+    InvalidDataError
+        The value is not what was declared.
+    """
+    told = declared or Declared()
+    if is_set:
+        return Form("object", attrs=told.attrs)
+    if told.dtype is None and not told.ragged:
+        return _form_told_by(value, told)
+    kind: Kind = "ragged" if told.ragged else "array"
+    dtype = np.dtype(np.float64 if told.dtype is None else told.dtype)  # an empty list is one of floats, as in NumPy
+    found = Form(kind, dtype).as_array(value)
+    if found is None:
+        raise InvalidDataError(_refusal(key, value, "an array, as was declared"))
+    return Form(kind, dtype if told.dtype is not None else found.dtype, () if told.ragged else found.shape, told.attrs)
+
+
+def _form_told_by(value: Any, told: Declared) -> Form:
+    if type(value) in {str, np.str_}:
+        return Form("text", attrs=told.attrs)
+    found = as_array(value)
+    return Form("object", attrs=told.attrs) if found is None else Form("array", found.dtype, found.shape, told.attrs)
+
+
+def checked_declared(declared: Declared) -> Declared:
+    """Return what was declared, if values can be like that.
+
+    Raises
+    ------
+    InvalidDataError
+        The dtype is none of a number, a time, or text of fixed width; or an attribute is nothing that JSON can say.
+    """
+    try:
+        dtype = np.dtype(np.float64 if declared.dtype is None else declared.dtype)
+        json.dumps(dict(declared.attrs), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataError(
+            f"It cannot be declared: {error}. Expected a dtype such as 'f8', and attributes that JSON can say."
+        ) from error
+    if dtype.kind not in f"{_PLAIN}US" or dtype.itemsize == 0:
+        raise InvalidDataError(
+            f"dtype={declared.dtype!r} cannot be declared; expected a number, a time, or text of a width, like 'U20'."
+        )
+    return declared
+
+
+def as_array(value: Any) -> AnyArray | None:
+    """Return a number, an array or a regular list of numbers as an array; None of what is something else."""
+    if type(value) is int:
+        return np.array(value, np.int64) if value in _INTEGERS else None
+    if type(value) in {bool, float, complex}:
+        return np.array(value)
+    if type(value) is list:
+        return _regular(value)
+    if isinstance(value, np.generic) or type(value) is np.ndarray:
+        found = np.asarray(value)
+        fixed = found.dtype.kind in "US" and type(value) is np.ndarray and _is_fixed(found)  # one by one, widths vary
+        return found if found.dtype.kind in _PLAIN or fixed else None
+    return None
+
+
+def _regular(values: list[Any]) -> AnyArray | None:
+    """Return numbers in lists of equal lengths, if an array says the same."""
+    if not values or not _is_numbers(values):
+        return None
+    try:
+        made = np.array(values)
+    except (ValueError, OverflowError):  # of many lengths
+        return None
+    return made if made.dtype.kind in "if" and made.size and _same(np.array(values, object), made) else None
+
+
+def _is_numbers(values: list[Any], depth: int = 0) -> bool:
+    return depth < _DEEPEST and all(
+        type(item) in {int, float} or (type(item) is list and _is_numbers(item, depth + 1)) for item in values
+    )
+
+
+def _same(found: AnyArray, made: AnyArray) -> bool:
+    """Whether every value is what it was, a NaN and a NaT among them."""
+    if found.dtype.kind in "mM":
+        back = made.astype(found.dtype)
+        return bool(np.all((back == found) | (np.isnat(back) & np.isnat(found))))
+    before, after = found.astype(object), made.astype(object)
+    return bool(np.all((before == after) | (before != before)))  # noqa: PLR0124 - so is NaN
+
+
+def _text(value: Any, key: str) -> str:
+    if type(value) not in {str, np.str_}:
+        raise InvalidDataError(_refusal(key, value, "text"))
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidDataError(
+            f"{key!r}: {value!r} holds a lone surrogate; expected text that UTF-8 can say."
+        ) from error
+    return str(value)
+
+
+def _is_fixed(found: AnyArray) -> bool:
+    if found.dtype.kind == "S":
+        return found.dtype.itemsize > 0
+    try:
+        encode_text(found)
+    except InvalidDataError:
+        return False
+    return found.dtype.itemsize > 0
+
+
+def _refusal(key: str, value: Any, expected: str) -> str:
+    return (
+        f"{key!r}: a value of type {type(value).__name__} came, {expected} was expected; all values of a key are of "
+        "one kind. Convert it, or use another key."
+    )
+
+
+def packed(value: Any, key: str = "value") -> bytes:
+    """Return an object as the bytes of an HDF5 file, in which it is ``value`` in the forms of `analysis_store.codecs`.
+
+    Raises
+    ------
+    InvalidDataError
+        Something in it cannot be stored; the message names its path.
+    """
+    import h5py
+
+    from analysis_store.codecs.encode import encode
+    from analysis_store.codecs.graph import Graph
+    from analysis_store.codecs.write import write
+
+    node = encode(Graph(value, key))
+    with io.BytesIO() as memory:
+        with h5py.File(memory, "w", libver="v110") as file:
+            write(node, file, "value")
+        return memory.getvalue()
+
+
+def unpacked(data: bytes) -> Any:
+    """Return the object that `packed` made bytes of.
+
+    Raises
+    ------
+    DamagedFileError, UnknownTypeError
+        As `analysis_store.codecs.load` has them.
+    """
+    import h5py
+
+    from analysis_store.codecs import load
+
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            return load(file["value"])
+    except (OSError, KeyError) as error:
+        raise DamagedFileError(f"A recorded object cannot be read: {error}. The file was changed.") from error

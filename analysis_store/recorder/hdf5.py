@@ -1,0 +1,357 @@
+"""Recorded values in an HDF5 file, which other processes read meanwhile."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+
+from analysis_store.errors import (
+    DamagedFileError,
+    InvalidDataError,
+    RunClosedError,
+    StoreClosedError,
+    StoreWriteError,
+)
+from analysis_store.handlers.columns import OpenDataset
+from analysis_store.hdf5.blocks import Compression, choose
+from analysis_store.recorder.base import DataStore
+from analysis_store.recorder.columns import ColumnSource, columns_of, kept, mark, returned, rows_of
+from analysis_store.recorder.counts import Column, remove
+from analysis_store.recorder.following import read_live, rows_in
+from analysis_store.recorder.forms import Form, unpacked
+from analysis_store.recorder.hdf5_keys import (
+    Line,
+    line_of,
+    parsed,
+    place,
+    prepare,
+    prune,
+    read_table,
+    set_place,
+    set_time,
+    times_place,
+    write_set,
+    write_table,
+)
+from analysis_store.recorder.live import LiveFile
+from analysis_store.recorder.memory import Listed
+from analysis_store.recorder.pulse import Pulse
+from analysis_store.recorder.series import Series
+
+if TYPE_CHECKING:
+    import h5py
+    from h5py import h5f
+
+_TIME = Form("array", np.dtype(float))
+_OVERHEAD = 64
+"""Bytes that a value takes in memory beside its own, about."""
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What is not written yet of a key."""
+
+    form: Form
+    values: list[Any] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+
+
+class HDF5DataStore(DataStore):
+    """Keeps each key as a dataset of an HDF5 file, under its own name; values first.
+
+    Another process reads it while it is written, with this class or with ``h5py.File(path, swmr=True)["train/loss"]``;
+    afterwards it is an ordinary file. Arrays that change in shape, text and objects are groups of ``values`` and
+    ``offsets``. When each value was known is in ``/.times/<key>``, what is set in ``/.set/<key>``.
+
+    What was flushed survives the death of the process. A file that another process had open as an ordinary one keeps
+    a recording from going on; network file systems without locks are not supported.
+
+    Parameters
+    ----------
+    path : str or Path
+        A new file, or one that was recorded before, which is gone on with; ``~`` is the home directory.
+    mode : {"a", "r"}
+        Whether to record, or only to read, also what another process is recording.
+    compression : None, "gzip", "lzf" or a filter of hdf5plugin
+        Of the values.
+    flush_every : float
+        Seconds after which what was recorded is visible to others and safe from the death of this process.
+    block : int
+        Bytes of values that wait in memory at most; a larger value is written at once.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process records into it; the message tells which.
+    InvalidDataError
+        It is an HDF5 file of something else.
+    DamagedFileError
+        It is no HDF5 file.
+
+    Examples
+    --------
+    >>> with HDF5DataStore("~/fits.h5") as datastore:  # doctest: +SKIP
+    ...     datastore.append("loss", 0.5, time.time())
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        mode: Literal["a", "r"] = "a",
+        compression: Compression = None,
+        flush_every: float = 1.0,
+        block: int = 1 << 20,
+    ) -> None:
+        super().__init__()
+        choose(np.zeros(1), 8, 1, compression)
+        self.path = Path(path).expanduser().absolute()
+        self._mode, self._block = mode, block
+        self._compression = None if compression == "auto" else compression
+        self._waiting: dict[str, _Waiting] = {}
+        self._new: dict[str, str] = {}
+        self._sets_waiting: dict[str, tuple[Any, float]] = {}
+        self._size = 0
+        self._table = b""
+        self._without_values: list[Line] = []
+        self._failed: StoreWriteError | None = None
+        self._live = None if mode == "r" else self._opened()
+        self._pulse = None if mode == "r" else Pulse(self._beat, flush_every / 2)
+        if self._live is None:
+            self._look()
+        else:
+            atexit.register(self.close)
+            _RECORDING.add(self)
+
+    def _opened(self) -> LiveFile:
+        live = LiveFile(self.path, prepare)
+        try:
+            lines = parsed(live.read(read_table))
+            unused = [line for line in lines if not line[2] and not live.counts.get(times_place(line[0]))]
+            for key, form, is_set in lines:
+                if (key, form, is_set) not in unused:
+                    self._known(key, form, is_set=is_set)
+            if unused:  # their writer died before it had written a value
+                live.change(partial(self._remove, unused))
+        except DamagedFileError as error:
+            live.close()
+            raise InvalidDataError(f"{self.path} is no recording: {error} Choose another file.") from error
+        except BaseException:
+            live.close()
+            raise
+        return live
+
+    def _remove(self, unused: list[Line], file: h5py.File) -> None:
+        for key, form, _ in unused:
+            remove(file, {*columns_of(place(key), form), times_place(key)})
+            prune(file, place(key))
+            prune(file, times_place(key))
+        lines = [line_of(key, form, is_set=key in self._sets) for key, form in self._forms.items()]
+        write_table(file, lines, start=0)
+
+    # ------------------------------------------------------------------------------------------- writing
+
+    def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
+        self._raise_failed()
+        self._new[key] = line_of(key, form, is_set=is_set)
+        if not is_set:
+            self._waiting[key] = _Waiting(form)
+
+    def _append(self, key: str, form: Form, value: Any, time: float) -> None:
+        try:
+            self._keep(key, form, value if form.kind == "array" else kept(form, value, key), time)
+        except BaseException:
+            if key in self._new and not self._waiting[key].values:  # a key without values is none
+                del self._new[key], self._waiting[key], self._forms[key]
+            raise
+
+    def _keep(self, key: str, form: Form, value: Any, time: float) -> None:
+        if self._failed is not None:
+            self._raise_failed()
+        waiting = self._waiting.get(key)
+        if waiting is None:
+            waiting = self._waiting[key] = _Waiting(form)
+        size = _OVERHEAD + (len(value) if type(value) is bytes else value.nbytes)
+        waiting.values.append(value)
+        waiting.times.append(time)
+        self._size += size
+        if self._size > self._block:
+            try:
+                self._flush()
+            except BaseException:
+                self._size -= size
+                waiting.values.pop()
+                waiting.times.pop()
+                raise
+
+    def _set(self, key: str, form: Form, value: Any, time: float) -> None:
+        self._raise_failed()
+        self._sets_waiting[key] = (value, time)
+
+    def _flush(self) -> None:
+        """Write everything that waits; if that fails, it waits on."""
+        live = self._live
+        if live is None:
+            return
+        self._failed = None
+        if self._new or self._sets_waiting:
+            self._make(live)
+        if not self._size:
+            return
+        for key, waiting in self._waiting.items():
+            if waiting.values:
+                for dataset, rows in rows_of(place(key), waiting.form, waiting.values, live.length).items():
+                    live.append(dataset, rows)
+                live.append(times_place(key), np.array(waiting.times))
+        live.commit()
+        self._waiting.clear()
+        self._size = 0
+
+    def _make(self, live: LiveFile) -> None:
+        """Make what SWMR forbids, all at once: new keys, and values that are set."""
+        new, sets = dict(self._new), dict(self._sets_waiting)
+        columns: dict[str, Column] = {}
+        for key in new:
+            if key not in self._sets:
+                columns |= columns_of(place(key), self._forms[key], self._compression)
+                columns[times_place(key)] = Column(_TIME.dtype, attrs={"units": "seconds since 1970-01-01"})
+
+        def work(file: h5py.File) -> None:
+            for key in new:
+                if key not in self._sets:
+                    mark(file, place(key), self._forms[key])
+            for key, (value, time) in sets.items():
+                write_set(file, key, value, time)
+            write_table(file, list(new.values()))
+
+        live.add(columns, work)
+        self._new.clear()
+        self._sets_waiting.clear()
+
+    def _raise_failed(self) -> None:
+        """Tell of what the thread could not write."""
+        if self._failed is not None:
+            failed, self._failed = self._failed, None
+            raise failed
+
+    def _beat(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._try_flush()
+
+    def _try_flush(self) -> None:
+        """Write what waits; if that cannot be, the next that records hears of it."""
+        try:
+            self._flush()
+        except StoreWriteError as error:
+            self._failed = error
+
+    def _close(self) -> None:
+        if self._pulse is not None:
+            self._pulse.stop()
+        atexit.unregister(self.close)
+        if self._live is not None:
+            self._live.close()
+
+    def _check_open(self) -> None:
+        if self._mode == "r" and not self._closed:
+            raise RunClosedError(f"{self!r} is open for reading; open it with mode='a' to record.")
+        if self._live is not None and self._live.left:
+            raise StoreClosedError(f"{self!r} belongs to the process that this one was forked from; open another one.")
+        super()._check_open()
+
+    def flush(self) -> None:
+        """Make everything visible to other processes; of one that only reads, there is nothing."""
+        if self._mode != "r":
+            super().flush()
+
+    def close(self) -> None:
+        """Flush and end; in a process that was forked, leave it to the one that opened it."""
+        if self._live is None or not self._live.left:
+            super().close()
+
+    def unlock(self) -> None:
+        """Let a forked process find out that it must not record."""
+        self._lock = threading.RLock()
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def _refresh(self) -> None:
+        if self._mode == "r":
+            self._look()
+
+    def _look(self) -> None:
+        """Take note of the keys that have values now."""
+        self._table, self._without_values, found = read_live(self.path, self._found)
+        for key, form, is_set in found:
+            self._known(key, form, is_set=is_set)
+
+    def _found(self, file: h5f.FileID) -> tuple[bytes, list[Line], list[Line]]:
+        """Return the table, the lines of keys without values, and of those that have some since."""
+        table = read_table(file)
+        if table.startswith(self._table):
+            lines = [*self._without_values, *parsed(table[len(self._table) :])]
+        else:  # its writer went on after a death, and has removed keys
+            lines = [line for line in parsed(table) if line[0] not in self._forms]
+        without = {key for key, _, is_set in lines if not is_set and not rows_in(file, times_place(key))}
+        return (
+            table,
+            [line for line in lines if line[0] in without],
+            [line for line in lines if line[0] not in without],
+        )
+
+    def _read(self, work: Callable[[h5f.FileID], _T]) -> _T:
+        """Return what is found in the file, after what waits has been written if it can be."""
+        with self._lock:
+            if self._live is None or self._closed or self._live.left:
+                return read_live(self.path, work)
+            if self._failed is None:
+                self._try_flush()
+            if self._failed is not None:
+                return read_live(self.path, work)
+            return self._live.read(work)
+
+    def _last(self, key: str) -> Any:
+        form, waiting = self._forms[key], self._waiting.get(key)
+        if key in self._sets_waiting:
+            return unpacked(self._sets_waiting[key][0])
+        if waiting is not None and waiting.values:
+            return returned(form, waiting.values[-1])
+        if key in self._sets:
+            return unpacked(self._read(lambda file: OpenDataset(file, set_place(key)).whole().tobytes()))
+        return self._series(key)[-1]
+
+    def _series(self, key: str) -> Series:
+        form = self._forms[key]
+        return Series(key, ColumnSource(self._read, place(key), form), form.attrs)
+
+    def _times(self, key: str) -> Series:
+        if key not in self._sets:
+            return Series(key, ColumnSource(self._read, times_place(key), _TIME), {"units": "s"})
+        _, time = self._sets_waiting.get(key) or (None, self._read(partial(set_time, key)))
+        return Series(key, Listed([time], _TIME), {"units": "s"})
+
+    def __repr__(self) -> str:
+        return f"<HDF5DataStore of {len(self._forms)} keys in {self.path}>"
+
+
+_RECORDING: weakref.WeakSet[HDF5DataStore] = weakref.WeakSet()
+
+
+def _unlock_all() -> None:
+    """In a forked process: the thread that may have held the lock is not there."""
+    for datastore in list(_RECORDING):
+        datastore.unlock()
+
+
+os.register_at_fork(after_in_child=_unlock_all)

@@ -1,0 +1,45 @@
+"""What a live file knows of the run that it will be: the start document, and what goes into the file beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from analysis_store.documents import dumps, loads
+from analysis_store.errors import DamagedFileError
+from analysis_store.hdf5.making import write_string
+from analysis_store.hdf5.opening import find_dataset
+from analysis_store.runs.draft import Attachments
+from analysis_store.runs.reader import read_scalar
+
+if TYPE_CHECKING:
+    import h5py
+    from h5py import h5f
+
+    from analysis_store.documents import Document
+
+HEAD = ".run"
+"""A dataset of JSON, which a file has that is going to be a run; the run that it becomes has it no more."""
+
+
+def write_head(start: Document, attachments: Attachments, file: h5py.File) -> None:
+    """Write the head of a new file."""
+    told = {"start": start, "patch": attachments.patch, "source": attachments.source}
+    write_string(file.id, HEAD, dumps(told))
+
+
+def read_head(file: h5f.FileID) -> tuple[Document, Attachments] | None:
+    """Return start document and attachments; None of a file without a head.
+
+    Raises
+    ------
+    DamagedFileError
+        The head is not as it was written.
+    """
+    if HEAD.encode() not in file:
+        return None
+    try:
+        told = loads(read_scalar(find_dataset(file, f"/{HEAD}"), "the head of a recording"))
+        return dict(told["start"]), Attachments(told["patch"], told["source"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"The head of the recording cannot be read: {error!r}. The file was changed.") from error

@@ -1,0 +1,44 @@
+"""What a writer that died has left: a live file that is still to be ended, or one that only lacks its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+
+from analysis_store import layout
+from analysis_store.errors import DamagedFileError
+from analysis_store.recorder.head import read_head
+from analysis_store.recorder.run import RunDataStore
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
+    from analysis_store.store import AnalysisStore
+
+
+class LeftRun(RunDataStore):
+    """The recording of a live file whose writer died, to be ended or gone on with.
+
+    Raises
+    ------
+    StoreBusyError
+        Its writer lives.
+    """
+
+    def __init__(self, store: AnalysisStore, path: Path) -> None:
+        self._made = []
+        self.start: Document = {"uid": path.name.partition(".h5")[0]}  # all that there is where it had not begun
+        self._take(store, path, 1.0)
+        found = self._read(read_head)
+        if found is not None:
+            self.start, self._attachments = found
+
+
+def is_complete(path: Path) -> bool:
+    """Tell whether a live file is a run file already, and only its name is missing."""
+    try:
+        with h5py.File(path, "r") as file:
+            return layout.LAYOUT_ATTRIBUTE in file.attrs
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be opened as HDF5: {error}. Restore it from a copy.") from error

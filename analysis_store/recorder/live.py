@@ -1,0 +1,390 @@
+"""An HDF5 file that grows, that others read meanwhile, and that no death of its writer can spoil."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+import numpy as np
+from h5py import h5d, h5f, h5s, h5t
+
+from analysis_store.dtypes import AnyArray, encode_text
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    RunClosedError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreWriteError,
+)
+from analysis_store.hdf5.making import give_up
+from analysis_store.layout import scratch_path
+from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
+from analysis_store.recorder.lock import WriterLock
+from analysis_store.recorder.overlay import Overlay, finish_redo
+
+BOUNDS = ("v110", "v110")
+_ERRNO = re.compile(r"errno = (\d+)")
+_PATIENCE = 1.0
+_T = TypeVar("_T")
+
+
+@dataclass
+class _Open:
+    """A dataset of the open file."""
+
+    id: h5d.DatasetID
+    kind: h5t.TypeID
+    row: tuple[int, ...]
+    length: int
+
+
+class LiveFile:
+    """Datasets that get rows at their ends; the rows that are committed survive, and other processes see them.
+
+    Between two changes the file is written in HDF5's SWMR mode, which lets others read, and allows no new objects. A
+    change is made on a copy of the touched pages, and put into the file by way of a redo log.
+
+    Parameters
+    ----------
+    path : path
+        A new file, or one that is there, also one whose writer was killed.
+    prepare : callable, optional
+        Puts groups and attributes into a new file.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process writes it; the message names it.
+    StoreWriteError
+        It cannot be made or written.
+    DamagedFileError
+        It is there, and no such file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], prepare: Callable[[h5py.File], None] | None = None) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self.counts: dict[str, int] = {}
+        """Committed rows of each dataset, by its path."""
+        self._file: h5py.File | None = None
+        self._columns: dict[str, _Open] = {}
+        self.left = False
+        """Whether this is the process of a fork, to which the file does not belong."""
+        self._closed = False
+        with writing(self.path):
+            self._lock = WriterLock(self.path)
+        try:
+            with writing(self.path):
+                if not self.path.exists():
+                    _make(self.path, prepare)
+            self._ready()
+        except BaseException:
+            self._lock.release()
+            raise
+        _LIVE.add(self)
+
+    # ------------------------------------------------------------------------------------------ growing
+
+    def add(self, columns: Mapping[str, Column], also: Callable[[h5py.File], None] | None = None) -> None:
+        """Make new datasets, by their paths, and whatever ``also`` changes; all of it or nothing."""
+
+        def work(file: h5py.File) -> None:
+            for number, (path, column) in enumerate(columns.items(), len(self.counts)):
+                create(file, path, column, number)
+            note_names(file, [*self.counts, *columns])
+            if also is not None:
+                also(file)
+
+        self._ready()
+        if columns or also is not None:
+            self.change(work)
+
+    def length(self, dataset: str) -> int:
+        """Return how many rows a dataset has, those that are not committed yet among them."""
+        self._ready()
+        return self._column(dataset).length
+
+    def append(self, dataset: str, rows: AnyArray) -> None:
+        """Write rows behind the last, of the column's dtype, shape ``(k, *shape)``; others see them after `commit`."""
+        self._ready()
+        with self._growing():
+            column = self._column(dataset)
+            values = _as_stored(rows, column)
+            start = column.length
+            column.id.set_extent((start + len(values), *column.row))
+            if values.size:
+                space = column.id.get_space()
+                space.select_hyperslab((start, *(0 for _ in column.row)), values.shape)
+                column.id.write(h5s.create_simple(values.shape), space, values, mtype=column.kind)
+            column.length += len(values)
+
+    def commit(self) -> None:
+        """Make the rows safe from the death of this process, and visible to others."""
+        self._ready()
+        grown = {name: column.length for name, column in self._columns.items() if column.length != self.counts[name]}
+        if not grown:
+            return
+        counts = {**self.counts, **grown}
+        with self._growing() as file:
+            file.flush()  # the rows are in the file before anything says that they are
+            dataset = file[f"{LIVE}/{COUNTS}"].id
+            dataset.write(h5s.ALL, h5s.ALL, np.fromiter(counts.values(), np.int64, len(counts)))
+            dataset.flush()
+        self.counts = counts
+
+    def change(self, work: Callable[[h5py.File], None]) -> None:
+        """Change the file in any way, wholly or not at all; what was appended before is committed.
+
+        Raises
+        ------
+        StoreBusyError
+            This process has the file open elsewhere.
+        StoreWriteError
+            There is no room; the file is as it was.
+        """
+        self.commit()
+        _await_others(self.path, ours=1)
+        with self._growing() as file:
+            file.close()
+        self._file = None
+        self._columns.clear()
+        _await_others(self.path, ours=0)  # who came meanwhile shares what HDF5 has still to write
+        with writing(self.path):
+            _changed(self.path, work)
+            self._open()
+
+    def close(self, final: Callable[[h5py.File], None] | None = None) -> None:
+        """Commit and end: an ordinary HDF5 file is left, which ``final`` may still change; a second call does nothing.
+
+        Whatever goes wrong, it ends, and what was committed is in the file.
+        """
+        if self._closed:
+            return
+        try:
+            if not self.left:
+                self._finish(final)
+        finally:
+            self._closed = True
+            self._lock.release()
+
+    def _finish(self, final: Callable[[h5py.File], None] | None) -> None:
+        try:
+            if final is not None:
+                self.change(final)
+            self.commit()
+            with self._growing() as file:
+                file.close()
+            self._file = None
+        except BaseException:
+            self._lose()
+            with suppress(AnalysisStoreError, OSError):
+                _mend(self.path)
+            raise
+        finally:
+            self._columns.clear()
+
+    def leave(self) -> None:
+        """Leave the file to the process that this one was forked from."""
+        self.left = True
+        self._lock.forget()
+        self._lose()
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    def read(self, work: Callable[[h5f.FileID], _T]) -> _T:
+        """Return what ``work`` finds in the file as this process sees it."""
+        self._ready()
+        return work(self._handle().id)
+
+    # ------------------------------------------------------------------------------------------- inside
+
+    def _ready(self) -> None:
+        """Open the file again if it could not be written before, or was changed."""
+        if self._closed:
+            raise RunClosedError(f"{self.path} is closed; open it again to write more.")
+        if self.left:
+            raise StoreClosedError(f"{self.path} is written by the process that this one was forked from.")
+        if self._file is not None:
+            return
+        with writing(self.path):
+            _mend(self.path)
+            self._open()
+
+    def _open(self) -> None:
+        self._file = _opened(self.path)
+        self.counts = read_counts(self._file)
+
+    def _handle(self) -> h5py.File:
+        if self._file is None:
+            raise RunClosedError(f"{self.path} is closed; open it again to write more.")
+        return self._file
+
+    @contextmanager
+    def _growing(self) -> Iterator[h5py.File]:
+        """Give the open file; if HDF5 cannot write it, go back to what was committed."""
+        with writing(self.path):
+            try:
+                yield self._handle()
+            except (OSError, RuntimeError):
+                self._lose()
+                raise
+
+    def _lose(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            give_up(file.id)
+        self._columns.clear()
+
+    def _column(self, dataset: str) -> _Open:
+        if dataset not in self._columns:
+            found = self._handle()[dataset].id
+            length, *row = found.shape
+            self._columns[dataset] = _Open(found, found.get_type(), tuple(row), length)
+        return self._columns[dataset]
+
+
+def repair(path: str | os.PathLike[str]) -> None:
+    """Finish what the writer of a file had begun when it died, and make an ordinary HDF5 file of it.
+
+    Raises
+    ------
+    StoreBusyError
+        The writer lives.
+    DamagedFileError
+        It is no such file.
+    """
+    where = Path(path).expanduser().absolute()
+    with writing(where):
+        lock = WriterLock(where)
+        try:
+            _mend(where)
+        finally:
+            lock.release()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the errors of HDF5 and the operating system into ours, naming the file."""
+    try:
+        yield
+    except AnalysisStoreError:
+        raise
+    except (OSError, RuntimeError) as error:
+        found = _ERRNO.search(str(error))  # HDF5 tells it in its text only
+        number = getattr(error, "errno", None) or (int(found[1]) if found else None)
+        told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0].strip("'\"")
+        raise StoreWriteError(
+            number or errno.EIO,
+            f"could not write {path}: {told}. What was flushed before is in it; free space or fix the permission, "
+            "then go on",
+        ) from error
+
+
+def _as_stored(rows: AnyArray, column: _Open) -> AnyArray:
+    """Return rows as they lie in the file."""
+    if rows.dtype.kind in "mM":
+        rows = rows.view(np.dtype("i8").newbyteorder(rows.dtype.byteorder))
+    elif rows.dtype.kind == "U":
+        rows = encode_text(rows).astype(f"S{column.kind.get_size()}")
+    return np.ascontiguousarray(rows, column.id.dtype)
+
+
+def _make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
+    """Make the file under another name; it appears whole."""
+    scratch = scratch_path(path)
+    try:
+        memory = io.BytesIO()
+        with h5py.File(memory, "w", libver=BOUNDS) as file:
+            if prepare is not None:
+                prepare(file)
+            note_names(file, [])
+        scratch.write_bytes(memory.getbuffer())
+        os.link(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _changed(path: Path, work: Callable[[h5py.File], None]) -> None:
+    with Overlay(path) as overlay:
+        with h5py.File(overlay, "r+", libver=BOUNDS) as file:
+            work(file)
+        overlay.apply()
+
+
+def _mend(path: Path) -> None:
+    """Finish a redo, unmark the file, and cut the rows that nobody was promised."""
+    try:
+        finish_redo(path)
+        _changed(path, _cut)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or error.errno is None:
+            raise DamagedFileError(f"{path} is no HDF5 file to go on with: {error}. Choose another name.") from error
+        raise
+
+
+def _cut(file: h5py.File) -> None:
+    for name, count in read_counts(file).items():
+        if len(file[name]) > count:
+            file[name].resize(count, axis=0)
+
+
+def _await_others(path: Path, *, ours: int) -> None:
+    """Wait until nobody else in this process has the file open: HDF5 would not read it anew for them."""
+    until = time.monotonic() + _PATIENCE
+    while sum(_is_of(other, path) for other in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)) > ours:
+        if time.monotonic() > until:
+            raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then go on.")
+        time.sleep(0.005)
+
+
+def _is_of(opened: h5f.FileID, path: Path) -> bool:
+    try:
+        return path.samefile(os.fsdecode(opened.name))
+    except (OSError, ValueError):  # a file in memory, one that is gone, one that is closed by now
+        return False
+
+
+def _opened(path: Path) -> h5py.File:
+    """Open the file to write it while others read it."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            file = h5py.File(path, "r+", libver=BOUNDS)
+            break
+        except OSError as error:
+            # Somebody reads it as an ordinary file; or for a moment, in this process.
+            busy = isinstance(error, BlockingIOError) or "already open" in str(error)
+            if not busy:
+                raise
+            if time.monotonic() > until:
+                raise StoreBusyError(f"{path} is being read as a finished file; close it there, then go on.") from error
+            time.sleep(0.005)
+    try:
+        if not file.swmr_mode:
+            file.swmr_mode = True
+    except (OSError, RuntimeError, ValueError) as error:
+        file.close()
+        raise DamagedFileError(f"{path} has a form that cannot grow while others read: {error}. Copy it.") from error
+    return file
+
+
+_LIVE: weakref.WeakSet[LiveFile] = weakref.WeakSet()
+
+
+def _leave_all() -> None:
+    """In a forked process: HDF5 would write into the file of the other at its end."""
+    for live in list(_LIVE):
+        live.leave()
+
+
+os.register_at_fork(after_in_child=_leave_all)

@@ -1,0 +1,304 @@
+"""Recorded values in a Zarr directory, which any program that knows Zarr reads, meanwhile and afterwards."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from analysis_store.errors import (
+    DamagedFileError,
+    InvalidDataError,
+    MissingDependencyError,
+    RunClosedError,
+    StoreClosedError,
+    StoreVersionError,
+    StoreWriteError,
+)
+from analysis_store.recorder.base import DataStore
+from analysis_store.recorder.forms import Form
+from analysis_store.recorder.lock import WriterLock
+from analysis_store.recorder.memory import Listed, given
+from analysis_store.recorder.pulse import Pulse
+from analysis_store.recorder.series import Series
+from analysis_store.recorder.zarr_arrays import Arrays, Latest
+from analysis_store.recorder.zarr_keys import Key, KeyTimes, KeyValues
+
+_VERSION = 1
+_FORM = Form("array", np.dtype(float))
+_MOST = 1 << 16
+"""Values that wait, however small."""
+
+
+class ZarrDataStore(DataStore):
+    """Keeps each key as a group of Zarr arrays, which grow along their first axis.
+
+    ``values`` and ``time`` lie in the group of a key; values that differ in size lie behind each other, and ``ends``
+    says where each ends. The attributes of the directory say how many count; they are written last, so that a process
+    that is killed leaves whole values only. What was flushed survives the death of the process; that of the machine,
+    when its file system has written it.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory, new or one that was recorded before, which is gone on with; ``~`` is the home directory.
+    mode : {"a", "r"}
+        Whether to record, or only to read, also what another process is recording.
+    flush_every : float
+        Seconds after which what was recorded is visible to others and safe from the death of this process.
+    block : int
+        Size of a chunk in bytes, before compression.
+
+    Raises
+    ------
+    StoreBusyError
+        Another process records into it; the message tells which.
+    InvalidDataError
+        There is something else at the path, or nothing to read; or an argument is none.
+    DamagedFileError
+        The attributes of the directory are not as they were written.
+    MissingDependencyError
+        Zarr is not installed.
+
+    Examples
+    --------
+    >>> with ZarrDataStore("~/fits.zarr") as datastore:  # doctest: +SKIP
+    ...     datastore.append("loss", 0.5, time.time())
+    """
+
+    def __init__(
+        self, path: str | Path, *, mode: Literal["a", "r"] = "a", flush_every: float = 1.0, block: int = 1 << 20
+    ) -> None:
+        super().__init__()
+        if mode not in {"a", "r"} or block < 1 or flush_every <= 0:
+            raise InvalidDataError(
+                f"mode={mode!r}, flush_every={flush_every!r}, block={block!r} came; expected mode 'a' or 'r', and "
+                "numbers above 0."
+            )
+        _zarr()
+        self.path = Path(path).expanduser().absolute()
+        self._mode, self._block = mode, block
+        self._keys: dict[str, Key] = {}
+        self._seen: tuple[int, ...] | None = None
+        self._grown = self._failed = False
+        self._lock_file = None if mode == "r" else self._locked()
+        try:
+            self._begin()
+        except BaseException:
+            if self._lock_file is not None:
+                self._lock_file.release()
+            raise
+        self._pulse = None if mode == "r" else Pulse(self._beat, flush_every / 2)
+        self._process = os.getpid()
+
+    def _locked(self) -> WriterLock:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return WriterLock(self.path)
+        except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
+
+    def _begin(self) -> None:
+        attributes = self.path / ".zattrs"
+        if not attributes.exists():
+            if self._mode == "r" or (self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))):
+                raise InvalidDataError(f"There is no recording at {self.path}; expected a directory that one made.")
+            self._group().attrs.put(self._attributes())
+        self._look()
+        if self._mode == "a":
+            for key in self._keys.values():
+                if key.arrays is not None:
+                    key.arrays.cut()
+                    key.room = key.arrays.room()
+
+    def _group(self) -> Any:
+        try:
+            return _zarr().open_group(self.path, mode="a", zarr_format=2)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    # ------------------------------------------------------------------------------------------- writing
+
+    def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
+        if self._failed:  # no key is made whose first value could not be kept
+            self._flush()
+        if is_set:
+            self._keys[key] = Key(form, None, Latest(self.path, key))
+            return
+        arrays = Arrays(self.path, key, form, {}, block=self._block, writes=True)
+        arrays.sizes = arrays.none()
+        try:
+            arrays.make()
+        except OSError as error:
+            raise self._refused(error) from error
+        self._keys[key] = Key(form, arrays, room=arrays.room())
+        self._grown = True
+
+    def _append(self, key: str, form: Form, value: Any, time: float) -> None:
+        entry = self._keys[key]
+        if self._failed:  # the thread could not write what came before; whoever records hears of it
+            self._flush()
+        elif entry.size >= entry.room or len(entry.values) >= _MOST:
+            self._write(entry)
+        entry.values.append(value)
+        entry.times.append(time)
+        entry.size += value.nbytes if isinstance(value, (np.ndarray, np.generic)) else len(value)
+
+    def _set(self, key: str, form: Form, value: Any, time: float) -> None:
+        if self._failed:
+            self._flush()
+        entry = self._keys[key]
+        entry.values, entry.times, entry.at = [value], [time], time
+
+    def _write(self, entry: Key) -> None:
+        """Write what waits; it counts with the next flush."""
+        if not entry.values:
+            return
+        try:
+            if entry.arrays is not None:
+                entry.arrays.write(entry.values, entry.times)
+                entry.room = entry.arrays.room()
+            elif entry.latest is not None:
+                entry.latest.write(entry.values[-1])
+        except OSError as error:
+            raise self._refused(error) from error
+        entry.values, entry.times, entry.size = [], [], 0
+        self._grown = True
+
+    def _flush(self) -> None:
+        for entry in self._keys.values():
+            self._write(entry)
+        if self._grown:
+            try:
+                self._group().attrs.put(self._attributes())
+            except OSError as error:
+                raise self._refused(error) from error
+            for entry in self._keys.values():
+                if entry.latest is not None:
+                    entry.latest.drop()
+        self._grown = self._failed = False
+
+    def _beat(self) -> None:
+        with self._lock:
+            if self._closed or not (self._grown or any(entry.values for entry in self._keys.values())):
+                return
+            try:
+                self._flush()
+            except StoreWriteError:
+                self._failed = True
+
+    def _close(self) -> None:
+        if self._pulse is not None:
+            self._pulse.stop()
+        if self._lock_file is not None:
+            self._lock_file.release()
+
+    def _refused(self, error: OSError) -> StoreWriteError:
+        return StoreWriteError(
+            f"{self.path} cannot be written: {error.strerror or error}. What was flushed before is still there; make "
+            "room, or record elsewhere."
+        )
+
+    def _check_open(self) -> None:
+        if self._mode == "r" and not self._closed:
+            raise RunClosedError(f"{self!r} is open for reading; open it with mode='a' to record.")
+        if os.getpid() != self._process:
+            raise StoreClosedError(f"{self!r} belongs to the process that this one was forked from; open another one.")
+        super()._check_open()
+
+    def close(self) -> None:
+        """Flush and end; in a process that was forked, leave it to the one that opened it."""
+        if os.getpid() == self._process:
+            super().close()
+        elif self._lock_file is not None:
+            self._lock_file.forget()
+
+    def flush(self) -> None:
+        """Make everything visible to other processes; of one that only reads, there is nothing."""
+        if self._mode != "r":
+            super().flush()
+
+    # ---------------------------------------------------------------------------------------- attributes
+
+    def _attributes(self) -> dict[str, Any]:
+        keys = {name: entry.described() for name, entry in self._keys.items() if entry.counts()}
+        return {"analysis_store_recording": {"version": _VERSION, "keys": keys}}
+
+    def _look(self) -> None:
+        """Take note of the keys and sizes that the directory says, if it was changed."""
+        file = self.path / ".zattrs"
+        try:
+            status = file.stat()
+            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
+            if seen == self._seen:
+                return
+            told = orjson.loads(file.read_bytes())["analysis_store_recording"]
+            if told["version"] > _VERSION:
+                raise StoreVersionError(f"{self.path} was recorded by a newer version; install that to read it.")
+            for key, described in told["keys"].items():
+                self._take(key, described)
+        except (OSError, KeyError, TypeError, AttributeError, orjson.JSONDecodeError) as error:
+            raise DamagedFileError(
+                f"{file} does not describe a recording: {error!r}. It was changed, or is another's."
+            ) from error
+        self._seen = seen
+
+    def _take(self, key: str, told: dict[str, Any]) -> None:
+        entry = self._keys.get(key)
+        if entry is None:
+            form = Form(told["kind"], np.dtype(told["dtype"]), tuple(told["shape"]), told["attrs"])
+            arrays = None
+            if "set" not in told:
+                arrays = Arrays(self.path, key, form, {}, block=self._block, writes=self._mode == "a")
+            entry = self._keys[key] = Key(form, arrays, Latest(self.path, key) if arrays is None else None)
+            self._known(key, form, is_set=arrays is None)
+        if entry.arrays is not None:
+            entry.arrays.sizes = dict(told["sizes"])
+        elif entry.latest is not None:
+            entry.latest.number, entry.at = told["set"], told["time"]
+
+    # ------------------------------------------------------------------------------------------- reading
+
+    def _refresh(self) -> None:
+        if self._mode == "r":
+            self._look()
+
+    def _last(self, key: str) -> Any:
+        entry = self._keys[key]
+        if entry.values:
+            return given(entry.form, entry.values[-1])
+        if entry.latest is not None:
+            return given(entry.form, self._read_latest(entry, entry.latest))
+        return KeyValues(entry, self._lock, self._refresh)[-1]
+
+    def _read_latest(self, entry: Key, latest: Latest) -> bytes:
+        try:
+            return latest.read()
+        except (FileNotFoundError, KeyError):  # its writer has set another meanwhile
+            self._seen = None
+            self._refresh()
+            return latest.read()
+
+    def _series(self, key: str) -> Series:
+        return Series(key, KeyValues(self._keys[key], self._lock, self._refresh), self._keys[key].form.attrs)
+
+    def _times(self, key: str) -> Series:
+        entry = self._keys[key]
+        source = KeyTimes(entry, self._lock, self._refresh) if entry.latest is None else Listed([entry.at], _FORM)
+        return Series(key, source, {"units": "s"})
+
+    def __repr__(self) -> str:
+        return f"<ZarrDataStore of {len(self._forms)} keys in {self.path}>"
+
+
+def _zarr() -> Any:
+    try:
+        import zarr
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Zarr is not installed; a ZarrDataStore needs it. Install it with: pip install 'analysis_store[zarr]'"
+        ) from error
+    return zarr

@@ -1,0 +1,176 @@
+"""The writer of a recording is killed at any moment: what it had flushed is there, and the recording goes on."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from analysis_store.errors import StoreBusyError, StoreClosedError
+from analysis_store.recorder.counts import Column
+from analysis_store.recorder.hdf5 import HDF5DataStore
+from analysis_store.recorder.live import LiveFile, repair
+from tests.faults.children import heard, start
+
+FLUSH_EVERY = 0.1
+SLACK = 0.3
+"""Seconds that a flush may take on a busy machine."""
+PER_KEY = 300
+KILLS = 10
+
+
+def record_for_ever(connection: Connection, path: Path) -> None:
+    """Record numbers that count up, in every form, with a new key every so often; tell how far it is and when."""
+    with HDF5DataStore(path, flush_every=FLUSH_EVERY, block=1 << 16) as datastore:
+        n, arrays, text, new = lengths(datastore)
+        connection.send((n, time.monotonic()))
+        for more in itertools.count():
+            datastore.append("n", n + more, float(n + more))
+            datastore.append("arrays", np.full(100, arrays + more), 0.0)
+            datastore.append("text", f"value {text + more}", 0.0)
+            datastore.append(f"new/{(new + more) // PER_KEY}", new + more, 0.0)
+            if more % 20 == 0:
+                datastore.set("last", more, 0.0)
+            if more % 10 == 9:
+                connection.send((n + more + 1, time.monotonic()))
+
+
+def lengths(datastore: HDF5DataStore) -> tuple[int, int, int, int]:
+    """Return how many values there are of each kind."""
+    keys = datastore.keys()
+    n, arrays, text = (len(datastore.get_all(key)) if key in keys else 0 for key in ("n", "arrays", "text"))
+    return n, arrays, text, sum(len(datastore.get_all(key)) for key in keys if key.startswith("new/"))
+
+
+def add_keys_for_ever(connection: Connection, path: Path) -> None:
+    """Make nothing but new datasets, each with its number in it."""
+    live = LiveFile(path)
+    connection.send((len(live.counts), time.monotonic()))
+    while True:
+        number = len(live.counts)
+        live.add({f"/group {number % 7}/{number}": Column(np.dtype(float), (2,), {"number": number})})
+        live.append(f"/group {number % 7}/{number}", np.full((3, 2), number))
+
+
+def kill(work: object, path: Path, after: float) -> tuple[float, list[tuple[int, float]]]:
+    """Start a writer and kill it some time after it has begun; return when, and what it told."""
+    process, connection = start(work, path)  # type: ignore[arg-type]
+    first = connection.recv()
+    time.sleep(after)
+    moment = time.monotonic()
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    return moment, [first, *heard(connection)]
+
+
+def check(datastore: HDF5DataStore) -> int:
+    """Check that every key has the beginning of what was recorded; return how many numbers there are."""
+    keys = datastore.keys()
+    if "n" not in keys:
+        return 0
+    count = len(datastore.get_all("n"))
+    assert list(range(count)) == datastore.get_all("n")[:].tolist()
+    assert list(range(count)) == datastore.times("n")[:].tolist()
+    assert all(abs(length - count) <= KILLS for length in lengths(datastore))  # each kill may part them by one
+    arrays = datastore.get_all("arrays")[:]
+    assert (arrays == np.arange(len(arrays))[:, None]).all()
+    texts = datastore.get_all("text")[:]
+    assert [f"value {number}" for number in range(len(texts))] == texts.tolist()
+    news = [key for key in keys if key.startswith("new/")]
+    found = np.concatenate([datastore.get_all(key)[:] for key in news])
+    assert list(range(len(found))) == found.tolist()
+    assert datastore.get("last") % 20 == 0
+    return count
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
+    """Ten times on one file: it opens, at most the last moments are missing, and recording goes on behind them."""
+    moments, path = random.Random(seed), tmp_path / "recording.h5"
+    before = 0
+    for _ in range(KILLS):
+        moment, told = kill(record_for_ever, path, moments.uniform(0.0, 0.15))
+
+        with HDF5DataStore(path, mode="r") as datastore:
+            count = check(datastore)
+        promised = max((number for number, at in told if at < moment - FLUSH_EVERY - SLACK), default=before)
+        assert promised <= count <= told[-1][0] + 11
+        assert told[0][0] == before
+        before = count
+    repair(path)
+    with h5py.File(path) as file:
+        assert list(range(before)) == (file["n"][:].tolist() if before else [])
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_at_most_the_last_moment_is_missing(tmp_path: Path) -> None:
+    """What was recorded earlier than the time between two flushes is there."""
+    moment, told = kill(record_for_ever, tmp_path / "recording.h5", 1.5)
+    promised = max(number for number, at in told if at < moment - FLUSH_EVERY - SLACK)
+
+    with HDF5DataStore(tmp_path / "recording.h5", mode="r") as datastore:
+        assert 0 < promised <= check(datastore)
+
+
+def test_killed_while_it_makes_keys(tmp_path: Path) -> None:
+    """A change of the file is there wholly or not at all, also for those that read before anybody repairs it."""
+    moments, path = random.Random(1), tmp_path / "live.h5"
+    for killed in range(1, 16):
+        kill(add_keys_for_ever, path, moments.uniform(0.0, 0.05))
+        repair(path)
+        with h5py.File(path) as file:
+            names = file[".live/names"].asstr()[:]
+            for number, name in enumerate(names):
+                assert number == file[name].attrs["number"]
+                assert (file[name][:] == number).all()
+            lengths = [len(file[name]) for name in names]
+        assert set(lengths) <= {0, 3}
+        assert lengths.count(0) <= killed  # made, and killed before its rows were committed
+    assert lengths.count(3) > 5
+
+
+def test_the_second_writer_is_told_of_the_first(tmp_path: Path) -> None:
+    """The message names the process that holds the file; when that is dead, the file is free."""
+    path = tmp_path / "recording.h5"
+    process, connection = start(record_for_ever, path)
+    connection.recv()
+
+    with pytest.raises(StoreBusyError, match=rf"recording\.h5 is being written by process {process.pid} of .* since "):
+        HDF5DataStore(path)
+
+    process.kill()
+    process.join()
+    HDF5DataStore(path).close()
+
+
+def test_a_forked_process_does_not_record(tmp_path: Path) -> None:
+    """It is told so; its end neither spoils the file nor keeps it locked."""
+    path = tmp_path / "recording.h5"
+    with HDF5DataStore(path) as datastore:
+        datastore.append("x", 1.0, 0.0)
+        datastore.flush()
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                datastore.append("x", 2.0, 0.0)
+            except StoreClosedError as error:
+                os.write(writing, str(error).encode())
+            datastore.close()
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert b"belongs to the process that this one was forked from" in os.read(reading, 1000)
+        datastore.append("x", 3.0, 0.0)
+        assert [1.0, 3.0] == datastore.get_all("x")[:].tolist()
+    os.close(reading)
+    os.close(writing)
+    with h5py.File(path) as file:
+        assert [1.0, 3.0] == file["x"][:].tolist()
