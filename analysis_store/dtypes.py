@@ -32,6 +32,8 @@ _CHARACTER = np.dtype("U1").itemsize
 _TIME = re.compile(r"[<>][mM]8(\[\d{0,9}(Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?")
 _TEXT = re.compile(r"[<>]U\d{1,9}|\|S0")
 
+_ARRAY = re.compile(rf"[<>|][biufc]\d{{1,2}}|{_TIME.pattern}|[<>]U\d{{1,9}}|\|S\d{{1,9}}")
+
 _CF_UNITS = {
     "W": "weeks",
     "D": "days",
@@ -107,6 +109,24 @@ def parse_named(text: str, stored: np.dtype[Any]) -> np.dtype[Any]:
     raise DamagedFileError(
         f"The attribute dtype_numpy says {text[:60]!r} of values stored as {stored}; expected a time unit, a text "
         "width or a text type that fits them. The file was changed, or something else wrote it."
+    )
+
+
+def parse_array(text: Any) -> np.dtype[Any]:
+    """Return the dtype of numbers, times or text of fixed width that a file names, which anybody may have made.
+
+    Raises
+    ------
+    DamagedFileError
+        The text is no such dtype.
+    """
+    try:
+        if isinstance(text, str) and _ARRAY.fullmatch(text):
+            return np.dtype(text)
+    except (TypeError, ValueError):  # of a size that NumPy has not
+        pass
+    raise DamagedFileError(
+        f"The dtype {text!r:.60} came; expected one of numbers, times or text, like '<f8' or '<U20'."
     )
 
 

@@ -73,6 +73,8 @@ class Graph:
         """Values with several uses."""
         self.parts = 0
         """About how many groups and datasets the object takes as a tree."""
+        self.values = 0
+        """How many values lie in it, keys among them, and those with several uses at least as often."""
         self._met: dict[int, Any] = {}  # holds what it has met, so that no other value gets its id
         self._again: dict[int, Any] = {}
         try:
@@ -90,6 +92,7 @@ class Graph:
         """Walk values of one level and all below; ``single`` if each will be a dataset or group of its own."""
         kinds = dict.fromkeys(map(type, values))  # in their order, so that a digest is the same in every process
         self.parts += len(values) if single else len(kinds)
+        self.values += len(values)
         if kinds.keys() <= PRIMITIVES:
             return
         if depth > MAX_DEPTH:

@@ -89,15 +89,14 @@ def read_box(dataset: h5d.DatasetID, stored: np.dtype[Any], box: Box, out: AnyAr
     kind, as_it_is = memory_type(dataset, stored)
     made = dataset.get_create_plist()
     layout = made.get_layout()
-    descriptor = descriptor_of(h5i.get_file_id(dataset))
     if layout == h5d.CHUNKED:
         check_fits(math.prod(made.get_chunk()) * stored.itemsize, "One chunk")
         library = bitshuffle.library() if as_it_is and _is_bitshuffle_lz4(made) else None
-        if library is not None and descriptor is not None and _unpack(library, dataset, descriptor, box, out):
+        if library is not None and _unpack(library, dataset, box, out):
             return
     whole = out.shape == shape_of(dataset) and out.flags.c_contiguous
     large = whole and out.nbytes >= _LARGE and as_it_is and layout == h5d.CONTIGUOUS
-    if large and descriptor is not None and _read_raw(dataset, descriptor, out):
+    if large and _read_raw(dataset, out):
         return
     _read_hyperslab(dataset, kind, box, out)
 
@@ -115,12 +114,13 @@ def _read_hyperslab(dataset: h5d.DatasetID, kind: h5t.TypeID, box: Box, out: Any
         out[...] = target
 
 
-def _read_raw(dataset: h5d.DatasetID, number: int, out: AnyArray) -> bool:
-    """Read a contiguous dataset whole, past HDF5; say False where it has no place in the file."""
+def _read_raw(dataset: h5d.DatasetID, out: AnyArray) -> bool:
+    """Read a contiguous dataset whole, past HDF5; say False where it has no place in a file on disk."""
     offset = dataset.get_offset()
-    if offset is None:
-        return False
     file = h5i.get_file_id(dataset)
+    number = descriptor_of(file)
+    if offset is None or number is None:
+        return False
     raw = out.reshape(-1).view(np.uint8)
     if offset + raw.nbytes > os.fstat(number).st_size:
         raise DamagedFileError(
@@ -148,11 +148,12 @@ def _is_bitshuffle_lz4(made: Any) -> bool:
     return bool(number == bitshuffle.FILTER and len(options) >= 5 and options[4] == bitshuffle.LZ4)
 
 
-def _unpack(library: ctypes.CDLL, dataset: h5d.DatasetID, file: int, box: Box, out: AnyArray) -> bool:
+def _unpack(library: ctypes.CDLL, dataset: h5d.DatasetID, box: Box, out: AnyArray) -> bool:
     """Unpack the chunks that a box touches, by threads; say False where one was never written, or is not packed."""
     chunk = dataset.get_create_plist().get_chunk()
-    places = _chunks_of(dataset, chunk, box)
-    if places is None:
+    file = descriptor_of(h5i.get_file_id(dataset))
+    places = None if file is None else _chunks_of(dataset, chunk, box)
+    if file is None or places is None:
         return False
     whole = out.dtype.itemsize * math.prod(chunk)
 

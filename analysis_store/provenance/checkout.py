@@ -65,7 +65,7 @@ class _Look:
 
     found: Checkout | None
     trouble: str | None = None
-    records: tuple[Path, ...] = ()
+    records: tuple[str, ...] = ()
     stamp: tuple[Stat, ...] = ()
     until: float = 0.0
 
@@ -99,7 +99,7 @@ def checkout_of(file: str) -> Checkout | None:
     return look.found
 
 
-def stamp(paths: Iterable[Path]) -> tuple[Stat, ...]:
+def stamp(paths: Iterable[str]) -> tuple[Stat, ...]:
     """Return what changes when a file is written: its time, size and inode; None for one that is not there."""
     return tuple(map(_stat, paths))
 
@@ -119,14 +119,14 @@ def _look(file: str, last: _Look | None) -> _Look:
     return _Look(found, None, records, before, now + LOOK_EVERY)
 
 
-def _repository(file: str) -> tuple[Checkout | None, tuple[Path, ...]]:
+def _repository(file: str) -> tuple[Checkout | None, tuple[str, ...]]:
     """Return the repository around a file, and the files that change with what is committed or checked out."""
     folder = str(Path(file).parent)
     places = git(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", missing=b"")
     root, _, git_dir = os.fsdecode(places).rstrip("\n").partition("\n")
     if not root:
         return None, ()
-    records = (Path(file), *(Path(git_dir, name) for name in ("HEAD", "index", "logs/HEAD")))
+    records = (file, *(f"{git_dir}/{name}" for name in ("HEAD", "index", "logs/HEAD")))
     return Checkout(root, "", _url(root)), records
 
 
@@ -177,9 +177,9 @@ def _package_of(file: str, root: str) -> str:
     return str(package)
 
 
-def _stat(path: Path) -> Stat:
+def _stat(path: str) -> Stat:
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116 - a Path for each of many files costs more than the look itself
     except OSError:
         return None
     return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -26,7 +26,7 @@ def patch_of(checkout: Checkout) -> str:
     ProvenanceError
         It is too large to be kept, or git does not answer.
     """
-    sizes = stamp(Path(checkout.root, name) for name in checkout.uncommitted)
+    sizes = stamp(f"{checkout.root}/{name}" for name in checkout.uncommitted)
     key, state = (checkout.root, checkout.untracked), (checkout, sizes)
     kept = _patches.get(key)
     if kept is not None and kept[0] == state:

@@ -18,6 +18,7 @@ from analysis_store.runs.draft import Attachments, Draft, draft_stream
 from analysis_store.runs.file import RunFileWriter
 from analysis_store.runs.gather import StreamData
 from analysis_store.runs.inplace import InPlace
+from analysis_store.runs.labels import checked_units
 from analysis_store.runs.lazy import LazyArray
 from analysis_store.runs.save import stop_time
 
@@ -91,7 +92,7 @@ def check_attrs(key: str, attrs: Mapping[str, Any]) -> None:
     except InvalidDocumentError as error:
         raise InvalidDataError(f"{key!r} cannot be declared with {dict(attrs)!r}: {error}") from error
     if attrs.get("units"):
-        columns.checked_units(attrs["units"], f"{key!r} cannot be declared")
+        checked_units(attrs["units"], f"{key!r} cannot be declared")
     if "external" in attrs:
         raise InvalidDataError(f"{key!r} cannot be declared as external: what is recorded lies in the file of the run.")
 

@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from analysis_store.dtypes import AnyArray, encode_text
+from analysis_store.dtypes import AnyArray, encode_text, parse_array
 from analysis_store.errors import DamagedFileError, InvalidDataError
 
 Kind = Literal["array", "ragged", "text", "object"]
@@ -112,6 +112,24 @@ class Form:
             f"{key!r}: a value of dtype {found.dtype} came, those before it are {self.dtype}, which cannot hold it; "
             "convert it, use another key, or declare the wider one beforehand: recorder.declare(key, dtype='f8')."
         )
+
+
+def form_said(told: Mapping[str, Any]) -> Form:
+    """Return the form that a file or a server says, which anybody may have written.
+
+    Raises
+    ------
+    DamagedFileError
+        It is none.
+    """
+    kind: Any = told.get("kind")
+    shape, attrs = told.get("shape", ()), told.get("attrs")
+    sizes = isinstance(shape, (list, tuple)) and all(type(size) is int and size >= 0 for size in shape)
+    if kind not in get_args(Kind) or not sizes or not isinstance(attrs, Mapping):
+        raise DamagedFileError(f"The kind {kind!r:.60} of shape {shape!r:.60} came; expected one of {get_args(Kind)}.")
+    if kind in {"text", "object"}:
+        return Form(kind, attrs=attrs)
+    return Form(kind, parse_array(told.get("dtype")), tuple(shape), attrs)
 
 
 def form_of(value: Any, key: str, declared: Declared | None = None, *, is_set: bool = False) -> Form:

@@ -14,7 +14,7 @@ from analysis_store.handlers.columns import OpenDataset
 from analysis_store.hdf5.opening import find_dataset
 from analysis_store.layout import TIME
 from analysis_store.recorder.columns import attributes
-from analysis_store.recorder.forms import Form
+from analysis_store.recorder.forms import Form, form_said
 
 if TYPE_CHECKING:
     import h5py
@@ -113,12 +113,9 @@ def parsed(table: bytes) -> list[Line]:
     """
     try:
         return [_parsed(json.loads(line)) for line in table.decode().splitlines()]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, DamagedFileError) as error:
         raise DamagedFileError(f"The table of keys cannot be read: {error!r}. The file was changed.") from error
 
 
 def _parsed(told: dict[str, Any]) -> Line:
-    form = Form(told["kind"], attrs=told["attrs"])
-    if "dtype" in told:
-        form = Form(told["kind"], np.dtype(told["dtype"]), tuple(told["shape"]), told["attrs"])
-    return told["key"], form, bool(told["set"])
+    return told["key"], form_said(told), bool(told["set"])

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import os
-import re
-import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,23 +15,12 @@ import numpy as np
 from h5py import h5d, h5f, h5s, h5t
 
 from analysis_store.dtypes import AnyArray, encode_text
-from analysis_store.errors import (
-    AnalysisStoreError,
-    DamagedFileError,
-    RunClosedError,
-    StoreBusyError,
-    StoreClosedError,
-    StoreWriteError,
-)
+from analysis_store.errors import AnalysisStoreError, RunClosedError, StoreClosedError
 from analysis_store.hdf5.making import give_up
-from analysis_store.layout import scratch_path
 from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
-from analysis_store.recorder.overlay import Overlay, finish_redo
+from analysis_store.recorder.mending import await_others, changed, make, mend, opened, writing
 
-BOUNDS = ("v110", "v110")
-_ERRNO = re.compile(r"errno = (\d+)")
-_PATIENCE = 1.0
 _T = TypeVar("_T")
 
 
@@ -86,7 +71,7 @@ class LiveFile:
         try:
             with writing(self.path):
                 if not self.path.exists():
-                    _make(self.path, prepare)
+                    make(self.path, prepare)
             self._ready()
         except BaseException:
             self._lock.release()
@@ -153,14 +138,14 @@ class LiveFile:
             There is no room; the file is as it was.
         """
         self.commit()
-        _await_others(self.path, ours=1)
+        await_others(self.path, ours=1)
         with self._growing() as file:
             file.close()
         self._file = None
         self._columns.clear()
-        _await_others(self.path, ours=0)  # who came meanwhile shares what HDF5 has still to write
+        await_others(self.path, ours=0)  # who came meanwhile shares what HDF5 has still to write
         with writing(self.path):
-            _changed(self.path, work)
+            changed(self.path, work)
             self._open()
 
     def close(self, final: Callable[[h5py.File], None] | None = None) -> None:
@@ -188,7 +173,7 @@ class LiveFile:
         except BaseException:
             self._lose()
             with suppress(AnalysisStoreError, OSError):
-                _mend(self.path)
+                mend(self.path)
             raise
         finally:
             self._columns.clear()
@@ -217,11 +202,11 @@ class LiveFile:
         if self._file is not None:
             return
         with writing(self.path):
-            _mend(self.path)
+            mend(self.path)
             self._open()
 
     def _open(self) -> None:
-        self._file = _opened(self.path)
+        self._file = opened(self.path)
         self.counts = read_counts(self._file)
 
     def _handle(self) -> h5py.File:
@@ -253,43 +238,6 @@ class LiveFile:
         return self._columns[dataset]
 
 
-def repair(path: str | os.PathLike[str]) -> None:
-    """Finish what the writer of a file had begun when it died, and make an ordinary HDF5 file of it.
-
-    Raises
-    ------
-    StoreBusyError
-        The writer lives.
-    DamagedFileError
-        It is no such file.
-    """
-    where = Path(path).expanduser().absolute()
-    with writing(where):
-        lock = WriterLock(where)
-        try:
-            _mend(where)
-        finally:
-            lock.release()
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the errors of HDF5 and the operating system into ours, naming the file."""
-    try:
-        yield
-    except AnalysisStoreError:
-        raise
-    except (OSError, RuntimeError) as error:
-        found = _ERRNO.search(str(error))  # HDF5 tells it in its text only
-        number = getattr(error, "errno", None) or (int(found[1]) if found else None)
-        told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0].strip("'\"")
-        raise StoreWriteError(
-            number or errno.EIO,
-            f"could not write {path}: {told}. What was flushed before is in it; free space or fix the permission, "
-            "then go on",
-        ) from error
-
-
 def _as_stored(rows: AnyArray, column: _Open) -> AnyArray:
     """Return rows as they lie in the file."""
     if rows.dtype.kind in "mM":
@@ -297,85 +245,6 @@ def _as_stored(rows: AnyArray, column: _Open) -> AnyArray:
     elif rows.dtype.kind == "U":
         rows = encode_text(rows).astype(f"S{column.kind.get_size()}")
     return np.ascontiguousarray(rows, column.id.dtype)
-
-
-def _make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
-    """Make the file under another name; it appears whole."""
-    scratch = scratch_path(path)
-    try:
-        memory = io.BytesIO()
-        with h5py.File(memory, "w", libver=BOUNDS) as file:
-            if prepare is not None:
-                prepare(file)
-            note_names(file, [])
-        scratch.write_bytes(memory.getbuffer())
-        os.link(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-def _changed(path: Path, work: Callable[[h5py.File], None]) -> None:
-    with Overlay(path) as overlay:
-        with h5py.File(overlay, "r+", libver=BOUNDS) as file:
-            work(file)
-        overlay.apply()
-
-
-def _mend(path: Path) -> None:
-    """Finish a redo, unmark the file, and cut the rows that nobody was promised."""
-    try:
-        finish_redo(path)
-        _changed(path, _cut)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError) or error.errno is None:
-            raise DamagedFileError(f"{path} is no HDF5 file to go on with: {error}. Choose another name.") from error
-        raise
-
-
-def _cut(file: h5py.File) -> None:
-    for name, count in read_counts(file).items():
-        if len(file[name]) > count:
-            file[name].resize(count, axis=0)
-
-
-def _await_others(path: Path, *, ours: int) -> None:
-    """Wait until nobody else in this process has the file open: HDF5 would not read it anew for them."""
-    until = time.monotonic() + _PATIENCE
-    while sum(_is_of(other, path) for other in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)) > ours:
-        if time.monotonic() > until:
-            raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then go on.")
-        time.sleep(0.005)
-
-
-def _is_of(opened: h5f.FileID, path: Path) -> bool:
-    try:
-        return path.samefile(os.fsdecode(opened.name))
-    except (OSError, ValueError):  # a file in memory, one that is gone, one that is closed by now
-        return False
-
-
-def _opened(path: Path) -> h5py.File:
-    """Open the file to write it while others read it."""
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            file = h5py.File(path, "r+", libver=BOUNDS)
-            break
-        except OSError as error:
-            # Somebody reads it as an ordinary file; or for a moment, in this process.
-            busy = isinstance(error, BlockingIOError) or "already open" in str(error)
-            if not busy:
-                raise
-            if time.monotonic() > until:
-                raise StoreBusyError(f"{path} is being read as a finished file; close it there, then go on.") from error
-            time.sleep(0.005)
-    try:
-        if not file.swmr_mode:
-            file.swmr_mode = True
-    except (OSError, RuntimeError, ValueError) as error:
-        file.close()
-        raise DamagedFileError(f"{path} has a form that cannot grow while others read: {error}. Copy it.") from error
-    return file
 
 
 _LIVE: weakref.WeakSet[LiveFile] = weakref.WeakSet()

@@ -15,8 +15,8 @@ from analysis_store.recorder.following import read_live
 from analysis_store.recorder.hdf5 import HDF5DataStore
 from analysis_store.recorder.head import read_head
 from analysis_store.recorder.left import LeftRun, is_complete
-from analysis_store.recorder.live import repair
 from analysis_store.recorder.lock import WriterLock, is_written, lock_path
+from analysis_store.recorder.mending import repair
 from analysis_store.recorder.publish import SUFFIX, publish
 
 if TYPE_CHECKING:

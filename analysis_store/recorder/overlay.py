@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from analysis_store.recorder.superblock import SIZE, end_of, settled
+from analysis_store.runs.durable import sync_folder
 
 PAGE = 4096
 _HEAD = struct.Struct("<8s32sQQ")
@@ -183,7 +184,7 @@ def _write_redo(path: Path, size: int, pages: dict[int, bytes]) -> None:
     except OSError:
         redo.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _write_pages(file: int, size: int, pages: dict[int, bytes]) -> None:
@@ -199,11 +200,3 @@ def _write_all(file: int, data: bytes, position: int) -> None:
     while view:
         count = os.pwrite(file, view, position)
         view, position = view[count:], position + count
-
-
-def _sync_folder(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.errors import DuplicateRunError, StoreBusyError, StoreWriteError
-from analysis_store.recorder.live import writing
+from analysis_store.recorder.mending import writing
 from analysis_store.runs.durable import give_name, sync_folder
 
 if TYPE_CHECKING:

@@ -214,7 +214,8 @@ class RedisDataStore(DataStore):
                 self._flush()
 
     def __repr__(self) -> str:
-        return f"<RedisDataStore {self._link.name!r} at {self._link.shown} as {self.producer!r}>"
+        told = f"{self._link.name!r} at {self._link.shown} as {self.producer!r}"
+        return f"<RedisDataStore of {len(self._forms)} keys, {told}>"
 
 
 class _OthersFirstError(InvalidDataError):

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError
-from analysis_store.recorder.forms import Form
+from analysis_store.recorder.forms import Form, form_said
 
 
 def encoded(form: Form, value: Any) -> bytes:
@@ -62,5 +62,4 @@ def form_told(text: bytes) -> tuple[int, Form, bool]:
     """Return the place of a key among the others, its form, and whether it is set, from what the server holds."""
     place, _, told = text.partition(b" ")
     found = json.loads(told)
-    dtype = np.dtype(object) if found["kind"] in {"text", "object"} else np.dtype(found["dtype"])
-    return int(place), Form(found["kind"], dtype, tuple(found["shape"]), found["attrs"]), found["set"]
+    return int(place), form_said(found), found["set"]

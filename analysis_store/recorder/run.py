@@ -15,7 +15,7 @@ from analysis_store.recorder.forms import Declared, checked_declared
 from analysis_store.recorder.hdf5 import HDF5DataStore
 from analysis_store.recorder.hdf5_keys import place
 from analysis_store.recorder.head import read_head, write_head
-from analysis_store.recorder.live import writing
+from analysis_store.recorder.mending import writing
 from analysis_store.recorder.publish import ending, live_path, publish
 from analysis_store.recorder.recording import Current, Recording
 from analysis_store.recorder.series import Series

@@ -1,4 +1,4 @@
-"""NumPy's indices, taken apart into runs of values, for stores that know only slices."""
+"""NumPy's indices for stores that know only slices."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.handlers.columns import select as select_runs
+
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
+    from analysis_store.handlers.columns import Runs
 
 Rows = Callable[[slice, tuple[Any, ...]], "AnyArray"]
-"""Gives the values of a slice, whose step is positive, and of each what plain indices select."""
+"""Gives the values of a slice, whose step is positive, and of each what further such slices select."""
 
 
 def select(key: Any, shape: tuple[int, ...], rows: Rows) -> Any:
@@ -22,71 +25,19 @@ def select(key: Any, shape: tuple[int, ...], rows: Rows) -> Any:
     IndexError
         As NumPy raises it.
     """
-    first, *rest = _without_ellipsis(key if isinstance(key, tuple) else (key,), len(shape))
-    if isinstance(first, (int, np.integer)) and not isinstance(first, bool):
-        at = _position(int(first), shape[0])
-        return _read(range(at, at + 1), 0, rest, shape, rows)
-    if isinstance(first, slice):
-        wanted = range(shape[0])[first]
-        ascending = wanted.step > 0
-        return _read(
-            wanted if ascending else wanted[::-1], slice(None, None, 1 if ascending else -1), rest, shape, rows
-        )
-    chosen = _chosen(first, shape[0])
-    if chosen is None:
-        return rows(slice(0, shape[0], 1), ())[key]
-    distinct, inverse = np.unique(chosen, return_inverse=True)
-    return _gathered(distinct, rows)[(inverse.reshape(chosen.shape), *rest)]
+    (first, *rest), local = select_runs(key, shape)
+    plain = tuple(_slice(*runs[0][1]) if len(runs) == 1 else slice(None) for runs in rest)
+    parts = [rows(_slice(*run), plain) for _, run in first]
+    found = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    for axis, runs in enumerate(rest, 1):
+        if len(runs) > 1:
+            found = np.take(found, _places(runs), axis)
+    return found[local]
 
 
-def _read(wanted: range, head: int | slice, rest: list[Any], shape: tuple[int, ...], rows: Rows) -> Any:
-    """Read values, and let the store select in each where it can."""
-    run = slice(wanted.start, wanted.stop, wanted.step) if wanted else slice(0, 0, 1)
-    if not all(_is_plain(item) for item in rest):
-        return rows(run, ())[(head, *rest)]
-    if len(rest) >= len(shape):
-        raise IndexError(f"too many indices: there are {len(shape)} dimensions, {len(rest) + 1} were indexed")
-    return rows(run, tuple(rest))[head]
+def _slice(start: int, count: int, step: int) -> slice:
+    return slice(start, start + (count - 1) * step + 1, step) if count else slice(0, 0, 1)
 
 
-def _without_ellipsis(key: tuple[Any, ...], ndim: int) -> tuple[Any, ...]:
-    at = next((index for index, item in enumerate(key) if item is Ellipsis), None)
-    if at is not None and not any(item is None or getattr(item, "ndim", 0) > 1 for item in key):
-        key = (*key[:at], *(slice(None),) * (ndim - len(key) + 1), *key[at + 1 :])
-    return key or (slice(None),)
-
-
-def _position(index: int, count: int) -> int:
-    if not -count <= index < count:
-        raise IndexError(f"index {index} is out of bounds: {count} values are recorded")
-    return index % count
-
-
-def _is_plain(item: Any) -> bool:
-    if isinstance(item, slice):
-        return item.step is None or item.step > 0
-    return isinstance(item, (int, np.integer)) and not isinstance(item, bool)
-
-
-def _chosen(first: Any, count: int) -> AnyArray | None:
-    """Return the positions that a list, an array or a mask selects; None of what is none of these."""
-    if not isinstance(first, (list, np.ndarray)):
-        return None
-    found = np.asarray(first) if len(first) else np.asarray(first, np.intp)
-    if found.dtype.kind == "b":
-        if found.shape != (count,):
-            return None
-        return np.flatnonzero(found)
-    if found.dtype.kind not in "iu":
-        return None
-    if found.size and not (-count <= found.min() and found.max() < count):
-        raise IndexError(f"an index is out of bounds: {count} values are recorded")
-    return found % count if count else found
-
-
-def _gathered(wanted: AnyArray, rows: Rows) -> AnyArray:
-    """Read positions in ascending order, those beside each other at once."""
-    if not wanted.size:
-        return rows(slice(0, 0, 1), ())
-    runs = np.split(wanted, np.flatnonzero(np.diff(wanted) != 1) + 1)
-    return np.concatenate([rows(slice(int(run[0]), int(run[-1]) + 1, 1), ()) for run in runs])
+def _places(runs: Runs) -> list[int]:
+    return [place for _, (start, count, step) in runs for place in range(start, start + count * step, step)]

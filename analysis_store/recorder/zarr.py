@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,14 +19,14 @@ from analysis_store.errors import (
     StoreVersionError,
     StoreWriteError,
 )
-from analysis_store.recorder.base import DataStore
-from analysis_store.recorder.forms import Form
+from analysis_store.recorder.base import DataStore, checked_key
+from analysis_store.recorder.forms import Form, form_said
 from analysis_store.recorder.lock import WriterLock
 from analysis_store.recorder.memory import Listed, given
 from analysis_store.recorder.pulse import Pulse
 from analysis_store.recorder.series import Series
 from analysis_store.recorder.zarr_arrays import Arrays, Latest
-from analysis_store.recorder.zarr_keys import Key, KeyTimes, KeyValues
+from analysis_store.recorder.zarr_keys import Key, KeyTimes, KeyValues, reading
 
 _VERSION = 1
 _FORM = Form("array", np.dtype(float))
@@ -240,7 +241,7 @@ class ZarrDataStore(DataStore):
                 raise StoreVersionError(f"{self.path} was recorded by a newer version; install that to read it.")
             for key, described in told["keys"].items():
                 self._take(key, described)
-        except (OSError, KeyError, TypeError, AttributeError, orjson.JSONDecodeError) as error:
+        except (OSError, KeyError, TypeError, AttributeError, InvalidDataError, orjson.JSONDecodeError) as error:
             raise DamagedFileError(
                 f"{file} does not describe a recording: {error!r}. It was changed, or is another's."
             ) from error
@@ -249,16 +250,17 @@ class ZarrDataStore(DataStore):
     def _take(self, key: str, told: dict[str, Any]) -> None:
         entry = self._keys.get(key)
         if entry is None:
-            form = Form(told["kind"], np.dtype(told["dtype"]), tuple(told["shape"]), told["attrs"])
+            checked_key(key)
+            form = form_said(told)
             arrays = None
             if "set" not in told:
                 arrays = Arrays(self.path, key, form, {}, block=self._block, writes=self._mode == "a")
             entry = self._keys[key] = Key(form, arrays, Latest(self.path, key) if arrays is None else None)
             self._known(key, form, is_set=arrays is None)
         if entry.arrays is not None:
-            entry.arrays.sizes = dict(told["sizes"])
+            entry.arrays.sizes = {name: _count(told["sizes"][name]) for name in entry.arrays.none()}
         elif entry.latest is not None:
-            entry.latest.number, entry.at = told["set"], told["time"]
+            entry.latest.number, entry.at = _count(told["set"]), float(told["time"])
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -271,10 +273,10 @@ class ZarrDataStore(DataStore):
         if entry.values:
             return given(entry.form, entry.values[-1])
         if entry.latest is not None:
-            return given(entry.form, self._read_latest(entry, entry.latest))
+            return given(entry.form, reading(partial(self._read_latest, entry.latest)))
         return KeyValues(entry, self._lock, self._refresh)[-1]
 
-    def _read_latest(self, entry: Key, latest: Latest) -> bytes:
+    def _read_latest(self, latest: Latest) -> bytes:
         try:
             return latest.read()
         except (FileNotFoundError, KeyError):  # its writer has set another meanwhile
@@ -292,6 +294,13 @@ class ZarrDataStore(DataStore):
 
     def __repr__(self) -> str:
         return f"<ZarrDataStore of {len(self._forms)} keys in {self.path}>"
+
+
+def _count(told: Any) -> int:
+    """Return a number that is part of a path, or of memory to be taken; a file may say anything."""
+    if type(told) is not int or told < 0:
+        raise TypeError(f"{told!r:.60} came as a number of values")
+    return told
 
 
 def _zarr() -> Any:

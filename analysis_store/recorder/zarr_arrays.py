@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.errors import DamagedFileError
+from analysis_store.hdf5.reading import check_fits
+
 if TYPE_CHECKING:
     import zarr
 
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 _BYTES = np.dtype("u1")
 _INTEGERS = np.dtype("i8")
 _ESCAPED = re.compile(r"[%\\]|^\.")
+
+_CODECS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
+"""What may pack a chunk; of the other codecs that Zarr knows some are no compression, and some run code."""
 
 # An empty chunk is written as well: one of -0.0 would come back as 0.0 otherwise.
 _CONFIG: Any = {"write_empty_chunks": True}
@@ -157,13 +163,9 @@ class Arrays:
 
     def _array(self, name: str, size: int = 0) -> Any:
         """Return an array; one that has grown since in another process is opened again."""
-        import zarr
-
         found = self._open.get(name)
         if found is None or found.shape[0] < size:
-            where = f"{self._where}/{name}"
-            found = zarr.open_array(self._root, path=where, mode=self._mode, zarr_format=2, config=_CONFIG)
-            self._open[name] = found
+            found = self._open[name] = opened(self._root, f"{self._where}/{name}", *self._columns()[name], self._mode)
         return found
 
 
@@ -190,10 +192,35 @@ class Latest:
 
     def read(self) -> bytes:
         """Return what counts."""
-        import zarr
+        return np.asarray(opened(self._root, f"{self._where}/value-{self.number}", _BYTES, (), "r")[:]).tobytes()
 
-        array = zarr.open_array(self._root, path=f"{self._where}/value-{self.number}", mode="r", zarr_format=2)
-        return np.asarray(array[:]).tobytes()
+
+def opened(root: Path, where: str, dtype: np.dtype[Any], row: tuple[int, ...], mode: Any) -> zarr.Array[Any]:
+    """Return an array that is as it was made here; its metadata may be by anybody.
+
+    Raises
+    ------
+    DamagedFileError
+        It is another one.
+    TooLargeError
+        Its chunks do not fit into memory.
+    """
+    import zarr
+
+    try:
+        found: zarr.Array[Any] = zarr.open_array(root, path=where, mode=mode, zarr_format=2, config=_CONFIG)
+    except FileNotFoundError:  # which is a ValueError, too
+        raise
+    except (TypeError, ValueError) as error:
+        raise DamagedFileError(f"{root}/{where} is described as none that was recorded: {error}.") from error
+    codecs = [codec.codec_id for codec in (*found.filters, *found.compressors)]
+    if (found.dtype, found.shape[1:]) != (dtype, row) or not _CODECS.issuperset(codecs):
+        raise DamagedFileError(
+            f"{root}/{where} has {found.dtype} values of shape {found.shape[1:]}, packed by {codecs}; expected {dtype} "
+            f"of shape {row}, packed by one of {sorted(_CODECS)}. It was changed, or is another's."
+        )
+    check_fits(math.prod(found.chunks) * dtype.itemsize, f"One chunk of {root}/{where}")
+    return found
 
 
 def _where(key: str) -> str:

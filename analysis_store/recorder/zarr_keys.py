@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from analysis_store.errors import DamagedFileError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError
 from analysis_store.recorder.memory import Listed
 from analysis_store.recorder.selection import select
 
 if TYPE_CHECKING:
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.zarr_arrays import Arrays, Latest
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -86,7 +88,7 @@ class KeyValues:
         form, arrays = self._entry.form, self._entry.arrays
         if arrays is None:
             return None
-        found = _read(lambda: arrays.read(run, rest))
+        found = reading(lambda: arrays.read(run, rest))
         return found if form.kind == "array" else Listed(found, form).rows(slice(None), rest)
 
     def _waiting(self, run: slice, rest: tuple[Any, ...]) -> Any:
@@ -105,14 +107,17 @@ class KeyTimes(KeyValues):
 
     def _stored(self, run: slice, rest: tuple[Any, ...]) -> Any:
         arrays = self._entry.arrays
-        return None if arrays is None else _read(lambda: arrays.times(run))
+        return None if arrays is None else reading(lambda: arrays.times(run))
 
     def _waiting(self, run: slice, rest: tuple[Any, ...]) -> Any:
         return np.array(self._entry.times, float)[run]
 
 
-def _read(work: Callable[[], Any]) -> Any:
+def reading(work: Callable[[], _T]) -> _T:
+    """Return what the work reads; errors of Zarr and the operating system become ours."""
     try:
         return work()
+    except AnalysisStoreError:
+        raise
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise DamagedFileError(f"Recorded values cannot be read: {error}. The directory was changed.") from error

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
 from analysis_store.documents import MAX_INLINE_SIZE
-from analysis_store.dtypes import encode_text
 from analysis_store.errors import InvalidDataError
+from analysis_store.runs.labels import common_labels, labelled, labels
+from analysis_store.runs.values import NoArrayError, as_array, is_array
 
 Form = Literal["array", "ragged", "table", "object", "foreign"]
 
@@ -44,7 +45,7 @@ class Column:
     """Where the values are in what the caller gave."""
 
     values: Any
-    """``(n, *shape)`` array, or a sequence of n arrays, tables, graphs of objects or (foreign) anything."""
+    """``(n, *shape)`` array, or a sequence of n arrays, tables, `Objects` or (foreign) anything."""
 
     form: Form
     """How the values are stored: as one array, as arrays of differing shape, as tables, as objects, by the caller's
@@ -88,12 +89,12 @@ def of_values(values: Sequence[Any], where: Place) -> Column:
     if any(_is_table(kind) for kind in kinds):
         return _of_tables(values, where)
     try:
-        arrays = [_as_array(value, where.at(index)) for index, value in enumerate(values)]
-        units, dims = _common_labels(values, where)
-    except _NoArrayError:
+        arrays = _as_arrays(values, where)
+        units, dims = common_labels(values, where)
+    except NoArrayError:
         _check_kinds(values, where)
         return of_objects(values, where)
-    return _labelled(_of_arrays(arrays, where), units, dims)
+    return labelled(_of_arrays(arrays, where), units, dims)
 
 
 def of_array(values: Any, where: Place) -> Column:
@@ -103,8 +104,8 @@ def of_array(values: Any, where: Place) -> Column:
     if hasattr(values, "array") and hasattr(values, "index"):  # a pandas Series
         return _of_series(values, where)
     try:
-        array = _as_array(values if not hasattr(values, "variable") else values.variable, where.at(":"))
-    except _NoArrayError:
+        (array,) = _as_arrays([getattr(values, "variable", values)], where, ":")
+    except NoArrayError:
         array = None
     if array is None or array.ndim == 0:
         raise InvalidDataError(
@@ -112,8 +113,8 @@ def of_array(values: Any, where: Place) -> Column:
             "event; give a list of event mappings, or columns of equal length."
         )
     column = _of_uniform(array, where)
-    units, dims = _labels(values)
-    return _labelled(column, units, dims[1:] if dims else None)
+    units, dims = labels(values)
+    return labelled(column, units, dims[1:] if dims else None)
 
 
 def foreign(values: Sequence[Any], where: Place) -> Column:
@@ -187,26 +188,20 @@ def _of_strings(values: Sequence[str], where: Place) -> Column:
 # -------------------------------------------------------------------------------------------------- arrays
 
 
-class _NoArrayError(Exception):
-    """A value is no array; as an object it comes back as it is."""
-
-
-def _as_array(value: Any, where: str) -> np.ndarray:
-    """Return one value as an array that has lost nothing; what cannot be one is left to the codecs."""
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return _regular(value, where)
-    if type(value) is np.ndarray or isinstance(value, (str, bool, int, float, complex, np.generic)):
-        return _storable(np.asarray(value), where)
-    if np.ma.isMaskedArray(value) and not np.ma.is_masked(value):
-        return _storable(np.asarray(value), where)
-    if _is_array_with_labels(value):
-        return _storable(np.asarray(getattr(value, "magnitude", value)), where)
-    raise _NoArrayError
+def _as_arrays(values: Sequence[Any], where: Place, at: str | None = None) -> list[np.ndarray]:
+    """Return each value as an array; the error of one names its place, which is its index unless told."""
+    arrays = []
+    for index, value in enumerate(values):
+        try:
+            arrays.append(as_array(value))
+        except InvalidDataError as error:
+            raise InvalidDataError(f"{where.at(at or index)}: {error}") from error
+    return arrays
 
 
 def _check_kinds(values: Sequence[Any], where: Place) -> None:
     """Refuse a key that has numbers or arrays in some events, and in others what is none."""
-    objects = [index for index, value in enumerate(values) if not _is_array(value)]
+    objects = [index for index, value in enumerate(values) if not is_array(value)]
     arrays = [i for i, value in enumerate(values) if i not in set(objects) and not isinstance(value, (list, tuple))]
     if not arrays or all(type(value) is int for value in values):
         return
@@ -216,80 +211,6 @@ def _check_kinds(values: Sequence[Any], where: Place) -> None:
         f"{where.at(odd)}: {_named(values[odd])} came, and {_named(values[plain])} in event {plain}; all events of a "
         f"stream give a key values of one kind. Convert them, or use two keys.{advice}"
     )
-
-
-def _is_array(value: Any) -> bool:
-    try:
-        _as_array(value, "")
-    except _NoArrayError:
-        return False
-    return True
-
-
-def _is_array_with_labels(value: Any) -> bool:
-    """Whether a value is an array whose labels a descriptor can tell: units and names of dimensions.
-
-    What has more than that, the index of a Series or the coordinates of a DataArray, is an object.
-    """
-    package = type(value).__module__.partition(".")[0]
-    if package == "xarray":
-        return hasattr(value, "dims") and hasattr(value, "dtype") and not getattr(value, "coords", ())
-    if package in ("pint", "quantities"):
-        return hasattr(value, "units") and isinstance(
-            getattr(value, "magnitude", None), (int, float, np.ndarray, np.generic)
-        )
-    from analysis_store.codecs.registry import for_type
-
-    is_array = hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
-    return is_array and (isinstance(value, np.memmap) or for_type(type(value)) is None)  # dask, h5py and their like
-
-
-def _storable(array: np.ndarray, where: str) -> np.ndarray:
-    if array.dtype.kind == "U":
-        try:
-            encode_text(array)
-        except InvalidDataError as error:
-            raise InvalidDataError(f"{where}: {error}") from error
-    if array.dtype.kind in "biufcmMSUT":
-        return array
-    if array.dtype.kind == "O" and all(type(item) is str for item in array.ravel()):
-        return array
-    raise _NoArrayError
-
-
-def _regular(value: Sequence[Any], where: str) -> np.ndarray:
-    """Return a (nested) list as an array, if NumPy changes nothing in it."""
-    kinds: set[type] = set()
-    for leaf in _leaves(value):
-        kinds.add(type(leaf))
-    plain = kinds - {np.ndarray}
-    if not (plain <= {int, float} or len(plain) <= 1 or all(issubclass(kind, np.number) for kind in plain)):
-        raise _NoArrayError
-    try:
-        array = np.asarray(value, dtype=object if kinds == {str} else None)
-    except (ValueError, OverflowError) as error:
-        raise _NoArrayError from error
-    if kinds == {str}:
-        return _storable(_fixed_text(array), where)
-    exact = {int: "iu", bool: "b", float: "f"}.get(next(iter(plain))) if len(plain) == 1 else None
-    lossy = plain == {int, float} and any(type(leaf) is int and int(float(leaf)) != leaf for leaf in _leaves(value))
-    if lossy or (exact and array.dtype.kind not in exact):
-        raise _NoArrayError
-    return _storable(array, where)
-
-
-def _fixed_text(array: np.ndarray) -> np.ndarray:
-    if array.size == 0 or any("\0" in text for text in array.ravel()):
-        return array
-    return array.astype(np.str_)
-
-
-def _leaves(value: Any) -> Iterable[Any]:
-    for item in value:
-        if isinstance(item, (list, tuple)):
-            yield from _leaves(item)
-        else:
-            yield item
 
 
 def _of_arrays(arrays: list[np.ndarray], where: Place) -> Column:
@@ -391,59 +312,17 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
 
 def of_objects(values: Sequence[Any], where: Place) -> Column:
     """Return the column of one object per event, each of whatever type."""
-    from analysis_store.codecs.graph import Graph
+    from analysis_store.codecs.many import Objects
 
-    graphs = [value if isinstance(value, Graph) else Graph(value, where.at(i)) for i, value in enumerate(values)]
     data_key = {"dtype": "array", "shape": [], "source": "analysis"}
-    return Column(where, graphs, "object", inline=False, data_key=data_key)
+    return Column(where, Objects(values, where.at), "object", inline=False, data_key=data_key)
 
 
 def _of_series(series: Any, where: Place) -> Column:
     values = series.to_numpy()
     if values.dtype == object:
         return of_values(series.tolist(), where)
-    return _of_uniform(_storable(values, where.at(":")), where)
-
-
-# -------------------------------------------------------------------------------------------------- labels
-
-
-def _labels(value: Any) -> tuple[str | None, list[str] | None]:
-    """Return the units and dimension names that a DataArray or a Quantity carries."""
-    attrs, dims = getattr(value, "attrs", None), getattr(value, "dims", None)
-    units = attrs.get("units") if isinstance(attrs, Mapping) else None
-    if hasattr(value, "magnitude") and hasattr(value, "dimensionality"):
-        own = value.dimensionality.string if hasattr(value.dimensionality, "string") else str(value.units)
-        units = own or "dimensionless"
-    named = [str(dim) for dim in dims] if isinstance(dims, tuple) else None
-    return (units if isinstance(units, str) else None), named
-
-
-def _common_labels(values: Sequence[Any], where: Place) -> tuple[str | None, list[str] | None]:
-    """Return the units and dimension names of the values of all events."""
-    units, dims = _labels(values[0])
-    odd = next((i for i, value in enumerate(values) if _labels(value)[0] != units), None)
-    if odd is not None:
-        raise InvalidDataError(
-            f"{where.at(odd)}: the units {_labels(values[odd])[0]!r} came after {units!r} in event 0; all events of a "
-            "stream give a key values in one unit. Convert the value."
-        )
-    return units, dims
-
-
-def checked_units(units: str, where: str) -> str:
-    """Return units as they are, or refuse those that no file can hold."""
-    if "\0" in units:
-        raise InvalidDataError(f"{where}: the units {units!r} hold NUL; expected text like 'eV'.")
-    return units
-
-
-def _labelled(column: Column, units: str | None, dims: Sequence[str] | None) -> Column:
-    if units:
-        column.data_key["units"] = checked_units(units, column.where.at(":"))
-    if dims:
-        column.data_key["dims"] = list(dims)
-    return column
+    return _of_uniform(values, where)
 
 
 def _named(value: Any) -> str:

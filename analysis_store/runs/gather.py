@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analysis_store.documents import clean_metadata
 from analysis_store.errors import InvalidDataError
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Column, Place
+from analysis_store.runs.labels import checked_units
 
 _WRITER_OPTIONS = ("writer", "resource", "root", "spec", "compression")
 _FIXED_BY_DATA = ("dtype", "shape", "dtype_numpy", "external")
@@ -34,6 +35,8 @@ def gather(
     descriptor_md: Mapping[str, Any] | None = None,
 ) -> dict[str, StreamData]:
     """Return the streams in ``data``, which is either form of section "Public face" and is not modified.
+
+    A stream that was gathered before, `StreamData`, passes through.
 
     Raises
     ------
@@ -135,6 +138,8 @@ def _differing(stream: str, number: int, first: int, keys: Any, expected: Any) -
 
 def _columnar(stream: Any, table: Any, foreign: frozenset[str]) -> StreamData:
     check_name(stream, "data")
+    if isinstance(table, StreamData):
+        return _again(stream, table, foreign)
     where = f'data["{stream}"]'
     kind = type(table).__name__
     roles: dict[str, str] = {}
@@ -158,6 +163,17 @@ def _columnar(stream: Any, table: Any, foreign: frozenset[str]) -> StreamData:
         told = ", ".join(f"{key}: {length}" for key, length in lengths.items())
         raise InvalidDataError(f"{where}: the columns have different lengths ({told}); the first axis is the event.")
     return StreamData(stream, found, next(iter(lengths.values()), 0))
+
+
+def _again(name: str, stream: StreamData, foreign: frozenset[str]) -> StreamData:
+    """Return a gathered stream with descriptors of its own: what a caller adds is no business of other users."""
+    found = {
+        key: columns.foreign(list(column.values), column.where)
+        if key in foreign
+        else replace(column, data_key=dict(column.data_key))
+        for key, column in stream.columns.items()
+    }
+    return StreamData(name, found, stream.length, dict(stream.extra))
 
 
 def _of_dataset(dataset: Any, where: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -239,5 +255,5 @@ def _add_data_keys(stream: StreamData, data_keys: Any, where: str) -> None:
         if dims and len(dims) != len(shape):
             raise InvalidDataError(f"{place}: {len(dims)} dims were named for values of {len(shape)} dimensions.")
         if isinstance(given.get("units"), str):
-            columns.checked_units(given["units"], place)
+            checked_units(given["units"], place)
         known.update(given)

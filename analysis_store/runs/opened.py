@@ -163,6 +163,14 @@ def _copied(value: Any) -> Any:
     return value if isinstance(value, (str, bool, int, float, np.generic)) else copy.deepcopy(value)
 
 
+def _own(column: Column) -> Any:
+    """Return the values of a column without what the caller could change later."""
+    if isinstance(column.values, np.ndarray):
+        return column.values.copy()
+    values = copy.deepcopy(list(column.values))
+    return columns.of_objects(values, column.where).values if column.form == "object" else values
+
+
 class _Growing:
     """One stream while it grows: single rows and whole blocks, in the order they came, each with its time."""
 
@@ -187,8 +195,7 @@ class _Growing:
     def add_block(self, block: StreamData) -> None:
         self._check(block.columns)
         for column in block.columns.values():
-            if isinstance(column.values, np.ndarray):
-                column.values = column.values.copy()
+            column.values = _own(column)
         self._add(block, block.length)
 
     def _as_before(self, key: str, value: Any) -> Any:
@@ -277,7 +284,8 @@ def _joined(parts: list[Column]) -> Column:
             np.concatenate([part.values for part in parts], dtype=first.values.dtype), first.where
         )
     else:
-        joined = columns.of_values([value for part in parts for value in part.values], first.where)
+        of_parts = columns.of_objects if first.form == "object" else columns.of_values  # whatever they are together
+        joined = of_parts([value for part in parts for value in part.values], first.where)
     for label in ("units", "dims", "role"):
         if label in first.data_key:
             joined.data_key[label] = first.data_key[label]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from analysis_store.codecs.digest import digest_nodes
 from analysis_store.codecs.encode import encode
 from analysis_store.codecs.graph import Graph
+from analysis_store.codecs.many import Objects
 from analysis_store.codecs.write import put
-from analysis_store.errors import InvalidDataError
 from analysis_store.hdf5.columns import Stored
 from analysis_store.hdf5.making import create_group, open_group
 from analysis_store.layout import FORM, OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC
@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
     from h5py import h5g
 
-    from analysis_store.codecs.nodes import Node
     from analysis_store.hdf5.blocks import Compression
-
-_MANY = 32
-"""Fewer objects than this are kept one by one, which is easier to read with other programs."""
-_BLOCK = 256 << 10
-_PART = 64
 
 
 def write_objects(
@@ -44,7 +38,7 @@ def write_objects(
         Where the group is made.
     name : str
         Of the group, without ``/``.
-    values : sequence of object or Graph
+    values : Objects or sequence of object
         One object per event, each of whatever type.
     compression : "auto", None or a filter of hdf5plugin
         Of the arrays in the objects; as `analysis_store.codecs.dump` has it.
@@ -56,32 +50,12 @@ def write_objects(
     InvalidDataError
         An object cannot be stored; ``index`` is its event, the message names its path.
     """
-    graphs = [_graph(value, index) for index, value in enumerate(values)]
-    rows = _rows_of(graphs)
-    nodes = [encode(graph) for graph in graphs] if rows == 1 else _blocks([graph.obj for graph in graphs], rows)
-    made = create_group(group, name, {**_attrs(attrs), OBJECT_ROWS: rows, OBJECT_COUNT: len(graphs)})
+    objects = values if isinstance(values, Objects) else Objects(values)
+    nodes = objects.nodes()
+    made = create_group(group, name, {**_attrs(attrs), OBJECT_ROWS: objects.rows, OBJECT_COUNT: len(objects)})
     for index, node in enumerate(nodes):
         put(node, made, str(index), compression)
-    return Stored(digest_nodes(nodes), [rows], "|O8", (len(graphs),))
-
-
-def _graph(value: Any, index: int) -> Graph:
-    try:
-        return value if isinstance(value, Graph) else Graph(value)
-    except InvalidDataError as error:
-        raise InvalidDataError(str(error), index) from error
-
-
-def _rows_of(graphs: Sequence[Graph]) -> int:
-    """Return how many objects are written as one list: as many small ones as are read at once without regret."""
-    if len(graphs) < _MANY:
-        return 1
-    size = sum(graph.parts * _PART + graph.array_bytes for graph in graphs) // len(graphs)
-    return max(1, min(len(graphs), _BLOCK // max(1, size)))
-
-
-def _blocks(values: list[Any], rows: int) -> list[Node]:
-    return [encode(Graph(values[start : start + rows])) for start in range(0, len(values), rows)]
+    return Stored(digest_nodes(nodes), [objects.rows], "|O8", (len(objects),))
 
 
 def _attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -114,7 +88,7 @@ class ObjectWriter(GrowingWriter):
     spec: ClassVar[str] = OBJECT_SPEC
 
     def _append(self, group: h5g.GroupID, name: str, value: Any) -> int:
-        node = encode(_graph(value, 0))
+        node = encode(Graph(value))
         made = open_group(group, name) or create_group(group, name, _attrs(None))
         number = made.get_num_objs()
         put(node, made, str(number))

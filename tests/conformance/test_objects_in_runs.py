@@ -130,6 +130,38 @@ def test_an_open_run_takes_objects(store: AnalysisStore, origin: Provenance) -> 
     assert run.verify()
 
 
+@pytest.mark.parametrize("count", [2, 50])
+def test_an_open_run_copies_blocks(store: AnalysisStore, origin: Provenance, count: int) -> None:
+    """Later changes of the objects, arrays and tables of a block change nothing, however many there are."""
+    fits = [{"history": [1.0], "image": np.zeros(2)} for _ in range(count)]
+    ragged = [np.zeros(number % 2 + 1) for number in range(count)]
+    tables = [pd.DataFrame({"x": [1.0, 2.0]}) for _ in range(count)]
+    with store.new_run({}, provenance=origin) as opened:
+        opened.events("fits", {"fit": fits, "ragged": ragged, "table": tables})
+        fits[0]["new"] = np.ones(3)
+        fits[0]["history"].append(2.0)
+        fits[1]["image"][:] = ragged[1][:] = 7.0
+        tables[1]["x"] = 7.0
+    found = store[opened.uid]["fits"]
+
+    assert found["fit"][0]["history"] == [1.0]
+    assert found["fit"][0].keys() == {"history", "image"}
+    assert found["fit"][1]["image"].tolist() == [0.0, 0.0]
+    assert found["ragged"][1].tolist() == [0.0, 0.0]
+    assert found["table"][1]["x"].tolist() == [1.0, 2.0]
+
+
+def test_blocks_of_objects_are_joined(store: AnalysisStore, origin: Provenance) -> None:
+    """What was objects in each part is so in the whole, also where a value of one part could be a number."""
+    with store.new_run({}, provenance=origin) as opened:
+        opened.event("fits", {"fit": {"a": 1}})
+        opened.events("fits", {"fit": [5, 2**70]})
+        opened.event("fits", {"fit": None})
+    found = store[opened.uid]["fits"]["fit"]
+
+    assert found.read().tolist() == [{"a": 1}, 5, 2**70, None]
+
+
 def test_the_generator_writes_objects(tmp_path: Path, origin: Provenance) -> None:
     """With documents that name the pair."""
     docs = list(analysis_documents([{"primary": {"fit": FIT}}], {}, root=tmp_path, provenance=origin))

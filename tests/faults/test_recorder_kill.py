@@ -17,7 +17,8 @@ import pytest
 from analysis_store.errors import StoreBusyError, StoreClosedError
 from analysis_store.recorder.counts import Column
 from analysis_store.recorder.hdf5 import HDF5DataStore
-from analysis_store.recorder.live import LiveFile, repair
+from analysis_store.recorder.live import LiveFile
+from analysis_store.recorder.mending import repair
 from tests.faults.children import heard, start
 
 FLUSH_EVERY = 0.1

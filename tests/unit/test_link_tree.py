@@ -345,3 +345,18 @@ def test_progress(save, raw, store, tmp_path):
     link_tree(store, tmp_path / "tree", progress=lambda done, total: told.append((done, total)))
 
     assert told == [(1, 1)]
+
+
+def test_links_of_a_tree_file_itself_are_not_followed(save, raw, store, tmp_path):
+    """What somebody put beside the groups is no part of the tree, and no file outside is opened for it."""
+    save(parents=raw)
+    with h5py.File(tmp_path / "outside.h5", "w") as file:
+        file["group/uid"] = h5py.ExternalLink("nowhere.h5", "/entry")
+    (tmp_path / "tree").mkdir()
+    tree = link_tree(store, tmp_path / "tree", query={"parent_uids": {"$contains": raw.uid}})
+    with h5py.File(tree.files[0], "a") as file:
+        file["away"] = h5py.ExternalLink("../outside.h5", "/group")
+        file["around"] = h5py.SoftLink("/away")
+        file["nowhere"] = h5py.SoftLink("/none")
+
+    assert check_tree(tmp_path / "tree") == ()

@@ -16,7 +16,8 @@ from analysis_store.errors import DamagedFileError, InvalidDataError, RunClosedE
 from analysis_store.handlers.columns import LazyDataset, OpenDataset
 from analysis_store.recorder.counts import Column
 from analysis_store.recorder.following import read_live, rows_in
-from analysis_store.recorder.live import LiveFile, repair
+from analysis_store.recorder.live import LiveFile
+from analysis_store.recorder.mending import repair
 from analysis_store.recorder.overlay import Overlay, read_redo, redo_path
 from analysis_store.recorder.superblock import SIZE, checksum, settled
 

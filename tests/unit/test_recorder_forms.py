@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from enum import IntEnum
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.recorder.forms import Declared, Form, as_array, form_of, packed, unpacked
+from analysis_store.recorder.hdf5_keys import line_of, parsed
+from analysis_store.recorder.redis_values import form_text, form_told
 
 
 class Colour(IntEnum):
@@ -167,3 +170,40 @@ def test_objects_are_packed():
     for damaged in (b"", data[:-100], data[:8] + b"\xff" * 60 + data[68:]):
         with pytest.raises(DamagedFileError, match="cannot be read"):
             unpacked(damaged)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form("array", np.dtype(">i2"), (3, 4), {"units": "eV"}),
+        Form("array", np.dtype("M8[25s]")),
+        Form("array", np.dtype("g")),
+        Form("array", np.dtype("G")),
+        Form("array", np.dtype("?")),
+        Form("array", np.dtype("S3")),
+        Form("ragged", np.dtype("U20")),
+        Form("text"),
+        Form("object", attrs={"a": 1}),
+    ],
+    ids=str,
+)
+def test_form_is_said_and_understood(form):
+    """In the table of an HDF5 file and in Redis."""
+    line = line_of("x", form, is_set=False)
+    assert parsed(line.encode()) == [("x", form, False)]
+    assert form_told(b"3 " + form_text(form, is_set=True).encode()) == (3, form, True)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"dtype": "|O"}, {"dtype": "|V8"}, {"dtype": "f8,O"}, {"dtype": 8}, {"dtype": "<M8[-1s]"}, {"dtype": "<i3"},
+     {"shape": [1.5]}, {"shape": "12"}, {"shape": [-1]}, {"kind": "pickle"}, {"kind": []}, {"attrs": None}],
+    ids=str,
+)  # fmt: skip
+def test_what_no_form_can_be(told):
+    """Only what can have been recorded is believed, whoever says it."""
+    said = {"kind": "array", "dtype": "<f8", "shape": [], "attrs": {}, "set": False, "key": "x", **told}
+    with pytest.raises(DamagedFileError, match=r"The table of keys cannot be read: .* came; expected one of"):
+        parsed(json.dumps(said).encode())
+    with pytest.raises(DamagedFileError, match=" came; expected one of"):
+        form_told(b"0 " + json.dumps(said).encode())

@@ -1,0 +1,89 @@
+"""Many objects on their way to a file: walked together, and encoded as lists of as many as are well read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from analysis_store.codecs.encode import encode
+from analysis_store.codecs.graph import Graph
+from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from analysis_store.codecs.nodes import Node
+
+_MANY = 32
+"""Fewer objects than this are kept one by one, which is easier to read with other programs."""
+_BLOCK = 256 << 10
+"""Bytes of a list of objects, which is read whole where one of them is wanted."""
+_PART = 32
+"""About how many bytes a value in an object takes, and the time to make it again."""
+
+
+class Objects(Sequence[Any]):
+    """Objects of whatever types, of which each can be stored.
+
+    Parameters
+    ----------
+    values : sequence of object
+        Walked through now; nothing of it is changed.
+    name : callable, optional
+        ``name(index)``: what messages call an object.
+
+    Raises
+    ------
+    InvalidDataError
+        An object cannot be stored; ``index`` is its place, the message begins with its path.
+    """
+
+    def __init__(self, values: Sequence[Any], name: Callable[[int], str] = lambda _: "obj") -> None:
+        self._values = list(values)
+        self.rows, self._graphs = _together(self._values) or (1, _one_by_one(self._values, name))
+        """How many objects are written as one list; 1 where they are written one by one. And their graphs."""
+
+    def nodes(self) -> list[Node]:
+        """Return the nodes to write, one for `rows` objects."""
+        return [encode(graph) for graph in self._graphs]
+
+    @overload
+    def __getitem__(self, key: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> Sequence[Any]: ...
+
+    def __getitem__(self, key: int | slice) -> Any:
+        return self._values[key]
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _together(values: list[Any]) -> tuple[int, list[Graph]] | None:
+    """Return the graphs of lists of so many values; None where they are few or large, or some cannot be in a list."""
+    if len(values) < _MANY:
+        return None
+    try:
+        whole = Graph(values)
+    except InvalidDataError:  # told by those who walk them one by one, with the place
+        return None
+    rows = _rows_of(whole, len(values))
+    if rows == len(values):
+        return rows, [whole]
+    del whole
+    return (rows, [Graph(values[start : start + rows]) for start in range(0, len(values), rows)]) if rows > 1 else None
+
+
+def _one_by_one(values: list[Any], name: Callable[[int], str]) -> list[Graph]:
+    graphs = []
+    for index, value in enumerate(values):
+        try:
+            graphs.append(Graph(value, name(index)))
+        except InvalidDataError as error:
+            raise InvalidDataError(str(error), index) from error
+    return graphs
+
+
+def _rows_of(whole: Graph, count: int) -> int:
+    """Return how many objects are written as one list: as many small ones as are read at once without regret."""
+    size = (whole.values * _PART + whole.array_bytes) // count
+    return max(1, min(count, _BLOCK // max(1, size)))

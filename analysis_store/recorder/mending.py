@@ -1,0 +1,142 @@
+"""A live file while nobody has it open: made, changed wholly or not at all, mended when its writer died."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+from h5py import h5f
+
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, StoreWriteError
+from analysis_store.layout import scratch_path
+from analysis_store.recorder.counts import note_names, read_counts
+from analysis_store.recorder.lock import WriterLock
+from analysis_store.recorder.overlay import Overlay, finish_redo
+
+_BOUNDS = ("v110", "v110")
+_ERRNO = re.compile(r"errno = (\d+)")
+_PATIENCE = 1.0
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the errors of HDF5 and the operating system into ours, naming the file."""
+    try:
+        yield
+    except AnalysisStoreError:
+        raise
+    except (OSError, RuntimeError) as error:
+        found = _ERRNO.search(str(error))  # HDF5 tells it in its text only
+        number = getattr(error, "errno", None) or (int(found[1]) if found else None)
+        told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0].strip("'\"")
+        raise StoreWriteError(
+            number or errno.EIO,
+            f"could not write {path}: {told}. What was flushed before is in it; free space or fix the permission, "
+            "then go on",
+        ) from error
+
+
+def repair(path: str | os.PathLike[str]) -> None:
+    """Finish what the writer of a file had begun when it died, and make an ordinary HDF5 file of it.
+
+    Raises
+    ------
+    StoreBusyError
+        The writer lives.
+    DamagedFileError
+        It is no such file.
+    """
+    where = Path(path).expanduser().absolute()
+    with writing(where):
+        lock = WriterLock(where)
+        try:
+            mend(where)
+        finally:
+            lock.release()
+
+
+def make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
+    """Make the file under another name; it appears whole."""
+    scratch = scratch_path(path)
+    try:
+        memory = io.BytesIO()
+        with h5py.File(memory, "w", libver=_BOUNDS) as file:
+            if prepare is not None:
+                prepare(file)
+            note_names(file, [])
+        scratch.write_bytes(memory.getbuffer())
+        os.link(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def changed(path: Path, work: Callable[[h5py.File], None]) -> None:
+    """Change a file that nobody has open, by way of a redo log: wholly or not at all."""
+    with Overlay(path) as overlay:
+        with h5py.File(overlay, "r+", libver=_BOUNDS) as file:
+            work(file)
+        overlay.apply()
+
+
+def mend(path: Path) -> None:
+    """Finish a redo, unmark the file, and cut the rows that nobody was promised."""
+    try:
+        finish_redo(path)
+        changed(path, _cut)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or error.errno is None:
+            raise DamagedFileError(f"{path} is no HDF5 file to go on with: {error}. Choose another name.") from error
+        raise
+
+
+def _cut(file: h5py.File) -> None:
+    for name, count in read_counts(file).items():
+        if len(file[name]) > count:
+            file[name].resize(count, axis=0)
+
+
+def await_others(path: Path, *, ours: int) -> None:
+    """Wait until nobody else in this process has the file open: HDF5 would not read it anew for them."""
+    until = time.monotonic() + _PATIENCE
+    while sum(_is_of(file, path) for file in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)) > ours:
+        if time.monotonic() > until:
+            raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then go on.")
+        time.sleep(0.005)
+
+
+def _is_of(file: h5f.FileID, path: Path) -> bool:
+    try:
+        return path.samefile(os.fsdecode(file.name))
+    except (OSError, ValueError):  # a file in memory, one that is gone, one that is closed by now
+        return False
+
+
+def opened(path: Path) -> h5py.File:
+    """Open the file to write it while others read it."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            file = h5py.File(path, "r+", libver=_BOUNDS)
+            break
+        except OSError as error:
+            # Somebody reads it as an ordinary file; or for a moment, in this process.
+            busy = isinstance(error, BlockingIOError) or "already open" in str(error)
+            if not busy:
+                raise
+            if time.monotonic() > until:
+                raise StoreBusyError(f"{path} is being read as a finished file; close it there, then go on.") from error
+            time.sleep(0.005)
+    try:
+        if not file.swmr_mode:
+            file.swmr_mode = True
+    except (OSError, RuntimeError, ValueError) as error:
+        file.close()
+        raise DamagedFileError(f"{path} has a form that cannot grow while others read: {error}. Copy it.") from error
+    return file

@@ -1,0 +1,137 @@
+"""What has its name survives a power cut: the bytes are on the disk before the name, the name before anyone is told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import pytest
+
+from analysis_store import AnalysisStore
+from analysis_store.exchange import link_tree
+from analysis_store.recorder import RunDataStore, live_runs, recorded, recover
+from tests.faults.children import start
+from tests.faults.on_disk import ORIGIN, result
+
+
+class Call(NamedTuple):
+    """What the operating system was told, in its order."""
+
+    what: str
+    inode: int
+    written: int
+    name: Path | None = None
+
+
+class Watch:
+    """Lets every call through, and keeps what was asked."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.calls: list[Call] = []
+        self._fsync = os.fsync
+        patch.setattr(os, "fsync", self.fsync)
+        for name in ("link", "rename", "replace"):
+            patch.setattr(os, name, self._naming(getattr(os, name)))
+
+    def fsync(self, file: int) -> None:
+        """Pass it on."""
+        self._fsync(file)
+        found = os.fstat(file)
+        self.calls.append(Call("fsync", found.st_ino, found.st_mtime_ns))
+
+    def _naming(self, give: Callable[..., None]) -> Callable[..., None]:
+        def named(source: Any, target: Any, **options: Any) -> None:
+            found = Path(source).stat()
+            give(source, target, **options)
+            self.calls.append(Call("name", found.st_ino, found.st_mtime_ns, Path(target)))
+
+        return named
+
+    def names(self, *suffixes: str) -> list[str]:
+        """Assert of each name with a suffix that its file was synced before, and its folder after; return them."""
+        found = []
+        for number, call in enumerate(self.calls):
+            if call.name is None or call.name.suffix not in suffixes:
+                continue
+            assert Call("fsync", call.inode, call.written) in self.calls[:number], f"{call.name}: bytes not synced"
+            later = {other.inode for other in self.calls[number:] if other.what == "fsync"}
+            assert call.name.parent.stat().st_ino in later, f"{call.name}: name not synced"
+            found.append(call.name.suffix)
+        return found
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    """What is synced and named from now on."""
+    return Watch(monkeypatch)
+
+
+def test_a_run_that_is_saved(tmp_path: Path, watch: Watch) -> None:
+    """Its file, and those that are written beside it once: the settings of the store, the list of packages."""
+    with AnalysisStore(tmp_path) as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+
+    assert sorted(watch.names(".h5", ".json", ".toml")) == [".h5", ".json", ".toml"]
+
+
+def test_a_run_that_is_recorded(tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live file gets the name of a run once its last bytes are on the disk; then only the catalog is told."""
+    told = []
+    with AnalysisStore(tmp_path) as store:
+        adopt = store.adopt
+
+        def watched(path: Path) -> Any:
+            told.extend(watch.names(".h5"))
+            return adopt(path)
+
+        monkeypatch.setattr(store, "adopt", watched)
+        with RunDataStore(store, {}, ORIGIN) as datastore:
+            for number in range(100):
+                datastore.append("x", np.full(100, number), time.time())
+                datastore.append("fit", {"number": number}, time.time())
+
+    assert told == [".h5"]
+
+
+def test_a_tree_of_links(tmp_path: Path, watch: Watch) -> None:
+    """An export replaces a file by a whole one."""
+    with AnalysisStore(tmp_path / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        watch.calls.clear()
+        for _ in range(2):
+            tree = link_tree(store, tmp_path / "tree")
+
+    assert watch.names(".h5") == [".h5", ".h5"]
+    assert [h5py.is_hdf5(path) for path in tree.files] == [True]
+
+
+def test_death_before_the_catalog_knows(tmp_path: Path) -> None:
+    """The live name goes last: a run that has its file, and is not in the catalog, is found and recovered."""
+    process, connection = start(_dies_at_the_catalog, tmp_path)
+    uid = connection.recv()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+    with AnalysisStore(tmp_path) as store:
+        assert [run.uid for run in live_runs(store)] == [uid]
+        assert [run.uid for run in recover(store)] == [uid]
+        assert recorded(store[uid])["n"][:].tolist() == [0, 1, 2]
+        assert store[uid].stop["exit_status"] == "success"
+        assert live_runs(store) == []
+
+
+def _dies_at_the_catalog(connection: Connection, location: Path) -> None:
+    store = AnalysisStore(location)
+    datastore = RunDataStore(store, {}, ORIGIN)
+    connection.send(datastore.uid)
+    for number in range(3):
+        datastore.append("n", number, time.time())
+    store.adopt = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign, assignment, return-value]
+    datastore.close()
