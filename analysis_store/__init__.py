@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analysis_store.handlers.base import Handler
     from analysis_store.insertion import analysis_documents, get_working_dir, insert_analysis, set_working_dir
     from analysis_store.pairs import check_pair
+    from analysis_store.processing.by_hand import get_autosaving, set_autosaving
     from analysis_store.provenance import Code, Parent, Policy, Provenance
     from analysis_store.store import AnalysisStore
     from analysis_store.writers.base import Writer
@@ -32,11 +33,13 @@ __all__ = [
     "analysis_documents",
     "check_pair",
     "export",
+    "get_autosaving",
     "get_working_dir",
     "insert_analysis",
     "link_tree",
     "read_export",
     "register_codec",
+    "set_autosaving",
     "set_working_dir",
 ]
 
@@ -51,11 +54,13 @@ _HOMES = {
     "analysis_documents": "insertion",
     "check_pair": "pairs",
     "export": "exchange.export",
+    "get_autosaving": "processing.by_hand",
     "get_working_dir": "insertion",
     "insert_analysis": "insertion",
     "link_tree": "exchange.link_tree",
     "read_export": "exchange.export",
     "register_codec": "codecs",
+    "set_autosaving": "processing.by_hand",
     "set_working_dir": "insertion",
 }
 

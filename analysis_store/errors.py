@@ -13,16 +13,20 @@
     ├── PairError (ValueError)                 a writer or handler breaks the contract of pairs
     │   └── DuplicateSpecError                 the spec is taken
     ├── CodecError (ValueError)                a codec breaks the contract of codecs, or its name is taken
+    ├── ProcessorError (ValueError)            a processor, preset or pipeline that cannot be one, or whose id is taken
+    │   └── ParameterError                     a value breaks the schema of its parameter
     ├── ExportError (ValueError)               a format cannot hold what was asked for, or is not known
     │   └── TargetExistsError (FileExistsError) the file is there already
     ├── UnknownSpecError (LookupError)         no handler is known for a spec
     ├── UnknownTypeError (LookupError)         no codec is known for a type in a file
+    ├── UnknownProcessorError (LookupError)    no processor of this id and version is registered
     ├── RunNotFoundError (LookupError)         no such run
     │   └── AmbiguousUidError                  a prefix that fits several runs
     ├── StreamNotFoundError (LookupError)      no such stream in the run
     ├── KeyNotFoundError (LookupError)         no such data key in the stream
     ├── NoDefaultStoreError (LookupError)      no store was given and none is set
     ├── DuplicateRunError (ValueError)         the uid is already in the store
+    ├── InputError (RuntimeError)              a run or file cannot be an input: unfinished, retracted, unreadable
     ├── RunClosedError (RuntimeError)          the open run has ended
     ├── StoreClosedError (RuntimeError)        the store was closed, or came over a fork
     ├── StoreWriteError (OSError)              the disk, a permission or the database refused a write
@@ -85,6 +89,14 @@ class CodecError(AnalysisStoreError, ValueError):
     """A codec that breaks the contract of codecs, or whose name belongs to another class."""
 
 
+class ProcessorError(AnalysisStoreError, ValueError):
+    """A processor, preset or pipeline that cannot be one, or whose id and version belong to another."""
+
+
+class ParameterError(ProcessorError):
+    """A parameter that is not known, is missing, or whose value breaks its schema."""
+
+
 class ExportError(AnalysisStoreError, ValueError):
     """A run, or the part of one that was asked for, that a format cannot hold; or a format that is not known."""
 
@@ -99,6 +111,10 @@ class UnknownSpecError(AnalysisStoreError, LookupError):
 
 class UnknownTypeError(AnalysisStoreError, LookupError):
     """No codec is known for the type that a file names."""
+
+
+class UnknownProcessorError(AnalysisStoreError, LookupError):
+    """No processor of this id and version is registered."""
 
 
 class RunNotFoundError(AnalysisStoreError, LookupError):
@@ -123,6 +139,10 @@ class NoDefaultStoreError(AnalysisStoreError, LookupError):
 
 class DuplicateRunError(AnalysisStoreError, ValueError):
     """A run of this uid is in the store already."""
+
+
+class InputError(AnalysisStoreError, RuntimeError):
+    """A run or file that cannot be an input: it has not ended, was retracted, or cannot be read."""
 
 
 class RunClosedError(AnalysisStoreError, RuntimeError):

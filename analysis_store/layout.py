@@ -79,6 +79,7 @@ OFFSETS_SUFFIX = "_offsets"
 
 # Beside the runs
 ENVIRONMENTS = "environments"
+NOTES = "notes"
 
 SCRATCH_SUFFIX = ".part"
 _MAX_FILE_STEM = 120

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from analysis_store.errors import SettingsError, StoreVersionError
+from analysis_store.errors import SettingsError, StoreVersionError, StoreWriteError
 from analysis_store.layout import LAYOUT_VERSION
 from analysis_store.provenance import Policy
 from analysis_store.runs.durable import keep_text
@@ -78,6 +78,21 @@ def _path(root: str | os.PathLike[str] | None, default: Path) -> Path:
 def _public(uri: str) -> str:
     parts = urlsplit(uri)
     return uri.replace(f":{parts.password}@", ":…@") if parts.password and unquote(parts.password) else uri
+
+
+def opened(place: Place, policy: Policy | None) -> Settings:
+    """Return the settings of a store; a new one is made with the policy that is given."""
+    found = load(place.folder)
+    if found is None:
+        try:
+            place.root.mkdir(parents=True, exist_ok=True)
+            save(place.folder, Settings(policy or Policy()))
+        except OSError as error:
+            raise StoreWriteError(
+                error.errno, f"the store {place.folder} cannot be made: {error.strerror}; choose another folder"
+            ) from error
+        found = load(place.folder) or Settings(policy or Policy())
+    return found
 
 
 def load(folder: Path) -> Settings | None:

@@ -3,49 +3,45 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
-from analysis_store.catalogs.base import Catalog, RunRecord
+from analysis_store.catalogs.base import Catalog, Note, RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import (
-    AmbiguousUidError,
     DuplicateRunError,
-    MissingDependencyError,
     RunNotFoundError,
     StoreClosedError,
-    StoreWriteError,
 )
 from analysis_store.pairs import HandlerRegistry
 from analysis_store.provenance import Lookup, Policy
 from analysis_store.provenance.settle import Settled, settle
+from analysis_store.runs.address import Address, address_of, reopened
+from analysis_store.runs.callback import Callback
 from analysis_store.runs.emit import run_documents
+from analysis_store.runs.finding import find
 from analysis_store.runs.gather import StreamData, gather
-from analysis_store.runs.journal import draft_journal
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.measured import measured_run
+from analysis_store.runs.notes import Notes
 from analysis_store.runs.opened import OpenRun, Unfinished
 from analysis_store.runs.packages import keep_packages
 from analysis_store.runs.reader import RunFile
-from analysis_store.runs.recording import Recording, Recordings
 from analysis_store.runs.results import Runs
 from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft
+from analysis_store.runs.services import Services
 
 if TYPE_CHECKING:
     from analysis_store.runs.draft import Draft
 
-_PREFIX_SHOWN = 10
 
-
-class AnalysisStore:
+class AnalysisStore(Services):
     """A permanent home for derived data; created on first use.
 
     Parameters
@@ -95,17 +91,20 @@ class AnalysisStore:
         place = settings.place_of(location, root)
         self.location = place.label
         self.root = place.root
-        self._settings = _settings(place, policy)
+        self._settings = settings.opened(place, policy)
         self.policy = self._settings.policy if policy is None else self._settings.policy.tightened_by(policy)
         self.handlers = HandlerRegistry(handler_registry)
         self.catalog: Catalog = open_catalog(place.uri)
-        self._lookup = Lookup(self.location, self.__contains__, sources or ())
+        self.sources: tuple[Any, ...] = tuple(sources or ())
+        self._lookup = Lookup(self.location, self.__contains__, self.sources)
         self._saver = RunSaver(self.root, self._settings.compression)
         moved = {**self._settings.root_map, **(root_map or {})}
         self._context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
-        self._recordings = Recordings()
+        self._notes = Notes(self.root, self.catalog)
+        self._callback = Callback(self._settle_foreign, self._save)
+        given = str(place.folder) if place.label == str(place.folder) else address_of(place.uri)
+        self._address = Address(given, self.root, policy, self.sources, dict(handler_registry or {}), root_map or {})
         self._opened: set[Unfinished] = set()
-        self._lock = threading.RLock()
         self._pid = os.getpid()
         self._closed = False
 
@@ -207,28 +206,11 @@ class AnalysisStore:
             The start document does not say what the policy demands.
         """
         self._alive()
-        with self._lock:
-            if name == "start":
-                recording = self._recordings.begin(doc)
-                self._refuse_known(recording.uid)
-                recording.settled = self._settle(recording.start, None, capture=False)
-                self._recordings.enter(recording)
-            else:
-                recording, copy = self._recordings.add(name, doc)
-                if name == "stop":
-                    self._end(recording, copy)
+        self._callback.take(name, doc)
 
-    def _end(self, recording: Recording, stop: dict[str, Any]) -> None:
-        self._recordings.leave(recording)
-        settled: Settled = recording.settled
-        draft = draft_journal([*recording.journal, ("stop", stop)], stop)
-        draft.attachments.beside["provenance"] = settled.document
-        try:
-            self._save(draft, settled)
-        except StoreWriteError:
-            recording.stop = stop
-            self._recordings.enter(recording)  # its documents are all there is of it: the stop may be sent again
-            raise
+    def _settle_foreign(self, start: dict[str, Any]) -> Settled:
+        self._refuse_known(start["uid"])
+        return self._settle(start, None, capture=False)
 
     def begin(self, md: Mapping[str, Any], provenance: Any) -> tuple[dict[str, Any], Settled]:
         """Return the start document of a run and its settled provenance; nothing is written yet.
@@ -317,29 +299,7 @@ class AnalysisStore:
             None answers to it; `AmbiguousUidError` when several do.
         """
         self._alive()
-        if isinstance(key, str):
-            return self._by_uid(key)
-        if isinstance(key, bool) or not hasattr(key, "__index__"):
-            raise RunNotFoundError(f"{key!r} names no run; expected a uid, a prefix of one, a scan_id, or -1, -2 ….")
-        number = key.__index__()
-        query = Query.parse(scan_id=number) if number >= 0 else Query.parse()
-        found = self.catalog.search(query, offset=max(0, -number - 1), limit=1)
-        if not found:
-            told = f"no run has scan_id {number}" if number >= 0 else f"there are only {len(self)} runs"
-            raise RunNotFoundError(f"{told} in {self.location}; try store.search().")
-        return Run(found[0], self._context)
-
-    def _by_uid(self, text: str) -> Run:
-        try:
-            return Run(self.catalog.get(text), self._context)
-        except RunNotFoundError:
-            found = self.catalog.with_prefix(text, _PREFIX_SHOWN + 1) if text else []
-        if len(found) == 1:
-            return Run(self.catalog.get(found[0]), self._context)
-        if found:
-            shown = ", ".join(found[:_PREFIX_SHOWN]) + (" …" if len(found) > _PREFIX_SHOWN else "")
-            raise AmbiguousUidError(f"{text!r} begins the uids of several runs: {shown}. Give more of it.")
-        raise RunNotFoundError(f"no run's uid is or begins with {text!r} in {self.location}; try store.search().")
+        return Run(find(self.catalog, key, self.location), self._context)
 
     def search(
         self, query: Any = None, *, since: Any = None, until: Any = None, text: Any = None, **equals: Any
@@ -365,6 +325,11 @@ class AnalysisStore:
         self._alive()
         return Runs(Query.parse(query, since=since, until=until, text=text, **equals), self._context)
 
+    def results(self, key: str, limit: int = 10) -> list[Run]:
+        """Return up to ``limit`` runs that are results of a processing of this key, newest first."""
+        self._alive()
+        return [Run(record, self._context) for record in self.catalog.results(key, limit)]
+
     def __contains__(self, uid: object) -> bool:
         self._alive()
         try:
@@ -381,40 +346,70 @@ class AnalysisStore:
     def __bool__(self) -> bool:
         return True
 
+    # -------------------------------------------------------------------------------------------- notes
+
+    def note(self, uid: str, kind: str, body: Mapping[str, Any], durable: bool = True) -> Note:
+        """Keep a note on a run: what is known of it only after it was saved.
+
+        Parameters
+        ----------
+        uid : str
+            The run; it need not be in this store.
+        kind : str
+            What the note is about.
+        body : mapping
+            What it says; JSON.
+        durable : bool
+            Return only when it would outlive a power cut.
+
+        Raises
+        ------
+        InvalidDocumentError
+            What it says is not JSON.
+        StoreWriteError
+            It could not be kept; or it was, and the message says so, but the catalog does not know it yet.
+        """
+        self._alive()
+        return self._notes.add(uid, kind, body, durable=durable)
+
+    def notes(self, uid: str, kind: str | None = None) -> list[Note]:
+        """Return the notes on exactly this uid, of one kind or of all, oldest first."""
+        self._alive()
+        return self.catalog.notes(uid, kind)
+
+    def retract(self, uid: str, reason: str) -> list[Note]:
+        """Say that a run, and every run that came from it, shall not be used any more; nothing is removed.
+
+        Parameters
+        ----------
+        uid : str
+            The whole uid of a run of this store.
+        reason : str
+            Why.
+
+        Returns
+        -------
+        list of Note
+            The one on the run first; those on its descendants name it as ``body["because"]``.
+
+        Raises
+        ------
+        RunNotFoundError
+            The store has no such run.
+        InputError
+            It is retracted already; says by whom and why.
+        InvalidMetadataError
+            No reason came.
+        """
+        self._alive()
+        return self._notes.retract(uid, reason)
+
     # --------------------------------------------------------------------------------------- neighbours
 
     def register_handler(self, spec: str, handler: Any, overwrite: bool = False) -> None:
         """Use a handler for the resources of a spec in this store."""
         self.handlers.register(spec, handler, overwrite=overwrite)
-
-    def broker(self) -> Any:
-        """Return the store as a databroker (v1) Broker."""
-        return self._service("broker")
-
-    def client(self) -> Any:
-        """Return the store as a Tiled client, in this process."""
-        return self._service("client")
-
-    def server_app(self, **options: Any) -> Any:
-        """Return the store as an ASGI app: Tiled's own server; see `analysis_store.server.server_app`."""
-        return self._service("server_app", **options)
-
-    def _service(self, name: str, **options: Any) -> Any:
-        """Call what stands above the store and may not be imported from here."""
-        self._alive()
-        found = list(entry_points(group="analysis_store.services", name=name))
-        if not found:
-            raise MissingDependencyError(
-                f"store.{name}() is not installed; analysis_store must be installed, not only be importable: "
-                "pip install 'analysis_store[server]'."
-            )
-        try:
-            service = found[0].load()
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"store.{name}() needs {error.name or error}: pip install 'analysis_store[server]'."
-            ) from error
-        return service(self, **options)
+        self._address.handlers[spec] = handler
 
     # --------------------------------------------------------------------------------------------- life
 
@@ -430,9 +425,7 @@ class AnalysisStore:
             if os.getpid() != self._pid:
                 return
             last.callback(self.catalog.close)
-            for recording in self._recordings.open.values():
-                stop = recording.stop or recording.aborted("the store was closed before a stop document came")
-                last.callback(self._end, recording, stop)
+            self._callback.close(last)
             for opened in self._opened:
                 last.callback(opened.abandon, "the store was closed while the run was open")
 
@@ -449,6 +442,10 @@ class AnalysisStore:
                 f"the store {self.location} was opened by process {self._pid} and came over a fork; a database "
                 "connection cannot. Open the store again in this process."
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send the address: another process opens the store itself, once."""
+        return reopened, (type(self), self._address.sent())
 
     def __enter__(self) -> Self:
         self._alive()
@@ -468,21 +465,6 @@ class AnalysisStore:
 
         head = f"<p>{html.escape(repr(self))}</p>"
         return head if self._closed or os.getpid() != self._pid else head + self.search()._repr_html_()
-
-
-def _settings(place: settings.Place, policy: Policy | None) -> settings.Settings:
-    """Return the settings of a store; a new one is made with the policy that is given."""
-    found = settings.load(place.folder)
-    if found is None:
-        try:
-            place.root.mkdir(parents=True, exist_ok=True)
-            settings.save(place.folder, settings.Settings(policy or Policy()))
-        except OSError as error:
-            raise StoreWriteError(
-                error.errno, f"the store {place.folder} cannot be made: {error.strerror}; choose another folder"
-            ) from error
-        found = settings.load(place.folder) or settings.Settings(policy or Policy())
-    return found
 
 
 def _record(draft: Draft, path: str, settled: Settled) -> RunRecord:

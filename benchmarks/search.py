@@ -44,14 +44,15 @@ EQUALITIES = (*(name for name in QUERIES if "equalit" in name), "no run", "membe
 OPENINGS = ("open the newest run", "look up a prefix", "get by uid")
 
 
-def build(n: int, path: Path) -> None:
-    """Make a catalog of ``n`` runs with some 25 values each at ``path``, by bulk load."""
+def build(n: int, path: Path, document: Callable[[int], dict[str, Any]] | None = None) -> None:
+    """Make a catalog of ``n`` runs at ``path``, by bulk load; `start_document`, or another, tells of each."""
+    document = document or start_document
     open_catalog(f"sqlite:///{path}").close()
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA cache_size=-1000000")
     for first in range(0, n, BATCH):
-        runs = list(enumerate(starts(first, min(first + BATCH, n)), first + 1))
+        runs = [(number + 1, document(number)) for number in range(first, min(first + BATCH, n))]
         rows = [(id, s["uid"], s["time"], s["scan_id"], "p", json.dumps(s), None, "[]", "{}") for id, s in runs]
         terms = sorted((*term, start["time"], id) for id, start in runs for term in run_terms(start, None))
         connection.execute("BEGIN")
@@ -61,12 +62,6 @@ def build(n: int, path: Path) -> None:
         connection.executemany("INSERT INTO term (place, value, time, run) VALUES (?, ?, ?, ?)", terms)
         connection.execute("COMMIT")
     connection.close()
-
-
-def starts(first: int, n: int) -> Iterator[dict[str, Any]]:
-    """Yield start documents as an analysis writes them, the same for the same number."""
-    for number in range(first, n):
-        yield start_document(number)
 
 
 def start_document(number: int) -> dict[str, Any]:

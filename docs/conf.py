@@ -34,7 +34,7 @@ nitpick_ignore_regex = [
     # Links to other projects' pages would need the network to be checked.
     (
         r"py:.*",
-        r"(abc|collections|blake3|bluesky_tiled_plugins|dask|databroker|event_model|h5py|numpy|pandas|tiled|typer|xarray|analysis_store\.frames)(\..*)?",
+        r"(abc|collections|concurrent|pathlib|blake3|bluesky|bluesky_tiled_plugins|dask|databroker|distributed|event_model|h5py|numpy|pandas|scipy|tiled|typer|xarray|analysis_store\.frames)(\..*)?",
     ),
 ]
 

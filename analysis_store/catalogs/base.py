@@ -1,4 +1,4 @@
-"""The contract of a catalog: an index over run files that any number of processes may write to."""
+"""The contract of a catalog: an index over run files, and over notes on them, that any number of processes write to."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.query import Query
 
 Document = dict[str, Any]
+
+RESULT_KEY = "processing.key"
+"""Where the start document of a computed run has the key of its identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,26 @@ class RunRecord:
     def uid(self) -> str:
         """The uid of the run."""
         return str(self.start["uid"])
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody said of a run after it was saved: that it was reused, or retracted."""
+
+    uid: str
+    """The run; it need not be in the catalog."""
+
+    kind: str
+    """What the note is about, e.g. ``"retracted"``."""
+
+    time: float
+    """When it was said: seconds since 1970 UTC."""
+
+    who: str
+    """Who said it: ``user@host``."""
+
+    body: Document = field(default_factory=dict)
+    """What was said; JSON."""
 
 
 class Catalog(ABC):
@@ -86,6 +109,23 @@ class Catalog(ABC):
     @abstractmethod
     def children(self, uid: str) -> list[str]:
         """Return the uids of the runs in this catalog that name ``uid`` as a parent, oldest first."""
+
+    def results(self, key: str, limit: int = 10) -> list[RunRecord]:
+        """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
+        from analysis_store.catalogs.query import Query
+
+        return self.search(Query.parse({RESULT_KEY: key}), limit=limit)
+
+    @abstractmethod
+    def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
+        """Commit notes in one transaction; one that is there already, the same in everything, is added once.
+
+        Unless ``durable``, a power cut may take them back; for notes that can be added again, or be missed.
+        """
+
+    @abstractmethod
+    def notes(self, uid: str, kind: str | None = None) -> list[Note]:
+        """Return the notes on exactly this uid, of one kind or of all, oldest first."""
 
     @abstractmethod
     def close(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from analysis_store.catalogs.base import Catalog, Document, RunRecord
+from analysis_store.catalogs.base import RESULT_KEY, Catalog, Document, Note, RunRecord
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
 from analysis_store.catalogs.mongo_search import Search, entry
@@ -23,12 +23,15 @@ from analysis_store.catalogs.records import (
     duplicate,
     is_text,
     not_found,
+    note_of,
+    note_row,
     record_of,
     start_time,
     terms_of,
     texts_of,
 )
 from analysis_store.catalogs.scalars import read_order, tally
+from analysis_store.catalogs.terms import VALUE, place, text_term
 from analysis_store.errors import MissingDependencyError, SettingsError, StoreClosedError, StoreWriteError
 
 if TYPE_CHECKING:
@@ -38,6 +41,9 @@ LEASE = 600.0
 """Seconds after which a run that was begun and never finished is taken for a dead process's."""
 
 OLDEST = [("time", 1), ("order", 1)]
+NEWEST = [("time", -1), ("order", -1)]
+
+_RESULT_PLACE = place(key_of(RESULT_KEY))
 
 
 class MongoCatalog(Catalog):
@@ -148,6 +154,33 @@ class MongoCatalog(Catalog):
             found = self._own.find({"parents": uid, "committed": True}, {"_id": True}) if is_text(uid) else None
             return [] if found is None else [str(own["_id"]) for own in found.sort(OLDEST)]
 
+    def results(self, key: str, limit: int = 10) -> list[RunRecord]:
+        """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
+        term = entry(_RESULT_PLACE, VALUE + text_term(key))
+        with self._translated():
+            found = self._own.find({"terms": term, "committed": True}).sort(NEWEST).limit(limit) if limit else ()
+            return [_record(own) for own in found]
+
+    def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
+        """Commit notes; one that is there already, the same in everything, is added once."""
+        from pymongo import UpdateOne, WriteConcern
+
+        rows = [note_row(note) for note in notes]
+        changes = [UpdateOne({"_id": row.pop("digest")}, {"$setOnInsert": row}, upsert=True) for row in rows]
+        with self._translated():
+            if changes:
+                notes_here = self._notes if durable else self._notes.with_options(write_concern=WriteConcern(w=1))
+                notes_here.bulk_write(changes)
+
+    def notes(self, uid: str, kind: str | None = None) -> list[Note]:
+        """Return the notes on exactly this uid, of one kind or of all, oldest first."""
+        if not is_text(uid + (kind or "")):
+            return []
+        wanted = {"uid": uid} if kind is None else {"uid": uid, "kind": kind}
+        with self._translated():
+            found = self._notes.find(wanted).sort([("time", 1), ("_id", 1)])
+            return [note_of(*(one[name] for name in ("uid", "kind", "time", "who", "body"))) for one in found]
+
     def close(self) -> None:
         """Give every connection back. May be called twice."""
         self._closed = True
@@ -165,6 +198,10 @@ class MongoCatalog(Catalog):
     @property
     def _own(self) -> Any:
         return self._open()["analysis_store"]
+
+    @property
+    def _notes(self) -> Any:
+        return self._open()["analysis_store_note"]
 
     def _search(self, query: Query) -> Search:
         return Search(self._own, query)

@@ -1,13 +1,14 @@
-"""A run on its way into a database and out of it: what is refused, and documents as text that is exact."""
+"""A run or a note on its way into a database and out of it: what is refused, and documents as text that is exact."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Any
 
-from analysis_store.catalogs.base import RunRecord
+from analysis_store.catalogs.base import Note, RunRecord
 from analysis_store.catalogs.terms import run_terms
 from analysis_store.catalogs.values import is_number
 from analysis_store.errors import DuplicateRunError, InvalidDocumentError, RunNotFoundError
@@ -76,6 +77,29 @@ def record_of(
         parents=tuple(parents),
         beside=json.loads(beside),
     )
+
+
+def note_row(note: Note) -> dict[str, Any]:
+    """Return a note as a database keeps it: its body as exact text, and a digest by which it is known.
+
+    Raises
+    ------
+    InvalidDocumentError
+        A text that no database could hold, a time that is no number, a body that JSON does not have.
+    """
+    if not all(map(is_text, (note.uid, note.kind, note.who))) or not note.kind:
+        raise InvalidDocumentError(
+            f"a note of kind {note.kind!r} on run {note.uid!r} by {note.who!r}: each is text that UTF-8 can hold"
+        )
+    if not is_number(note.time) or not math.isfinite(note.time):
+        raise InvalidDocumentError(f"a note on run {note.uid!r}: time {note.time!r}; expected seconds since 1970 UTC")
+    row = {"uid": note.uid, "kind": note.kind, "time": float(note.time), "who": note.who, "body": to_json(note.body)}
+    return {"digest": blake2b(to_json(row).encode(), digest_size=16).hexdigest(), **row}
+
+
+def note_of(uid: str, kind: str, time: float, who: str, body: str) -> Note:
+    """Return the note whose body is this text."""
+    return Note(uid, kind, time, who, json.loads(body))
 
 
 def duplicate(uid: str) -> DuplicateRunError:

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, Row, Table, select
 from sqlalchemy.exc import IntegrityError
 
-from analysis_store.catalogs.base import Catalog, Document, RunRecord
+from analysis_store.catalogs.base import RESULT_KEY, Catalog, Document, Note, RunRecord
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.records import (
     check_names,
     duplicate,
     is_text,
     not_found,
+    note_of,
+    note_row,
     record_of,
     start_time,
     terms_of,
@@ -23,8 +25,9 @@ from analysis_store.catalogs.records import (
 from analysis_store.catalogs.scalars import read_order
 from analysis_store.catalogs.sql_conditions import uid_begins
 from analysis_store.catalogs.sql_engine import location, make_engine, prepare, reading, writing
-from analysis_store.catalogs.sql_schema import HEAD, lineage, run, term
+from analysis_store.catalogs.sql_schema import HEAD, lineage, note, run, term
 from analysis_store.catalogs.sql_search import Search
+from analysis_store.catalogs.terms import VALUE, place, text_term
 from analysis_store.errors import StoreClosedError
 
 if TYPE_CHECKING:
@@ -34,6 +37,17 @@ if TYPE_CHECKING:
 
 CHUNK = 500
 """So many runs are read by one statement."""
+
+_RESULT_PLACE = place(key_of(RESULT_KEY))
+
+_RESULTS = """
+SELECT run.id, run.path, run.start, run.stop, run.descriptors, run.beside, lineage.parent
+FROM (SELECT run, time FROM term WHERE place = {mark} AND value = {mark} ORDER BY time DESC, run DESC LIMIT {mark}) AS d
+JOIN run ON run.id = d.run LEFT JOIN lineage ON lineage.run = d.run
+ORDER BY d.time DESC, d.run DESC, lineage.position
+"""
+
+_NOTES = "SELECT uid, kind, time, who, body FROM note WHERE uid = {mark} {kind}ORDER BY time, digest"
 
 RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside")
 
@@ -61,6 +75,11 @@ class SqlCatalog(Catalog):
         self._insert_run = _insertion(self._engine, run, RUN_COLUMNS) + " RETURNING id"
         self._insert_terms = _insertion(self._engine, term, ("place", "value", "time", "run"))
         self._insert_lineage = _insertion(self._engine, lineage, ("run", "position", "parent"))
+        self._insert_notes = _insertion(self._engine, note, note.c.keys()) + " ON CONFLICT DO NOTHING"
+        # likewise: a result that is reused is looked up more often than anything else
+        mark = _mark(self._engine)
+        self._results = _RESULTS.format(mark=mark)
+        self._notes = {1: _NOTES.format(mark=mark, kind=""), 2: _NOTES.format(mark=mark, kind=f"AND kind = {mark} ")}
         try:
             prepare(self._engine)
         except BaseException:
@@ -146,6 +165,32 @@ class SqlCatalog(Catalog):
         with reading(self._open()) as connection:
             return list(connection.scalars(statement))
 
+    def results(self, key: str, limit: int = 10) -> list[RunRecord]:
+        """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
+        rows: dict[int, Any] = {}
+        parents: dict[int, list[str]] = {}
+        with reading(self._open()) as connection:
+            for row in connection.exec_driver_sql(self._results, (_RESULT_PLACE, VALUE + text_term(key), limit)):
+                rows[row.id] = row
+                if row.parent is not None:
+                    parents.setdefault(row.id, []).append(row.parent)
+        return [_record(row, parents.get(number, ())) for number, row in rows.items()]
+
+    def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
+        """Commit notes in one transaction; one that is there already, the same in everything, is added once."""
+        rows = [tuple(note_row(one).values()) for one in notes]
+        if rows:
+            with writing(self._open(), durable) as connection:
+                connection.exec_driver_sql(self._insert_notes, rows)
+
+    def notes(self, uid: str, kind: str | None = None) -> list[Note]:
+        """Return the notes on exactly this uid, of one kind or of all, oldest first."""
+        if not is_text(uid + (kind or "")):
+            return []
+        wanted = (uid,) if kind is None else (uid, kind)
+        with reading(self._open()) as connection:
+            return [note_of(*row) for row in connection.exec_driver_sql(self._notes[len(wanted)], wanted)]
+
     def close(self) -> None:
         """Give every connection back. May be called twice."""
         self._closed = True
@@ -161,11 +206,15 @@ class SqlCatalog(Catalog):
         return self._engine
 
 
+def _mark(engine: Engine) -> str:
+    """Return what stands for a value in a statement of the driver."""
+    return "?" if engine.dialect.paramstyle == "qmark" else "%s"
+
+
 def _insertion(engine: Engine, table: Table, columns: Sequence[str]) -> str:
     quote = engine.dialect.identifier_preparer.quote
-    mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
     names = ", ".join(map(quote, columns))
-    marks = ", ".join([mark] * len(columns))
+    marks = ", ".join([_mark(engine)] * len(columns))
     return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
 
 

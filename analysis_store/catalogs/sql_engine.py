@@ -30,6 +30,8 @@ PATIENCE = 30.0
 _FILE = "file"
 """Under which a connection to SQLite remembers device and inode of its file."""
 
+_DURABLE, _LAX = "durable", "lax"
+
 # https://www.sqlite.org/rescode.html
 _SQLITE_BUSY = {5, 6}
 _SQLITE_DAMAGED = {11, 26}
@@ -65,7 +67,6 @@ def _sqlite(url: URL) -> Engine:
 
 def _set_up(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA cache_size=-65536")  # 64 MiB at most: inserts touch many pages of the index
     cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages; a page that many inserts touch is copied back once
     (_, _, path), *_ = cursor.execute("PRAGMA database_list").fetchall()
@@ -93,7 +94,8 @@ def _check_place(connection: Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes"):
+    if (writes := connection.get_execution_options().get("writes")) is not None:
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if writes == _DURABLE else 'NORMAL'}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # the lock is taken, and waited for, here and nowhere else
 
 
@@ -127,9 +129,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
-    """Lend a connection in a transaction, which is committed at the end, or rolled back whatever the error."""
-    with _translated(engine), _lent(engine, writes=True) as connection, connection.begin():
+def writing(engine: Engine, durable: bool = True) -> Iterator[Connection]:
+    """Lend a connection in a transaction, which is committed at the end, or rolled back whatever the error.
+
+    One that need not be durable is not waited for until it is on the disk, which takes most of its time.
+    """
+    kind = _DURABLE if durable else _LAX
+    with _translated(engine), _lent(engine, writes=kind) as connection, connection.begin():
+        if not durable and engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         _check_place(connection)
         yield connection
 

@@ -1,7 +1,7 @@
 """The tables of a SQL catalog, and how a database comes to have them.
 
 ``run`` holds the documents, ``lineage`` who came from whom, ``term`` the one index that answers a search on any key
-newest first (`analysis_store.catalogs.terms` says what its values are).
+newest first (`analysis_store.catalogs.terms` says what its values are), ``note`` what was said of runs later.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from analysis_store.errors import DamagedFileError, StoreVersionError
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """Every version of the schema, the oldest first; the last one is this package's."""
 
 HEAD = VERSIONS[-1]
@@ -77,6 +77,19 @@ term = Table(
     Column("run", _Id, nullable=False),
     PrimaryKeyConstraint("place", "value", "time", "run"),
     sqlite_with_rowid=False,
+)
+
+# The digest is of all the others: a note that is added again, from its log, is the same row.
+note = Table(
+    "note",
+    metadata,
+    Column("digest", _Uid, primary_key=True),
+    Column("uid", _Uid, nullable=False),
+    Column("kind", _Uid, nullable=False),
+    Column("time", Double, nullable=False, comment="seconds since 1970 UTC"),
+    Column("who", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("note_uid", "uid", "kind", "time"),
 )
 
 version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

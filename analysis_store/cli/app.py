@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from analysis_store.cli import demo, export, find, insert, live, plot, record, serve, show, stores, tail
+from analysis_store.cli import (
+    compared,
+    demo,
+    export,
+    find,
+    insert,
+    live,
+    plot,
+    process,
+    processors,
+    record,
+    serve,
+    show,
+    stores,
+    tail,
+    task,
+)
+
+
+class _GroupsLast(TyperGroup):
+    """Lists groups of commands after the commands, which are what most people look for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of commands and groups, each in the order in which they were added."""
+        return sorted(self.commands, key=lambda name: isinstance(self.commands[name], TyperGroup))
+
 
 app = typer.Typer(
+    cls=_GroupsLast,
     help="A permanent store for derived data: every result with its provenance, or not at all.",
     epilog="Exit codes: 0 done, 1 refused or failed, 2 command not understood, 130 interrupted.",
     no_args_is_help=True,
@@ -31,11 +58,17 @@ _COMMANDS: list[tuple[Callable[..., None], dict[str, bool]]] = [
     (show.documents, _RUN),
     (export.export, _RUN),
     (export.link_tree, {}),
+    (processors.processors, {}),
+    (process.run, {}),
+    (process.explain, _RUN),
+    (compared.rerun, _RUN),
+    (compared.compare, _RUN),
     (serve.serve, {}),
     (demo.demo, {}),
 ]
 for _command, _settings in _COMMANDS:
     app.command(context_settings=_settings)(_command)
+app.add_typer(task.app, name="task")
 
 
 def _version(wanted: bool) -> None:

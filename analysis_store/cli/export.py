@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analysis_store.cli.console import print_json, say
+from analysis_store.cli.console import print_json, say, warned
 from analysis_store.cli.options import JsonOption, StoreOption, find_run, open_store, parse_terms
 from analysis_store.errors import TargetExistsError
 
@@ -91,18 +90,14 @@ def _words(uid: str | None, target: str | None, *, many: bool) -> tuple[str, str
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say in one line each what is warned of; and of a file that is there, which option replaces it."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
+    """Say what is warned of; and of a file that is there, which option replaces it."""
+    try:
+        with warned():
             yield
-        except TargetExistsError as error:
-            raise TargetExistsError(
-                f"{str(error).partition('; expected')[0]}; give --overwrite to replace a file."
-            ) from error
-        finally:
-            for warning in caught:
-                typer.echo(f"warning: {warning.message}", err=True)
+    except TargetExistsError as error:
+        raise TargetExistsError(
+            f"{str(error).partition('; expected')[0]}; give --overwrite to replace a file."
+        ) from error
 
 
 def link_tree(

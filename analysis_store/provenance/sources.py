@@ -20,7 +20,13 @@ _API = "/api/v1/metadata"
 
 
 def find(sources: Iterable[object], uid: str) -> str | None:
-    """Return the name of the first source that has the run of exactly this uid, or None.
+    """Return the name of the first source that has the run of exactly this uid, or None; see `find_run`."""
+    found = find_run(sources, uid)
+    return None if found is None else name_of(found[0])
+
+
+def find_run(sources: Iterable[object], uid: str) -> tuple[object, Any] | None:
+    """Return the first source that has the run of exactly this uid, and the run as its library gives it; or None.
 
     Raises
     ------
@@ -30,26 +36,28 @@ def find(sources: Iterable[object], uid: str) -> str | None:
     silent = []
     for source in sources:
         try:
-            if has_run(source, uid):
-                return name_of(source)
+            run = run_in(source, uid)
         except Exception as error:  # noqa: BLE001  whatever a client of a remote service raises, another may have the run
             silent.append(f"{name_of(source)} ({type(error).__name__}: {str(error)[:200]})")
+            continue
+        if run is not None:
+            return source, run
     if silent:
         raise ProvenanceError(f"could not look for the run {uid} in {'; '.join(silent)}")
     return None
 
 
-def has_run(source: Any, uid: str) -> bool:
-    """Tell whether a source has the run of exactly this uid: they take a part of it for the whole otherwise."""
+def run_in(source: Any, uid: str) -> Any:
+    """Return the run of exactly this uid in a source, or None: they take a part of it for the whole otherwise."""
     try:
-        run = source.catalog.get(uid) if _is_store(source) else source[uid]
+        run = source[uid]
     except (KeyError, RunNotFoundError):
-        return False
+        return None
     except ValueError:
         if len(uid) == _UID_LENGTH:
             raise
-        return False  # taken for a part of a uid, and found too short or to fit several
-    return uid_of(run) == uid
+        return None  # taken for a part of a uid, and found too short or to fit several
+    return run if uid_of(run) == uid else None
 
 
 def check_source(source: object) -> None:

@@ -12,6 +12,7 @@ from analysis_store.errors import DamagedFileError, StreamNotFoundError
 from analysis_store.pairs import HandlerRegistry, open_handler
 from analysis_store.provenance import Provenance
 from analysis_store.runs.emit import NamedDocument, run_documents
+from analysis_store.runs.notes import RETRACTED
 from analysis_store.runs.reader import RunFile, read_column
 from analysis_store.runs.save import relative_path
 from analysis_store.runs.stream import Stream
@@ -19,7 +20,7 @@ from analysis_store.runs.stream import Stream
 if TYPE_CHECKING:
     import xarray
 
-    from analysis_store.catalogs.base import Catalog, RunRecord
+    from analysis_store.catalogs.base import Catalog, Note, RunRecord
     from analysis_store.documents import Document
     from analysis_store.runs.lazy import Source
     from analysis_store.runs.verify import Report
@@ -101,6 +102,18 @@ class Run(Mapping[str, Stream]):
         """Uids of the runs in this store that came from this one."""
         self._context.alive()
         return self._context.catalog.children(self.uid)
+
+    @property
+    def notes(self) -> list[Note]:
+        """What was said of the run after it was saved, oldest first."""
+        self._context.alive()
+        return self._context.catalog.notes(self.uid)
+
+    @property
+    def retraction(self) -> Note | None:
+        """Why the run shall not be used any more, None where it may be; of several reasons the first."""
+        self._context.alive()
+        return next(iter(self._context.catalog.notes(self.uid, RETRACTED)), None)
 
     @property
     def file(self) -> Path:

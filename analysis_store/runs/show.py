@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime
 import html
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.errors import AnalysisStoreError
 from analysis_store.runs.lazy import counted
+from analysis_store.runs.notes import retraction_text
 from analysis_store.runs.results import summary
 
 if TYPE_CHECKING:
@@ -35,6 +38,9 @@ def run_text(run: Run) -> str:
     if run.parents:
         lines.append(f"  parents: {', '.join(uid[:8] for uid in run.parents)}")
     lines.append(f"  code: {code_text(run)}")
+    with suppress(AnalysisStoreError):  # the rest is shown of a run of a closed store, too
+        if (note := run.retraction) is not None:
+            lines.insert(1, f"  RETRACTED: {retraction_text(note)}")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,43 @@ if TYPE_CHECKING:
     import xarray
 
     from analysis_store.runs.run import Run
+
+
+class Columns(Protocol):
+    """The columns of one stream, by key: what `dataset_of` makes a Dataset of."""
+
+    name: str
+
+    @property
+    def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the descriptors say of each data key."""
+        ...
+
+    @property
+    def times(self) -> np.ndarray:
+        """When the events happened: float64 ``(n,)``, s since 1970."""
+        ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __getitem__(self, key: str, /) -> LazyArray: ...
+
+
+def dataset_of(stream: Columns, keys: Any) -> xarray.Dataset:
+    """Return a stream, or some keys of it, in memory; see `Stream.read`."""
+    from analysis_store.runs.dataset import build
+
+    wanted = list(stream) if keys is None else [keys] if isinstance(keys, str) else list(keys)
+    columns = {}
+    for key in wanted:
+        try:
+            columns[key] = stream[key].loaded()  # read once, however often its shape is asked for
+        except UnknownSpecError as error:
+            if keys is not None:
+                raise
+            warnings.warn(f"{key!r} of {stream.name!r} is left out: {error}", stacklevel=3)
+    roles = [key for key in columns if stream.data_keys[key].get("role") == "coordinate"]
+    return build(columns, stream.times, stream.name, roles)
 
 
 class Stream(Mapping[str, LazyArray]):
@@ -137,19 +174,7 @@ class Stream(Mapping[str, LazyArray]):
             One variable per key, dims ``("time", …)``; units in ``attrs``; tables and ragged keys are object arrays
             with one entry per event.
         """
-        from analysis_store.runs.dataset import build
-
-        wanted = list(self) if keys is None else [keys] if isinstance(keys, str) else list(keys)
-        columns = {}
-        for key in wanted:
-            try:
-                columns[key] = self[key].loaded()  # read once, however often its shape is asked for
-            except UnknownSpecError as error:
-                if keys is not None:
-                    raise
-                warnings.warn(f"{key!r} of {self.name!r} is left out: {error}", stacklevel=2)
-        roles = [key for key in columns if self.data_keys[key].get("role") == "coordinate"]
-        return build(columns, self.times, self.name, roles)
+        return dataset_of(self, keys)
 
     def __repr__(self) -> str:
         lines = [f"<Stream {self.name!r}, {counted(self.num_events, 'event')}>"]

@@ -1,4 +1,4 @@
-"""Public suites: what a catalog, a pair, a codec and a datastore of one's own must do, as tests to subclass.
+"""Public suites: what a catalog, a pair, a codec, a datastore and a processor of one's own must do, as tests.
 
 They need pytest and hypothesis, which the package itself does not.
 """
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from analysis_store.testing.codecs import CodecTests
     from analysis_store.testing.datastores import DataStoreTests
     from analysis_store.testing.pairs import PairTests
+    from analysis_store.testing.processors import ProcessorTests, check_processor
 
-__all__ = ["CatalogTests", "CodecTests", "DataStoreTests", "PairTests"]
+__all__ = ["CatalogTests", "CodecTests", "DataStoreTests", "PairTests", "ProcessorTests", "check_processor"]
 
 _HOMES = {
     "CatalogTests": "catalogs",
     "CodecTests": "codecs",
     "DataStoreTests": "datastores",
     "PairTests": "pairs",
+    "ProcessorTests": "processors",
+    "check_processor": "processors",
 }
 
 

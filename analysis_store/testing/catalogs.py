@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from analysis_store.catalogs.base import Catalog, Document, RunRecord
+from analysis_store.catalogs.base import Catalog, Document, Note, RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import (
     DuplicateRunError,
@@ -415,6 +415,90 @@ class CatalogTests:
         assert dict(filled.distinct(Query(), "records.n")) == dict.fromkeys(range(600), 1)
         assert sorted(filled.distinct(Query(), "ok"), key=repr) == [(0, 1), (1, 1), (False, 1), (True, 1)]
 
+    def test_results(self, catalog: Catalog) -> None:
+        """The results of one key come newest first, with their parents, and no more of them than are asked for."""
+        key, other = f"blake3:{'ab' * 32}", f"blake3:{'ab' * 31}ac"
+        for number, (uid, time) in enumerate({"b": 5.0, "a": 1.0, "d": 5.0}.items()):
+            parents = ("raw", "dark")[: number % 3]
+            catalog.insert(make_record(uid, time, parents=parents, processing={"key": key, "inputs": [other]}))
+        catalog.insert(make_record("else", 9.0, processing={"key": other}))
+        catalog.insert(make_record("elsewhere", 9.0, key=key, processing=key))
+        for find in (catalog.results, lambda *asked: Catalog.results(catalog, *asked)):
+            assert [run.uid for run in find(key)] == ["d", "b", "a"]
+            assert [run.uid for run in find(key, 2)] == ["d", "b"]
+            assert [run.uid for run in find(other)] == ["else"]
+            assert all(find(text) == [] for text in (key[:-1], "", *INJECTIONS))
+        assert [run.parents for run in catalog.results(key)] == [("raw", "dark"), (), ("raw",)]
+        assert is_same(catalog.results(key)[0].start, catalog.get("d").start)
+
+    def test_results_of_long_keys(self, catalog: Catalog) -> None:
+        """Keys that differ only far from their beginnings are told apart."""
+        for end in ("one", "two"):
+            catalog.insert(make_record(end, processing={"key": LONG + end}))
+        assert [run.uid for run in catalog.results(LONG + "one")] == ["one"]
+        assert catalog.results(LONG) == []
+
+    def test_notes(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
+        """Notes come back exactly, oldest first, of one kind or of all; the run need not be here."""
+        body = {"z": [math.nan, 2**70, None, "日本\x00\ud800"], "a": {}}
+        notes = [
+            Note("gone", "reuse", 2.0, "ann@bl7", body),
+            Note("gone", "retracted", 1.5, "bob@bl7", {"reason": "wrong energy"}),
+            Note("gone", "reuse", 1.0, "bob@bl7"),
+            Note("other", "reuse", 0.0, "bob@bl7"),
+        ]
+        catalog.add_notes(iter(notes[:3]))
+        catalog.add_notes(notes[3:], durable=False)
+        catalog.add_notes([])
+        for found in (catalog, reopen()):
+            assert repr(found.notes("gone")) == repr([notes[2], notes[1], notes[0]])
+            assert repr(found.notes("gone", "reuse")) == repr([notes[2], notes[0]])
+            assert found.notes("other", "retracted") == []
+            assert all(found.notes(text) == found.notes("gone", text) == [] for text in ("", "gon", *INJECTIONS))
+        assert catalog.count(Query()) == 0
+
+    def test_a_note_that_is_there_already(self, catalog: Catalog) -> None:
+        """The same note is there once, however often it is added; one that differs in anything is another."""
+        note = Note("run", "reuse", 1.0, "ann@bl7", {"a": 1})
+        catalog.add_notes([note, note])
+        catalog.add_notes([note])
+        assert catalog.notes("run") == [note]
+        others = [
+            Note("run", "reuse", 1.0, "ann@bl7", {"a": 2}),
+            Note("run", "reuse", 1.0, "bob@bl7", {"a": 1}),
+            Note("run", "read", 1.0, "ann@bl7", {"a": 1}),
+            Note("run", "reuse", 2.0, "ann@bl7", {"a": 1}),
+        ]
+        catalog.add_notes([note, *others])
+        assert len(catalog.notes("run")) == 5
+
+    @pytest.mark.parametrize(
+        ("note", "message"),
+        [
+            (Note("run", "odd", 1.0, "ann", {"x": object()}), "JSON"),
+            (Note("run", "odd", math.nan, "ann"), "time nan"),
+            (Note("run\ud800", "odd", 1.0, "ann"), "UTF-8"),
+            (Note("run", "", 1.0, "ann"), "''"),
+        ],
+    )
+    def test_a_note_that_cannot_be_kept(self, catalog: Catalog, note: Note, message: str) -> None:
+        """It is refused, and none of those that came with it stays."""
+        with pytest.raises(InvalidDocumentError, match=message):
+            catalog.add_notes([Note("run", "good", 1.0, "ann"), note])
+        assert catalog.notes("run") == []
+
+    def test_many_writers_of_notes(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
+        """Threads that share a catalog, and others with their own, lose no note."""
+        catalogs = [catalog, catalog, reopen(), reopen()]
+
+        def write(number: int) -> None:
+            for time in range(10):
+                catalogs[number].add_notes([Note("run", "reuse", float(time), f"{number}@bl7")])
+
+        with ThreadPoolExecutor(len(catalogs)) as pool:
+            list(pool.map(write, range(len(catalogs))))
+        assert len(catalog.notes("run")) == 40
+
     def test_many_writers(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
         """Threads that share a catalog, and others with their own, lose no run and find what they wrote."""
         catalogs = [catalog, catalog, reopen(), reopen()]
@@ -449,7 +533,15 @@ class CatalogTests:
         """A catalog may be closed twice; then it says so."""
         catalog.close()
         catalog.close()
-        for use in (lambda: catalog.get("a"), lambda: catalog.insert(make_record("a")), lambda: catalog.count(Query())):
+        uses: tuple[Callable[[], Any], ...] = (
+            lambda: catalog.get("a"),
+            lambda: catalog.insert(make_record("a")),
+            lambda: catalog.count(Query()),
+            lambda: catalog.results("key"),
+            lambda: catalog.notes("a"),
+            lambda: catalog.add_notes([Note("a", "reuse", 1.0, "ann")]),
+        )
+        for use in uses:
             with pytest.raises(StoreClosedError, match="closed"):
                 use()
 

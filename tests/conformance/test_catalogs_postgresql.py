@@ -16,8 +16,11 @@ import pytest
 
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import Catalog
+from analysis_store.catalogs.sql_engine import make_engine
+from analysis_store.catalogs.sql_schema import metadata
 from analysis_store.errors import StoreWriteError
 from analysis_store.testing.catalogs import CatalogTests, make_record
+from tests.conformance.old_catalogs import made_by, opened_at_once
 
 
 def _program(name: str) -> str:
@@ -95,6 +98,26 @@ class TestPostgresql(CatalogTests):
             catalog.insert(make_record("lost"))
         catalog.insert(make_record("after"))
         assert catalog.with_prefix("") == ["after", "before"]
+
+    def test_an_older_version_is_upgraded(self, uri: str) -> None:
+        """Of processes that open a catalog of the first version at once, one upgrades it; its runs stay."""
+        made_by("0001", uri)
+        assert opened_at_once(uri, 3) == ["good"] * 3
+        with closing(open_catalog(uri)) as catalog:
+            assert catalog.get("old").start["time"] == 1.0
+            assert [run.uid for run in catalog.results("key")] == ["old"]
+            assert len(catalog.notes("old")) == 3
+
+    def test_migrations_make_what_we_declare(self, uri: str) -> None:
+        """The tables that migrations make are those that a new catalog gets at once."""
+        from alembic.autogenerate import compare_metadata
+        from alembic.migration import MigrationContext
+
+        made_by("head", uri)
+        engine = make_engine(uri)
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        engine.dispose()
 
     def test_the_password_is_not_told(self, uri: str) -> None:
         """Neither an error nor the information for people holds it."""

@@ -1,6 +1,7 @@
 """Code blocks of a page of the documentation, and how each kind is run.
 
 * ``python``: run in one namespace per page, from top to bottom; with ``>>>`` the output is compared.
+* ``python file=NAME``: the content of a file, which later blocks import.
 * ``console``: each line after ``$`` is given to a shell, and what it prints is compared.
 * ``<!-- not run: reason -->`` above a block excuses it. ``<!-- hidden`` … ``-->`` is Python that readers need not see.
 
@@ -22,7 +23,8 @@ from typing import Any
 from analysis_store import AnalysisStore
 
 _BLOCK = re.compile(
-    r"(?:^<!-- not run: *(?P<reason>.*?) *-->\n+)?^```(?P<language>\S*)[^\n]*\n(?P<code>.*?)^```$"
+    r"(?:^<!-- not run: *(?P<reason>.*?) *-->\n+)?"
+    r"^```(?P<language>\S*)(?: file=(?P<file>\S+))?[^\n]*\n(?P<code>.*?)^```$"
     r"|^<!-- hidden\n(?P<hidden>.*?)^-->$",
     re.MULTILINE | re.DOTALL,
 )
@@ -47,6 +49,7 @@ class Block:
     code: str
     line: int
     reason: str | None = None
+    file: str | None = None
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -57,7 +60,7 @@ def blocks(page: Path) -> Iterator[Block]:
         if found["hidden"] is not None:
             yield Block("python", found["hidden"], line)
         else:
-            yield Block(found["language"], found["code"], line, found["reason"])
+            yield Block(found["language"], found["code"], line, found["reason"], found["file"])
 
 
 class Session:
@@ -73,10 +76,15 @@ class Session:
         for value in self.namespace.values():
             if isinstance(value, AnalysisStore):
                 value.close()
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None)).startswith(f"{self.folder}{os.sep}"):
+                del sys.modules[name]  # another page may have a file of this name
 
     def run(self, block: Block) -> None:
         """Run a block and compare what it prints; raises `AssertionError` where that differs."""
-        if block.language == "console":
+        if block.file:
+            (self.folder / block.file).write_text(block.code, encoding="utf-8")
+        elif block.language == "console":
             self._console(block)
         elif ">>>" in block.code:
             self._doctest(block)

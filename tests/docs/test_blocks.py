@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ SILENT = {"", "bash", "sh", "shell", "pycon", "py"}  # languages that would slip
 def test_page_runs(page, tmp_path, monkeypatch):
     """A reader who follows the page from top to bottom sees what it shows."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as that of a reader who starts Python there
     monkeypatch.delenv("ANALYSIS_STORE", raising=False)
     with contextlib.closing(Session(page, tmp_path)) as session:
         for block in blocks(page):
@@ -45,6 +47,20 @@ def test_no_block_of_the_dbep_slips_through():
 
     assert found
     assert all(reason or language == "text" for reason, language in found)
+
+
+def test_file_of_a_page(tmp_path, monkeypatch):
+    """A block that names a file is that file, which later blocks import, and no later page."""
+    page = tmp_path / "page.md"
+    page.write_text("```python file=shown.py\nx = 1\n```\n```python\n>>> import shown\n>>> shown.x\n1\n\n```\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with contextlib.closing(Session(page, tmp_path)) as session:
+        for block in blocks(page):
+            session.run(block)
+        assert "shown" in sys.modules
+
+    assert (tmp_path / "shown.py").read_text() == "x = 1\n"
+    assert "shown" not in sys.modules
 
 
 def test_checker_notices(tmp_path):

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from analysis_store.cli.app import app
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.md"
-COMMANDS = typer.main.get_command(app).commands
+
+
+def commands(group: Any, before: str = "") -> dict[str, Any]:
+    """Return the commands of a group by name, and those of the groups in it, in the order of its help."""
+    found = {}
+    for name in group.list_commands(None):
+        command = group.commands[name]
+        inner = commands(command, f"{before}{name} ") if isinstance(command, TyperGroup) else {}
+        found |= inner or {f"{before}{name}": command}
+    return found
+
+
+COMMANDS = commands(typer.main.get_command(app))
 
 
 def sections() -> dict[str, str]:
     """Return the text of the page under each heading, every run of blanks as one."""
-    parts = re.split(r"^## (\S+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
     return {name: " ".join(text.split()) for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 

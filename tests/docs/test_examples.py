@@ -105,6 +105,20 @@ def test_xafs_normalise_measured(tmp_path, real_data):
     check_normalised(tmp_path / "results", files)
 
 
+def test_processing(tmp_path):
+    """A task normalises scans; a second one finds all of it, and one with another window computes it anew."""
+    files = [write_scan(tmp_path / "fe.xdi"), write_scan(tmp_path / "other.xdi")]
+    files[1].write_text(files[1].read_text().replace("Fe foil", "another"))  # the same content were the same input
+    command = [sys.executable, str(EXAMPLES / "processing.py"), "--store", "results", *map(str, files)]
+
+    assert "<Report: done; 2 inputs, 2 done, 4 computed>" in run(*command, cwd=tmp_path)
+    assert "<Report: done; 2 inputs, 2 done, 4 reused>" in run(*command, cwd=tmp_path)
+    printed = run(*command, "--post", "60", cwd=tmp_path)
+    assert "<Report: done; 2 inputs, 2 done, 4 computed>" in printed
+    assert "other.xdi" in printed
+    assert 7112 < float(printed.partition("white line ")[2].split()[0]) < 7400
+
+
 @pytest.mark.parametrize("name", ["custom_pair.py", "pair_2018.py"])
 def test_pairs(name, tmp_path):
     """Pairs of one's own give back what they were given."""
@@ -165,6 +179,7 @@ def test_every_example_is_run():
         "custom_pair.py",
         "many_processes.py",
         "pair_2018.py",
+        "processing.py",
         "record_loop.py",
         "record_runengine.py",
         "xafs_normalise.py",

@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event, inspect
 
-from analysis_store.catalogs import open_catalog, sql_engine
+from analysis_store.catalogs import open_catalog, sql_engine, sql_schema
+from analysis_store.catalogs.base import Note
 from analysis_store.catalogs.migrations import upgrade
 from analysis_store.catalogs.query import Query
 from analysis_store.catalogs.sql_engine import reading
@@ -33,6 +35,7 @@ from analysis_store.errors import (
 )
 from analysis_store.testing.catalogs import make_record
 from benchmarks.search import build
+from tests.conformance.old_catalogs import made_by, opened_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +82,47 @@ class TestSchema:
             catalog.insert(make_record("a"))
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+    def test_notes_come_with_the_second_version(self, path: Path) -> None:
+        """A catalog that the first version made, with runs in it, gets notes in place and keeps its runs."""
+        made_by("0001", f"sqlite:///{path}")
+        with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+            assert catalog.get("old").parents == ("raw",)
+            assert [run.uid for run in catalog.results("key")] == ["old"]
+            catalog.add_notes([Note("old", "reuse", 1.0, "ann@bl7")])
+            assert len(catalog.notes("old")) == 1
+        with closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
+
+    def test_two_upgrade_at_once(self, path: Path) -> None:
+        """Of processes that open an old catalog at the same time, one upgrades it and each can use it."""
+        made_by("0001", f"sqlite:///{path}")
+        assert opened_at_once(f"sqlite:///{path}", 3) == ["good"] * 3
+        with closing(open_catalog(f"sqlite:///{path}")) as catalog:
+            assert len(catalog.notes("old")) == 3
+
+    def test_threads_upgrade_at_once(self, tmp_path: Path) -> None:
+        """Threads that upgrade catalogs of their own do not come in each other's way."""
+        uris = [f"sqlite:///{tmp_path}/{number}.sqlite" for number in range(6)]
+        for uri in uris:
+            made_by("0001", uri)
+        with ThreadPoolExecutor(len(uris)) as pool:
+            catalogs = list(pool.map(open_catalog, uris))
+        for catalog in catalogs:
+            assert catalog.get("old").start["time"] == 1.0
+            assert catalog.notes("old") == []
+            catalog.close()
+
+    def test_the_first_version_refuses_the_second(
+        self, path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A package that knows only the first version meets this one's catalog, and says what to do."""
+        catalog.close()
+        monkeypatch.setattr(sql_schema, "VERSIONS", ("0001",))
+        monkeypatch.setattr(sql_schema, "HEAD", "0001")
+        monkeypatch.setattr(sql_engine, "HEAD", "0001")
+        with pytest.raises(StoreVersionError, match=f"version '{HEAD}' .* up to '0001': upgrade"):
+            open_catalog(f"sqlite:///{path}")
 
     def test_a_newer_version_is_refused(self, path: Path, catalog: Catalog) -> None:
         """The error names both versions, and nothing is changed."""
@@ -361,3 +405,45 @@ class TestLongSlices:
                 finally:
                     driver.set_progress_handler(None, 0)
             assert steps < 100
+
+
+class TestResults:
+    """The results of a key, which every computation asks for first."""
+
+    def test_the_index_answers(self, catalog: Catalog) -> None:
+        """The statement walks no table: it seeks in the index of terms, and its rows by their ids."""
+        with reading(catalog._engine) as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {catalog._results}", (1, b"", 10)).all()
+        steps = [row[-1] for row in plan]
+        assert not [step for step in steps if step.startswith("SCAN") and step != "SCAN d"]
+        assert any("SEARCH term USING PRIMARY KEY (place=? AND value=?)" in step for step in steps)
+
+    def test_notes_are_found_by_index(self, catalog: Catalog) -> None:
+        """A run that was reused a million times tells as fast whether it was retracted."""
+        with reading(catalog._engine) as connection:
+            asked = "SELECT body FROM note WHERE uid = 'a' AND kind = 'retracted' ORDER BY time"
+            (row,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}").all()
+        assert "USING INDEX note_uid (uid=? AND kind=?)" in row[-1]
+
+    def test_only_what_may_be_lost_is_not_waited_for(self, catalog: Catalog) -> None:
+        """A note that need not be durable lets the next commit be as durable as ever."""
+        modes = []
+        with event_listening(catalog, modes):
+            catalog.add_notes([Note("a", "reuse", 1.0, "ann@bl7")], durable=False)
+            catalog.insert(make_record("a"))
+            catalog.add_notes([Note("a", "retracted", 1.0, "ann@bl7")])
+        assert modes == [1, 2, 2]
+
+
+@contextmanager
+def event_listening(catalog: Catalog, modes: list[int]) -> Iterator[None]:
+    """Write down how durable each commit is, as the database itself says it."""
+
+    def note_mode(connection: Any) -> None:
+        modes.append(connection.exec_driver_sql("PRAGMA synchronous").scalar_one())
+
+    event.listen(catalog._engine, "commit", note_mode)
+    try:
+        yield
+    finally:
+        event.remove(catalog._engine, "commit", note_mode)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+_alone = threading.Lock()
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
@@ -17,4 +20,5 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    with _alone:  # Alembic keeps the connection in its modules: two threads would have one between them
+        command.upgrade(config, revision)

@@ -1,0 +1,89 @@
+"""``analysis-store rerun`` and ``compare``: does this still come out the same?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis_store.cli.console import print_json, say, warned, working
+from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store, pairs
+from analysis_store.cli.presets import ImportOption, import_modules
+
+if TYPE_CHECKING:
+    from analysis_store import AnalysisStore
+    from analysis_store.processing import Comparison
+    from analysis_store.runs.run import Run
+
+RtolOption = Annotated[
+    float | None, typer.Option(min=0, help="Relative difference that counts as the same.", show_default="1e-5")
+]
+AtolOption = Annotated[
+    float | None, typer.Option(min=0, help="Absolute difference that counts as the same.", show_default="0")
+]
+
+
+def rerun(
+    uid: UidArgument,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="A parameter that shall differ, any number of times; a value may be JSON.",
+        ),
+    ] = None,
+    compare_: Annotated[
+        bool, typer.Option("--compare", help="Compare the new result with the old; exit code 1 if they differ.")
+    ] = False,
+    rtol: RtolOption = None,
+    atol: AtolOption = None,
+    modules: ImportOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute a stored result anew, from the same inputs.
+
+    The new result is a run of its own, linked to the old one. Its uid is printed.
+    """
+    import_modules(modules)
+    with open_store(store) as opened, warned():
+        old = find_run(opened, uid)
+        with working(f"computing {old.uid[:8]} anew"):
+            new = opened.rerun(old.uid, **pairs(parameter or [], "--parameter"))
+        if compare_:
+            _tell(opened, old, new, rtol, atol, as_json=as_json)
+        elif as_json:
+            print_json({"uid": new.uid, "rerun_of": old.uid, "file": new.file})
+        else:
+            say(new.uid)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A uid, the beginning of one, a scan_id, or -1.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
+    rtol: RtolOption = None,
+    atol: AtolOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the data of two runs; exit code 1 if they differ.
+
+    Of each stream and key: identical, close, or what differs, by how much and where.
+    """
+    with open_store(store) as opened:
+        _tell(opened, find_run(opened, first), find_run(opened, second), rtol, atol, as_json=as_json)
+
+
+def _tell(store: AnalysisStore, a: Run, b: Run, rtol: float | None, atol: float | None, *, as_json: bool) -> None:
+    """Print how two runs compare, and leave with what that means."""
+    given = {name: value for name, value in (("rtol", rtol), ("atol", atol)) if value is not None}
+    with working("comparing"):
+        found: Comparison = store.compare(a.uid, b.uid, **given)
+    told: dict[str, Any] = found.to_dict()
+    if as_json:
+        print_json(told)
+    else:
+        say(repr(found))
+    raise typer.Exit(0 if found else 1)

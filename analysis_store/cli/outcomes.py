@@ -1,0 +1,77 @@
+"""What became of the inputs of a task: a line for each, what they come to, and how to see more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from analysis_store.cli.console import note, print_json, table
+
+if TYPE_CHECKING:
+    from analysis_store.processing import Task
+    from analysis_store.processing.outcomes import Failure, Outcome, Report
+
+COLUMNS = ("input", "status", "result", "how", "seconds", "error")
+
+
+def show_report(task: Task, report: Report, *, as_json: bool) -> None:
+    """Print what a run of a task came to, and leave with exit code 1 if anything failed."""
+    if as_json:
+        outcomes = [each.to_document() for each in report]
+        print_json({"task": task.uid, "status": report.status, "counts": report.counts, "outcomes": outcomes})
+    else:
+        outcome_table(task, report)
+        note(summary(task, report))
+    failed = len(report.failed)
+    if failed and not as_json:
+        line = f"{failed} of {len(report)} inputs failed; why: analysis-store task show {task.uid[:8]} --failures"
+        typer.echo(f"error: {line}", err=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def outcome_table(task: Task, outcomes: Iterable[Outcome]) -> None:
+    """Print a line for each input."""
+    steps = task.log.entries()[0]["pipeline"]["steps"]
+    used = {parent for step in steps.values() for parent in step["parents"]}
+    table(COLUMNS, [_row(each, [name for name in steps if name not in used]) for each in outcomes])
+
+
+def summary(task: Task, report: Report) -> str:
+    """Return what a report comes to, on one line."""
+    told = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number or name == "inputs")
+    return f"task {task.uid}: {task.status}; {told}."
+
+
+def failure_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
+    """Yield what went wrong with each input that failed, with the traceback."""
+    for outcome in outcomes:
+        for failure in outcome.failures:
+            yield f"{outcome.input}: {_told(failure)}"
+            yield from (f"  {line}" for line in failure.traceback.splitlines())
+
+
+def _row(outcome: Outcome, leaves: Sequence[str]) -> list[str]:
+    return [
+        outcome.input,
+        outcome.status,
+        ", ".join(outcome.results[name].run for name in leaves if name in outcome.results),
+        _how(outcome),
+        f"{outcome.seconds:.3f}",
+        "; ".join(map(_told, outcome.failures)),
+    ]
+
+
+def _how(outcome: Outcome) -> str:
+    """Return how its results came to be: of one in a word, of several with their numbers."""
+    counts = Counter("reused" if each.reused else "computed" for each in outcome.results.values())
+    if len(outcome.results) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{number} {name}" for name, number in counts.items())
+
+
+def _told(failure: Failure) -> str:
+    return f"{failure.step}: {failure.error}" if failure.step else failure.error

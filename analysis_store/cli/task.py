@@ -1,0 +1,133 @@
+"""``analysis-store task``: presets that were run on many inputs, what became of each, and what is missing."""
+
+from __future__ import annotations
+
+import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis_store.cli.console import print_json, say, table, warned
+from analysis_store.cli.find import LimitOption
+from analysis_store.cli.options import JsonOption, StoreOption, open_store
+from analysis_store.cli.presets import ImportOption, import_modules
+from analysis_store.cli.process import ExecutorOption, executor_of
+from analysis_store.errors import RunNotFoundError
+
+if TYPE_CHECKING:
+    from analysis_store import AnalysisStore
+    from analysis_store.processing import Task
+
+app = typer.Typer(help="Look at tasks: runs of presets on many inputs.", no_args_is_help=True, rich_markup_mode=None)
+_TASK = {"ignore_unknown_options": True}  # -1 is the newest task, not an option
+COLUMNS = ("time", "task", "status", "inputs", "done", "failed", "steps")
+
+TaskArgument = Annotated[
+    str, typer.Argument(metavar="UID", help="The uid of a task, the beginning of one, or -1 for the newest.")
+]
+
+
+@app.command(context_settings=_TASK)
+def show(
+    uid: TaskArgument,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="Tell of each input that failed what was raised, and where.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what became of each input of a task."""
+    from analysis_store.cli.outcomes import failure_lines, outcome_table, summary
+
+    with open_store(store) as opened:
+        task = _found(opened, uid)
+        outcomes = task.outcomes
+        if as_json:
+            told = [each.to_document() for each in (outcomes.failed if failures else outcomes)]
+            print_json(_document(task) | {"outcomes": told})
+            return
+        say(summary(task, outcomes), *_steps(task), "")
+        if failures:
+            say(*failure_lines(outcomes))
+        else:
+            outcome_table(task, outcomes)
+
+
+@app.command()
+def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
+    """List the tasks, the one that did something last first."""
+    from analysis_store.processing.task import tasks
+
+    with open_store(store) as opened:
+        found = list(islice(tasks(opened), limit or None))
+        if as_json:
+            print_json([_document(task) for task in found])
+        else:
+            table(COLUMNS, [_row(task) for task in found])
+
+
+@app.command(context_settings=_TASK)
+def run(
+    uid: TaskArgument,
+    executor: ExecutorOption = None,
+    modules: ImportOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a task again; only what is missing is computed."""
+    from analysis_store.cli.outcomes import show_report
+
+    import_modules(modules)
+    with open_store(store) as opened, warned():
+        task = _found(opened, uid)
+        show_report(task, task.run(executor_of(executor)), as_json=as_json)
+
+
+def _found(store: AnalysisStore, name: str) -> Task:
+    """Return the task that a word on the command line means.
+
+    Raises
+    ------
+    RunNotFoundError
+        There is none, or there are not as many.
+    """
+    from analysis_store.processing import Task
+    from analysis_store.processing.task import tasks
+
+    if not (name.startswith("-") and name[1:].isdecimal()):
+        return Task.load(store, name)
+    found = tasks(store)
+    if not 1 <= int(name[1:]) <= len(found):
+        raise RunNotFoundError(f"there are {len(found)} tasks in {store.location}; see: analysis-store task ls")
+    return found[int(name[1:]) - 1]
+
+
+def _document(task: Task) -> dict[str, Any]:
+    head = task.log.entries()[0]
+    return {
+        "task": task.uid,
+        "time": head["time"],
+        "status": task.status,
+        "counts": task.outcomes.counts,
+        "pipeline": head["pipeline"],  # as it is kept: its processors need not be registered here
+        "selection": head["selection"],
+    }
+
+
+def _row(task: Task) -> list[str]:
+    told = _document(task)
+    time = datetime.datetime.fromtimestamp(told["time"], datetime.UTC).astimezone()
+    counts = [str(told["counts"][name]) for name in ("inputs", "done", "failed")]
+    return [f"{time:%Y-%m-%d %H:%M:%S}", task.uid[:8], told["status"], *counts, ", ".join(told["pipeline"]["steps"])]
+
+
+def _steps(task: Task) -> list[str]:
+    """Return a line for each step: its name, processor, parameters and whose results it gets."""
+    steps: dict[str, dict[str, Any]] = task.log.entries()[0]["pipeline"]["steps"]
+    return [
+        f"  {name}: {step['processor']} {step['version']}"
+        f"({', '.join(f'{key}={value!r}' for key, value in step['parameters'].items())})"
+        f" of {', '.join(step['parents']) or 'inputs'}"
+        for name, step in steps.items()
+    ]

@@ -1,0 +1,124 @@
+"""Locks between processes, as files: who holds one is written in it, and it goes when its holder does."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import socket
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class FileLock:
+    """A lock that is held until `release`, or to the death of the process; a second thread does not get it either.
+
+    It is made by `taken`.
+    """
+
+    def __init__(self, path: Path, file: int) -> None:
+        self.path = path
+        self._file: int | None = file
+
+    @classmethod
+    def taken(cls, path: Path) -> Self | None:
+        """Return the lock that is the file ``path``; None while another holds it.
+
+        Raises
+        ------
+        OSError
+            The file cannot be made or written.
+        """
+        while True:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            if not _locked(file):
+                return None
+            if _is_current(path, file):
+                break
+            os.close(file)  # its holder has removed it between our two calls
+        lock = cls(path, file)
+        try:
+            # Not emptied first: a file that was, ext4 puts on the disk when it is closed, which takes a millisecond.
+            os.ftruncate(file, os.pwrite(file, _holder(), 0))
+        except OSError:
+            lock.release()
+            raise
+        return lock
+
+    def release(self) -> None:
+        """Give it up; a second call changes nothing."""
+        if self._file is not None:
+            self.path.unlink(missing_ok=True)  # before it is let go: nobody can have taken it yet
+            self.forget()
+
+    def forget(self) -> None:
+        """Leave it to the process that this one was forked from."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a process holds the lock that is the file ``path``."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def holder_of(path: Path) -> str:
+    """Return who holds a lock, in words, as far as its file tells."""
+    try:
+        held = json.loads(path.read_bytes())
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["since"]))
+        return f"process {held['pid']} of {held['user']} on {held['host']}, since {since}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def _locked(file: int) -> bool:
+    """Lock an open file, or close it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return False
+    except OSError:
+        os.close(file)
+        raise
+    return True
+
+
+def _is_current(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder() -> bytes:
+    user, host = user_and_host()
+    held: dict[str, Any] = {"pid": os.getpid(), "user": user, "host": host, "since": time.time()}
+    return json.dumps(held).encode()
+
+
+@cache
+def user_and_host() -> tuple[str, str]:
+    """Return who runs this process, and where."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as containers have them
+        user = str(os.getuid())
+    return user, socket.gethostname()

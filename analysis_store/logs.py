@@ -1,0 +1,153 @@
+"""Logs: files of JSON lines that many processes append to, of which no kill makes an entry that was not written."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from analysis_store.errors import InvalidDocumentError, StoreWriteError
+
+
+class AppendLog:
+    """A file of one JSON object per line, which only ever grows; made with its folders at the first entry.
+
+    Parameters
+    ----------
+    path : Path
+        The file. Every process that appends to it locks it (``flock``) for as long as that takes.
+
+    Examples
+    --------
+    >>> log = AppendLog(folder / "log.jsonl")  # doctest: +SKIP
+    >>> log.append([{"step": 1}, {"step": 2}])  # doctest: +SKIP
+    >>> log.read()  # doctest: +SKIP
+    [{'step': 1}, {'step': 2}]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, entries: Iterable[Mapping[str, Any]], durable: bool = True) -> None:
+        """Add entries, all of them or none.
+
+        Parameters
+        ----------
+        entries : iterable of mapping
+            What JSON can hold; NaN and integers of any size come back as they are.
+        durable : bool
+            Return only when they would outlive a power cut.
+
+        Raises
+        ------
+        InvalidDocumentError
+            An entry holds what JSON does not.
+        StoreWriteError
+            The disk or a permission refuses; nothing of the entries stays.
+        """
+        lines = b"".join(map(_line, entries))
+        if not lines:
+            return
+        try:
+            with self._opened() as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                _add(file, lines, durable)
+        except OSError as error:
+            raise StoreWriteError(
+                error.errno,
+                f"{self.path} cannot be written, nothing was added: {error.strerror}; "
+                "check the space on the disk and the permissions, then try again",
+            ) from error
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return every entry, oldest first; none where there is no file.
+
+        A line that is none, because its writer was killed, is left out with a warning that names file and line; at the
+        end of the file without a warning, because nothing came after it yet.
+        """
+        try:
+            with self.path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH)  # otherwise what is being added, and may be taken back, is seen
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        return list(self._entries(content))
+
+    def _entries(self, content: bytes) -> Iterator[dict[str, Any]]:
+        *whole, last = content.split(b"\n")
+        for number, line in enumerate(whole, 1):
+            entry = _entry(line)
+            if entry is not None:
+                yield entry
+            else:
+                warnings.warn(f"{self.path}, line {number} is no entry and left out: {line[:80]!r}", stacklevel=4)
+        if (entry := _entry(last)) is not None:  # whole but for its newline: the next append makes it a line, too
+            yield entry
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        try:
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        except FileNotFoundError:
+            file = self._made()
+        try:
+            yield file
+        finally:
+            os.close(file)
+
+    def _made(self) -> int:
+        """Return the new file; its name, and those of the folders that it needs, are durable."""
+        missing = [folder for folder in self.path.parents if not folder.exists()]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            for name in (self.path, *missing):
+                _sync_folder(name.parent)
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+
+def _line(entry: Mapping[str, Any]) -> bytes:
+    try:
+        return json.dumps(dict(entry), separators=(",", ":")).encode() + b"\n"
+    except (TypeError, ValueError) as error:
+        raise InvalidDocumentError(f"an entry of a log holds what JSON does not: {error}") from error
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _add(file: int, lines: bytes, durable: bool) -> None:
+    """Add lines to a locked file; whatever comes in between, they are all there or none is."""
+    size = os.fstat(file).st_size
+    torn = size and os.pread(file, 1, size - 1) != b"\n"
+    left = memoryview(b"\n" + lines if torn else lines)
+    try:
+        while left:  # one write; a disk that is almost full takes a part of it
+            left = left[os.write(file, left) :]
+        if durable:
+            os.fsync(file)
+    except BaseException:
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,209 @@
+"""Where the work of a batch is done: here, in processes of this machine, on a Dask cluster, on an executor given."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from analysis_store.errors import MissingDependencyError, ProcessorError
+
+logger = logging.getLogger(__name__)
+
+
+class Crew(ABC):
+    """Workers that take functions with arguments; made anew when they have died."""
+
+    shares_fate = False
+    """Whether the death of one worker ends what the others do, so that it is not known whose fault it was."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """How much can be done at the same time."""
+
+    @abstractmethod
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Give one piece of work."""
+
+    @abstractmethod
+    def renew(self, cause: BaseException) -> None:
+        """Replace workers that have died, or raise `ProcessorError` where that cannot be."""
+
+    @abstractmethod
+    def close(self, *, now: bool) -> None:
+        """Let the workers go; ``now`` does not wait for what they are doing, where they are ours."""
+
+
+@contextmanager
+def crew(executor: Any, most: int) -> Iterator[Crew | None]:
+    """Open the workers that are asked for; None if the work is to be done here.
+
+    Parameters
+    ----------
+    executor
+        None or "serial"; "processes" or their number; a `concurrent.futures.Executor`; a `distributed.Client`, a
+        cluster, or the address of a scheduler.
+    most : int
+        No more workers than this are of any use.
+
+    Raises
+    ------
+    ProcessorError
+        It is none of these.
+    MissingDependencyError
+        The address of a scheduler was given, and distributed is not installed.
+    """
+    if executor is None or executor == "serial":
+        yield None
+        return
+    opened = _opened(executor, most)
+    try:
+        yield opened
+    except BaseException:
+        opened.close(now=True)
+        raise
+    opened.close(now=False)
+
+
+def _opened(executor: Any, most: int) -> Crew:
+    if executor == "processes" or (isinstance(executor, int) and not isinstance(executor, bool) and executor > 0):
+        wanted = _cores() if executor == "processes" else executor
+        return ProcessCrew(max(1, min(wanted, most)))
+    if isinstance(executor, Executor):
+        return GivenCrew(executor)
+    if (isinstance(executor, str) and "://" in executor) or _is_dask(executor):
+        return DaskCrew(executor)
+    raise ProcessorError(
+        f'executor: {executor!r:.200} came; expected None, "serial", "processes", a number of processes, a '
+        "concurrent.futures.Executor, a dask.distributed Client or cluster, or the address of a scheduler."
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _is_dask(executor: Any) -> bool:
+    return any(base.__module__.partition(".")[0] == "distributed" for base in type(executor).__mro__)
+
+
+class ProcessCrew(Crew):
+    """Fresh processes of this machine. A fork would take over threads and open files, so they are spawned."""
+
+    shares_fate = True
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._pool = self._made()
+
+    def _made(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._number, multiprocessing.get_context("spawn"), _leave_interrupts)
+
+    @property
+    def width(self) -> int:
+        """How much can be done at the same time."""
+        return self._number
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Give one piece of work."""
+        try:
+            return self._pool.submit(function, *arguments)
+        except BrokenProcessPool as error:  # it died between two pieces of work; whoever waits is told as of any other
+            failed: Future[Any] = Future()
+            failed.set_exception(error)
+            return failed
+
+    def renew(self, cause: BaseException) -> None:
+        """Start new processes."""
+        logger.warning("a worker process died (%s); new ones are started", cause)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = self._made()
+
+    def close(self, *, now: bool) -> None:
+        """End the processes."""
+        if now:
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - terminate_workers is of 3.14
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ignore Ctrl-C, which every process of a terminal gets: the one that started this one decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class GivenCrew(Crew):
+    """An executor that belongs to somebody else, and is left as it is."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self.shares_fate = isinstance(executor, ProcessPoolExecutor)
+
+    @property
+    def width(self) -> int:
+        """How much can be done at the same time."""
+        return int(getattr(self._executor, "_max_workers", 0)) or _cores()
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Give one piece of work."""
+        return self._executor.submit(function, *arguments)
+
+    def renew(self, cause: BaseException) -> None:
+        """Refuse to."""
+        raise ProcessorError(
+            f"the executor that was given is broken ({cause}); make a new one and run the task again: it does only "
+            "what is missing."
+        ) from cause
+
+    def close(self, *, now: bool) -> None:
+        """Leave it to its owner."""
+
+
+class DaskCrew(Crew):
+    """The workers of a Dask cluster; what a worker was doing when it died goes on elsewhere, as Dask has it.
+
+    After some deaths it gives up both what killed its workers and what waited there.
+    """
+
+    shares_fate = True
+
+    def __init__(self, executor: Any) -> None:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise MissingDependencyError(
+                "a Dask cluster needs distributed: pip install 'analysis_store[cluster]'."
+            ) from error
+        self._ours = not isinstance(executor, Client)
+        self._client: Any = Client(executor) if self._ours else executor  # type: ignore[no-untyped-call,unused-ignore]
+        self._executor = self._client.get_executor(pure=False)
+
+    @property
+    def width(self) -> int:
+        """How much can be done at the same time."""
+        threads = sum(self._client.nthreads().values())
+        if not threads:
+            logger.warning("the cluster has no workers; the task waits for some")
+        return threads or 1
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Give one piece of work."""
+        submitted: Future[Any] = self._executor.submit(function, *arguments)
+        return submitted
+
+    def renew(self, cause: BaseException) -> None:
+        """Leave it to the cluster."""
+
+    def close(self, *, now: bool) -> None:
+        """Let go of the cluster."""
+        self._executor.shutdown(wait=not now)
+        if self._ours:
+            self._client.close()

@@ -1,0 +1,144 @@
+"""A processor: a plain function that has an id, a version and parameters with a schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.errors import ProcessorError
+from analysis_store.processing.parameters import Parameters
+
+if TYPE_CHECKING:
+    from analysis_store.processing.pipeline import Pipeline
+    from analysis_store.processing.preset import Preset
+    from analysis_store.processing.source import Source
+
+_ID = re.compile(r"[a-z][a-z0-9_]*")
+_VERSION = re.compile(r"[^\s@]+")
+
+
+@dataclass(frozen=True, eq=False)
+class Processor:
+    """A function that analyses inputs, by the id and version under which its results are kept.
+
+    Calling it calls the function, with nothing checked and nothing stored.
+
+    Examples
+    --------
+    >>> from analysis_store.processing import processor  # doctest: +SKIP
+    >>> @processor(id="centre", version="1")  # doctest: +SKIP
+    ... def centre(inputs, *, threshold: float = 0.5):
+    ...     values = inputs["primary"]["counts"][0]
+    ...     return {"centre": float(values.argmax())}
+    """
+
+    id: str
+    version: str
+    function: Callable[..., Any]
+    descriptor_md: Mapping[str, Any] | None = None
+    """What the descriptors say of the streams and keys it returns: units, dims …; as for `insert_analysis`."""
+    parameters: Parameters = field(init=False)
+    """The parameters, their schema and defaults."""
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(str(self.id)):
+            raise ProcessorError(f"id: {self.id!r} came; expected small letters, digits and '_', a letter first.")
+        if not _VERSION.fullmatch(str(self.version)) or str(self.version) != self.version:
+            raise ProcessorError(
+                f"processor {self.id!r}: version {self.version!r} came; expected text without space and '@': '1.0'."
+            )
+        object.__setattr__(self, "parameters", Parameters.of(self.function, self.id))
+        self.__dict__["__doc__"] = self.function.__doc__
+
+    @property
+    def description(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.function.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def entry_point(self) -> str:
+        """Where the function is: ``module:name``."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
+    @property
+    def source(self) -> Source:
+        """The code of the function and of what it uses in its package; read again where a module was loaded anew.
+
+        Raises
+        ------
+        ProcessorError
+            What runs is not what is written: a file was changed after it was loaded.
+        """
+        from analysis_store.processing.source import loaded_parts, source_of
+
+        kept: tuple[Source, tuple[Any, ...]] | None = self.__dict__.get("_source")
+        if kept is None or any(old is not new for old, new in zip(kept[1], loaded_parts(kept[0]), strict=True)):
+            source = source_of(self.function)
+            kept = self.__dict__["_source"] = source, loaded_parts(source)
+        return kept[0]
+
+    def __call__(self, inputs: Any, **parameters: Any) -> Any:
+        """Call the function."""
+        return self.function(inputs, **parameters)
+
+    def preset(self, **parameters: Any) -> Preset:
+        """Return this processor with parameters; those not given have their defaults.
+
+        Raises
+        ------
+        ParameterError
+            Names every parameter that is wrong, its value and the rule it breaks.
+        """
+        from analysis_store.processing.preset import Preset
+
+        return Preset(self, parameters)
+
+    def __or__(self, other: Any) -> Pipeline:
+        made: Pipeline = self.preset() | other
+        return made
+
+    def __and__(self, other: Any) -> Pipeline:
+        made: Pipeline = self.preset() & other
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from analysis_store.processing.registry import revived
+
+        return revived, (self.entry_point, self.id, self.version, self.descriptor_md)
+
+    def __repr__(self) -> str:
+        return f"<Processor {self.id} {self.version}: {self.description}>"
+
+
+def processor(
+    *, id: str, version: str, descriptor_md: Mapping[str, Any] | None = None
+) -> Callable[[Callable[..., Any]], Processor]:
+    """Make a function a processor and register it.
+
+    The function is called with the inputs and its parameters by name. It returns ``{stream: {key: value}}``, or
+    ``{key: value}`` for the stream "primary": one event of each; or a list of such events; a stream may also be an
+    `xarray.Dataset` or a DataFrame, whose rows are the events.
+
+    Parameters
+    ----------
+    id : str
+        Small letters, digits and ``_``.
+    version : str
+        To be changed whenever the results change their meaning.
+    descriptor_md : mapping, optional
+        Units, dims, hints of what is returned; as for `insert_analysis`.
+
+    Raises
+    ------
+    ProcessorError
+        A lambda, or a function that no other process can import; an id and version that are taken.
+    """
+
+    def register(function: Callable[..., Any]) -> Processor:
+        from analysis_store.processing.registry import register_processor
+
+        return register_processor(function, id=id, version=version, descriptor_md=descriptor_md)
+
+    return register

@@ -1,0 +1,115 @@
+"""Columns in memory, as a step gets them: what it does with them spoils nothing of what another step gets."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis_store.runs.columns import stack
+from analysis_store.runs.lazy import as_objects
+
+if TYPE_CHECKING:
+    from analysis_store.runs.columns import Column
+    from analysis_store.runs.lazy import Source
+
+
+class ReadOnly:
+    """A source whose arrays cannot be written to: the same for results from the disk and from memory.
+
+    Otherwise a function that changes its input would work on the one and fail on the other.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.form = str(getattr(source, "form", "array"))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Events first."""
+        return tuple(self._source.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return self._source.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._sealed(self._source[key])
+
+    def read(self) -> Any:
+        """Return all values."""
+        return self._sealed(self._source.read())
+
+    def digest(self) -> str | None:
+        """Return the digest of the values, if the source has its own way to it."""
+        found: str | None = self._source.digest() if hasattr(self._source, "digest") else None
+        return found
+
+    def _sealed(self, value: Any) -> Any:
+        if self.form in ("object", "table") or not isinstance(value, np.ndarray):
+            return value  # made anew for everybody who asks
+        for part in (value, *value.flat) if value.dtype.kind == "O" else (value,):
+            if isinstance(part, np.ndarray):
+                part.flags.writeable = False
+        return value
+
+
+def held(column: Column) -> ReadOnly:
+    """Return a column as the stored run gives it, taken now: what becomes of the caller's arrays does not matter."""
+    if column.form != "array":
+        return ReadOnly(HeldObjects(column.form, column.values))
+    values = column.values
+    return ReadOnly(HeldArray(np.array(values, order="C") if isinstance(values, np.ndarray) else stack(values)))
+
+
+class HeldArray:
+    """The values of a column that is one array."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self._values = values
+        self._values.flags.writeable = False
+        self.shape: tuple[int, ...] = values.shape
+        self.dtype: np.dtype[Any] = values.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        parts = key if isinstance(key, tuple) else (key,)
+        found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
+        return found if found.flags.c_contiguous else found.copy()  # in the order in which it would be read
+
+    def read(self) -> np.ndarray:
+        """Return all values."""
+        return self._values
+
+
+class HeldObjects:
+    """The values of a column that has one array, table or object per event."""
+
+    def __init__(self, form: str, values: Any) -> None:
+        self.form = form
+        self._values = [copy.deepcopy(value) for value in values]
+        self.shape: tuple[int, ...] = (len(self._values),)
+        self.dtype: np.dtype[Any] = np.dtype(object)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the value of an event for an integer, else an object array of those that ``key`` selects."""
+        parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not ...]
+        chosen = np.arange(len(self._values))[parts[0] if parts else slice(None)]
+        return as_objects(self._copies(chosen)) if chosen.ndim else self._copies([chosen])[0]
+
+    def read(self) -> np.ndarray:
+        """Return all values."""
+        return as_objects(self._copies(range(len(self._values))))
+
+    def digest(self) -> str | None:
+        """Return the digest of objects; that of arrays and tables is taken as of any."""
+        if self.form != "object":
+            return None
+        from analysis_store.codecs.digest import digest_nodes
+        from analysis_store.codecs.many import Objects
+
+        return digest_nodes(Objects(self._values).nodes())
+
+    def _copies(self, numbers: Any) -> list[Any]:
+        return [copy.deepcopy(self._values[number]) for number in numbers]

@@ -1,0 +1,164 @@
+"""The log of a task: what it is, what became of each of its inputs, and how each run of it ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError
+from analysis_store.layout import file_stem
+from analysis_store.locks import FileLock, holder_of, is_held
+from analysis_store.logs import AppendLog
+from analysis_store.processing.outcomes import Outcome, Report, Status, status_of
+from analysis_store.runs.notes import who
+
+_FOLDER = "tasks"
+_PATIENCE = 0.1
+"""Seconds; whoever looks whether a task is running has its lock for a moment."""
+
+
+class TaskLog:
+    """What is kept of one task, in ``<root>/tasks/<uid>.jsonl``.
+
+    Parameters
+    ----------
+    root : Path
+        The root of the store.
+    uid : str
+        The task.
+    """
+
+    def __init__(self, root: Path, uid: str) -> None:
+        self.uid = uid
+        self.path = root / _FOLDER / f"{file_stem(uid)}.jsonl"
+        self._log = AppendLog(self.path)
+        self._lock_path = self.path.with_name(f"{self.path.name}.lock")
+
+    # ----------------------------------------------------------------------------------------------- writing
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the task: nobody else runs it meanwhile, and everybody sees that it is running.
+
+        Raises
+        ------
+        StoreBusyError
+            Another process, or this one, runs it; the message tells which and since when.
+        """
+        lock = self._taken()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _taken(self) -> FileLock:
+        until = time.monotonic() + _PATIENCE
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            while True:
+                lock = FileLock.taken(self._lock_path)
+                if lock is not None:
+                    return lock
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.01)
+        except OSError as error:
+            raise StoreWriteError(error.errno, f"{self.path} cannot be written: {error.strerror}") from error
+        raise StoreBusyError(
+            f"the task {self.uid} is being run by {holder_of(self._lock_path)}. Wait until it has ended, or end it."
+        )
+
+    def begin(self, head: Mapping[str, Any], inputs: int | None) -> None:
+        """Tell that the task is run now; at the first time what it is, too.
+
+        Parameters
+        ----------
+        head : mapping
+            What the task is: its pipeline and its selection.
+        inputs : int or None
+            How many there are; None if that is not known yet.
+        """
+        first = [] if self._log.read() else [{"task": self.uid, "time": time.time(), **head}]
+        self._log.append([*first, {"began": time.time(), "who": who(), "pid": os.getpid(), "inputs": inputs}])
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Tell what became of inputs."""
+        stamp = time.time()
+        self._log.append(({"outcome": one.to_document(), "time": stamp} for one in outcomes), durable=False)
+
+    def end(self, status: Status, reason: str = "") -> None:
+        """Tell how this run of the task ended."""
+        told: dict[str, Any] = {"ended": time.time(), "status": status}
+        self._log.append([told | ({"reason": reason} if reason else {})])
+
+    def end_badly(self, error: BaseException) -> None:
+        """Tell that this run of the task was interrupted, if that can be told at all."""
+        with suppress(StoreWriteError):  # a begin without an end says the same
+            self.end("interrupted", f"{type(error).__name__}: {error}".removesuffix(": "))
+
+    # ----------------------------------------------------------------------------------------------- reading
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return all of it, oldest first.
+
+        Raises
+        ------
+        RunNotFoundError
+            There is no such task.
+        """
+        found = self._log.read()
+        if not found or "task" not in found[0]:
+            raise RunNotFoundError(f"no task {self.uid!r} is kept in {self.path.parent}; tasks(store) lists them.")
+        return found
+
+    @property
+    def status(self) -> Status:
+        """Where the task stands."""
+        if is_held(self._lock_path):  # before the entries: they may tell of an end by then, never the other way round
+            return "running"
+        ends = (entry for entry in reversed(self._log.read()) if "began" in entry or "ended" in entry)
+        last = next(ends, None)
+        if last is None:
+            return "new"
+        if "began" in last or last["status"] == "interrupted":  # a begin without an end, and not running: it died
+            return "interrupted"
+        return status_of(self.report())
+
+    def report(self) -> Report:
+        """Return what became of each input last."""
+        found: dict[str, Outcome] = {}
+        for entry in self._log.read():
+            if "outcome" in entry:
+                outcome = Outcome.from_document(entry["outcome"])
+                found.pop(outcome.input, None)
+                found[outcome.input] = outcome
+        return Report(found.values())
+
+
+def find_log(root: Path, uid: str) -> TaskLog:
+    """Return the log of the task whose uid is, or begins with, ``uid``.
+
+    Raises
+    ------
+    RunNotFoundError
+        There is none; `AmbiguousUidError` when there are several.
+    """
+    found = [log for log in logs(root) if log.uid.startswith(uid)] if uid else []
+    exact = [log for log in found if log.uid == uid] or found
+    if not exact:
+        raise RunNotFoundError(f"no task's uid is or begins with {uid!r} in {root / _FOLDER}; tasks(store) lists them.")
+    if len(exact) > 1:
+        raise AmbiguousUidError(f"{uid!r} begins the uids of {len(exact)} tasks. Give more of it.")
+    return exact[0]
+
+
+def logs(root: Path) -> list[TaskLog]:
+    """Return the logs of all tasks, the newest first."""
+    from urllib.parse import unquote
+
+    found = [(path.stat().st_mtime, path) for path in (root / _FOLDER).glob("*.jsonl")]
+    return [TaskLog(root, unquote(path.stem)) for _, path in sorted(found, reverse=True)]

@@ -1,0 +1,136 @@
+"""What became of inputs: the outcome of each, and the report of all of them."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]
+"""``new``: never run; ``done``: nothing failed; ``partial``: something did; ``failed``: everything did."""
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Success:
+    """A step that has a result."""
+
+    run: str
+    """The uid of the result."""
+
+    reused: bool
+    """Whether it was there already."""
+
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A step that has none, or an input that no step could get."""
+
+    step: str | None
+    """The name of the step; None if it was not the fault of a step: unreadable input, dead process."""
+
+    error: str
+    """What was raised, on one line."""
+
+    traceback: str = ""
+    """Where it was raised."""
+
+    @classmethod
+    def of(cls, step: str | None, error: BaseException) -> Failure:
+        """Return the failure that an error is."""
+        told = "".join(traceback.format_exception_only(error)).strip()
+        return cls(step, told.partition("\n")[0], "".join(traceback.format_exception(error)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one input."""
+
+    input: str
+    """The uid of the run, or the path of the file."""
+
+    results: Mapping[str, Success] = field(default_factory=dict)
+    """By name, each step that has a result."""
+
+    failures: tuple[Failure, ...] = ()
+    """What went wrong; several, where the pipeline has branches."""
+
+    skipped: tuple[str, ...] = ()
+    """The steps that were not run, because one before them failed."""
+
+    seconds: float = 0.0
+    """How long all of it took."""
+
+    @property
+    def status(self) -> Literal["done", "failed"]:
+        """``done``, or ``failed`` if anything did."""
+        return "failed" if self.failures else "done"
+
+    def to_document(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self) | {"status": self.status}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Outcome:
+        """Return the outcome that `to_document` told of."""
+        return cls(
+            document["input"],
+            {name: Success(**told) for name, told in document["results"].items()},
+            tuple(Failure(**told) for told in document["failures"]),
+            tuple(document["skipped"]),
+            document["seconds"],
+        )
+
+
+class Report(Sequence[Outcome]):
+    """The outcomes of a task, in the order in which they came."""
+
+    def __init__(self, outcomes: Iterable[Outcome] = (), status: Status | None = None) -> None:
+        self._outcomes = list(outcomes)
+        self.status: Status = status or status_of(self._outcomes)
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """The inputs that failed."""
+        return [one for one in self if one.failures]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many inputs are done and failed, and how many results were computed and reused."""
+        steps = Counter("reused" if step.reused else "computed" for one in self for step in one.results.values())
+        failed = len(self.failed)
+        none = {"computed": 0, "reused": 0}
+        return {"inputs": len(self), "done": len(self) - failed, "failed": failed} | none | steps
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._outcomes[index]
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self._outcomes)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{number} {name}" for name, number in self.counts.items() if number or name == "inputs")
+        failed = self.failed
+        lines = [f"<Report: {self.status}; {told}>"]
+        lines += [f"  {one.input}: {_told(failure)}" for one in failed[:_SHOWN] for failure in one.failures]
+        more = len(failed) - _SHOWN
+        return "\n".join([*lines, f"  … and {more} more"] if more > 0 else lines)
+
+
+def status_of(outcomes: Iterable[Outcome]) -> Status:
+    """Return what outcomes come to."""
+    kinds = {one.status for one in outcomes}
+    return "partial" if len(kinds) > 1 else "failed" if kinds == {"failed"} else "done"
+
+
+def _told(failure: Failure) -> str:
+    return f"{failure.step}: {failure.error}" if failure.step else failure.error
