@@ -36,6 +36,8 @@
     ├── UnsafeFileError (OSError)              a file or document reaches where it may not
     ├── TooLargeError (MemoryError)            reading it would take more than there is
     └── MissingDependencyError (ImportError)   an extra is not installed
+
+What is no error, yet must be seen, is a warning: `RetractedWarning` (UserWarning).
 """
 
 from __future__ import annotations
@@ -179,3 +181,23 @@ class TooLargeError(AnalysisStoreError, MemoryError):
 
 class MissingDependencyError(AnalysisStoreError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
+
+
+class RetractedWarning(UserWarning):
+    """A run is read, or a result of it saved, that somebody said shall not be used any more.
+
+    Parameters
+    ----------
+    message : str
+        What happens.
+    uid : str
+        The run.
+    reason : str
+        Why it shall not be used.
+    who : str
+        Who said so: ``user@host``.
+    """
+
+    def __init__(self, message: str, uid: str = "", reason: str = "", who: str = "") -> None:
+        super().__init__(message)
+        self.uid, self.reason, self.who = uid, reason, who

@@ -34,6 +34,8 @@ DATUMS = "datums"
 BESIDE = "beside"
 JOURNAL = "journal"
 LIFTED = "lifted"
+SEAL = "seal"
+"""A digest of the other members and of the times; files of the first release have none."""
 
 # The specs of the default pairs
 ARRAY_SPEC = "HDF5"
@@ -80,6 +82,13 @@ OFFSETS_SUFFIX = "_offsets"
 # Beside the runs
 ENVIRONMENTS = "environments"
 NOTES = "notes"
+EXTERNAL = "external"
+"""Copies of files that a run refers to, which came with it from another store."""
+
+QUARANTINE = "quarantine"
+"""Runs that were deleted, until they are purged: ``<stem of the uid>/removal.json`` and, below it, their files."""
+TOMBSTONES = "tombstones"
+"""What stays of deleted runs: ``<stem of the uid>.json``."""
 
 SCRATCH_SUFFIX = ".part"
 _MAX_FILE_STEM = 120

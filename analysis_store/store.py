@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
-from analysis_store.catalogs.base import Catalog, Note, RunRecord
+from analysis_store.catalogs.base import Catalog, RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import (
     DuplicateRunError,
@@ -23,15 +23,16 @@ from analysis_store.provenance import Lookup, Policy
 from analysis_store.provenance.settle import Settled, settle
 from analysis_store.runs.address import Address, address_of, reopened
 from analysis_store.runs.callback import Callback
-from analysis_store.runs.emit import run_documents
 from analysis_store.runs.finding import find
 from analysis_store.runs.gather import StreamData, gather
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.measured import measured_run
-from analysis_store.runs.notes import Notes
+from analysis_store.runs.notes import Notes, retraction_of, warn_retracted
+from analysis_store.runs.noting import Noting
 from analysis_store.runs.opened import OpenRun, Unfinished
 from analysis_store.runs.packages import keep_packages
 from analysis_store.runs.reader import RunFile
+from analysis_store.runs.removed import refuse_removed, told_as_removed
 from analysis_store.runs.results import Runs
 from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from analysis_store.runs.draft import Draft
 
 
-class AnalysisStore(Services):
+class AnalysisStore(Noting, Services):
     """A permanent home for derived data; created on first use.
 
     Parameters
@@ -231,7 +232,7 @@ class AnalysisStore(Services):
         return start, settled
 
     def _settle(self, md: Mapping[str, Any], provenance: Any, *, capture: bool = True) -> Settled:
-        return settle(
+        settled = settle(
             provenance,
             md,
             policy=self.policy,
@@ -239,10 +240,16 @@ class AnalysisStore(Services):
             code_defaults=self._settings.code,
             capture=capture,
         )
+        for parent in settled.parents:
+            if (note := retraction_of(self.catalog, parent)) is not None:
+                warn_retracted(note, f"the new result comes from run {parent}, which was retracted", stacklevel=4)
+        return settled
 
     def _refuse_known(self, uid: str) -> None:
         if uid in self:
             raise DuplicateRunError(f"run {uid!r} is in {self.location} already; a correction is a run of its own.")
+        if told := told_as_removed(self.root, uid):
+            raise DuplicateRunError(f"the uid is taken: {told} Leave uid out of md for a new one.")
 
     def _save(self, draft: Draft, settled: Settled, writers_dict: Mapping[str, Any] | None = None) -> Run:
         saved: list[RunRecord] = []
@@ -250,7 +257,13 @@ class AnalysisStore(Services):
         def commit(draft: Draft, path: str) -> None:
             keep_packages(self.root, settled)
             saved.append(_record(draft, path, settled))
-            self.catalog.insert(saved[0], draft.all_documents() if self.catalog.stores_events else ())
+            refuse_removed(self.root, self.location, saved[0])
+            documents = draft.all_documents() if self.catalog.stores_events else ()
+            try:
+                self.catalog.insert(saved[0], documents)
+            except DuplicateRunError:  # somebody who makes the catalog anew may have found our file before we told it
+                if not self._is_entered(saved[0]):
+                    raise
 
         self._saver.save(draft, writers_dict, commit, self._is_committed)
         return Run(saved[0], self._context)
@@ -264,23 +277,25 @@ class AnalysisStore(Services):
             The catalog has another file for this uid.
         """
         self._alive()
-        content, path = RunFile(file), str(file.relative_to(self.root))
-        start, streams = content.start, content.streams.values()
-        record = RunRecord(
-            start=start,
-            stop=content.stop,
-            descriptors=tuple(stream.descriptor for stream in streams),
-            path=path,
-            parents=tuple(start.get("parent_uids", ())),
-            beside=content.beside,
-        )
-        documents = run_documents(start, [stream.documents() for stream in streams], content.stop)
+        content, path = RunFile(file), file.relative_to(self.root).as_posix()
+        record = content.record(path)
+        documents = content.documents() if self.catalog.stores_events else ()
         try:
-            self.catalog.insert(record, documents if self.catalog.stores_events else ())
+            self.catalog.insert(record, documents)
         except DuplicateRunError:
             if not self._is_committed(record.uid, path):
                 raise
         return Run(self.catalog.get(record.uid), self._context)
+
+    @property
+    def context(self) -> Context:
+        """What a run needs of the store to be read."""
+        return self._context
+
+    def _is_entered(self, record: RunRecord) -> bool:
+        """Tell whether the catalog has this very run, and not an earlier one of its uid and path."""
+        known = self.catalog.get(record.uid)
+        return known.path == record.path and (known.stop or {}).get("uid") == (record.stop or {}).get("uid")
 
     def _is_committed(self, uid: str, path: str) -> bool:
         try:
@@ -296,13 +311,25 @@ class AnalysisStore(Services):
         Raises
         ------
         RunNotFoundError
-            None answers to it; `AmbiguousUidError` when several do.
+            None answers to it; `AmbiguousUidError` when several do. Of a deleted run it says who deleted it, and why.
         """
         self._alive()
-        return Run(find(self.catalog, key, self.location), self._context)
+        try:
+            return Run(find(self.catalog, key, self.location), self._context)
+        except RunNotFoundError as error:
+            if isinstance(key, str) and (told := told_as_removed(self.root, key)):
+                raise told from error
+            raise
 
     def search(
-        self, query: Any = None, *, since: Any = None, until: Any = None, text: Any = None, **equals: Any
+        self,
+        query: Any = None,
+        *,
+        since: Any = None,
+        until: Any = None,
+        text: Any = None,
+        retracted: bool = True,
+        **equals: Any,
     ) -> Runs:
         """Return the runs that satisfy a query, newest first, lazily.
 
@@ -314,6 +341,8 @@ class AnalysisStore(Services):
             Start times, ``since <= t < until``; naive ones are local time.
         text : str, optional
             Words that the metadata must hold.
+        retracted : bool
+            False leaves out the runs that are retracted now.
         **equals
             Metadata keys and the values they must have.
 
@@ -323,12 +352,40 @@ class AnalysisStore(Services):
             The query cannot be understood.
         """
         self._alive()
-        return Runs(Query.parse(query, since=since, until=until, text=text, **equals), self._context)
+        found = Runs(Query.parse(query, since=since, until=until, text=text, **equals), self._context)
+        return found if retracted else found.without_retracted()
 
     def results(self, key: str, limit: int = 10) -> list[Run]:
         """Return up to ``limit`` runs that are results of a processing of this key, newest first."""
         self._alive()
         return [Run(record, self._context) for record in self.catalog.results(key, limit)]
+
+    def read_checked(self, uid: str, stream: str | None = "primary", keys: Any = None) -> Any:
+        """Return a stream in memory, compared with its digests as it is read.
+
+        Parameters
+        ----------
+        uid : str
+            As for ``store[uid]``.
+        stream : str or None
+            Which; None for all of them.
+        keys : str or iterable of str, optional
+            Only these.
+
+        Returns
+        -------
+        xarray.Dataset
+            As `Run.read` gives it; with ``stream=None`` a dict of them.
+
+        Raises
+        ------
+        DamagedFileError
+            The file, its documents or a value is not what was stored, or no digest was kept of it; names run, stream
+            and key. Nothing of what was read is handed out.
+        """
+        from analysis_store.runs.checked import read_checked
+
+        return read_checked(self[uid], stream, keys)
 
     def __contains__(self, uid: object) -> bool:
         self._alive()
@@ -345,64 +402,6 @@ class AnalysisStore(Services):
 
     def __bool__(self) -> bool:
         return True
-
-    # -------------------------------------------------------------------------------------------- notes
-
-    def note(self, uid: str, kind: str, body: Mapping[str, Any], durable: bool = True) -> Note:
-        """Keep a note on a run: what is known of it only after it was saved.
-
-        Parameters
-        ----------
-        uid : str
-            The run; it need not be in this store.
-        kind : str
-            What the note is about.
-        body : mapping
-            What it says; JSON.
-        durable : bool
-            Return only when it would outlive a power cut.
-
-        Raises
-        ------
-        InvalidDocumentError
-            What it says is not JSON.
-        StoreWriteError
-            It could not be kept; or it was, and the message says so, but the catalog does not know it yet.
-        """
-        self._alive()
-        return self._notes.add(uid, kind, body, durable=durable)
-
-    def notes(self, uid: str, kind: str | None = None) -> list[Note]:
-        """Return the notes on exactly this uid, of one kind or of all, oldest first."""
-        self._alive()
-        return self.catalog.notes(uid, kind)
-
-    def retract(self, uid: str, reason: str) -> list[Note]:
-        """Say that a run, and every run that came from it, shall not be used any more; nothing is removed.
-
-        Parameters
-        ----------
-        uid : str
-            The whole uid of a run of this store.
-        reason : str
-            Why.
-
-        Returns
-        -------
-        list of Note
-            The one on the run first; those on its descendants name it as ``body["because"]``.
-
-        Raises
-        ------
-        RunNotFoundError
-            The store has no such run.
-        InputError
-            It is retracted already; says by whom and why.
-        InvalidMetadataError
-            No reason came.
-        """
-        self._alive()
-        return self._notes.retract(uid, reason)
 
     # --------------------------------------------------------------------------------------- neighbours
 

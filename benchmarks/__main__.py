@@ -1,4 +1,4 @@
-"""Print the table: ``python -m benchmarks [saving reading objects recording search processing starting]``."""
+"""Print the table: ``python -m benchmarks [saving reading objects recording search processing trust starting]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import objects, processing, reading, recording, saving, search, starting
+from benchmarks import objects, processing, reading, recording, saving, search, starting, trust
 
 if TYPE_CHECKING:
     from benchmarks.measure import Row
@@ -21,6 +21,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "recording": recording.rows,
     "search": search.rows,
     "processing": processing.rows,
+    "trust": trust.rows,
     "starting": starting.rows,
 }
 

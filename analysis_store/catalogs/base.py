@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from analysis_store.catalogs.kinship import Edge, downwards, nearest, upwards
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.query import Query
 
 Document = dict[str, Any]
+Documents = Iterable[tuple[str, Document]]
+"""Documents with their names, in the order they were emitted."""
 
 RESULT_KEY = "processing.key"
 """Where the start document of a computed run has the key of its identity."""
@@ -46,7 +50,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What somebody said of a run after it was saved: that it was reused, or retracted."""
+    """What somebody said of a run after it was saved: that it was reused, or retracted, or what became known of it."""
 
     uid: str
     """The run; it need not be in the catalog."""
@@ -76,8 +80,26 @@ class Catalog(ABC):
     """Whether `insert` wants the documents of every event, too (for databroker's sake)."""
 
     @abstractmethod
-    def insert(self, record: RunRecord, documents: Iterable[tuple[str, Document]] = ()) -> None:
+    def insert(self, record: RunRecord, documents: Documents = ()) -> None:
         """Commit one run in one transaction. ``documents`` is consumed only where `stores_events`."""
+
+    @abstractmethod
+    def insert_many(
+        self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
+    ) -> list[str]:
+        """Commit runs at once and return the uids of those that were left out, because the catalog has them already.
+
+        In a SQL database this is one transaction: all of them, or on an error none. MongoDB commits them one by one.
+        ``documents`` gives the documents of a run, and is called only where `stores_events`.
+        """
+
+    @abstractmethod
+    def remove(self, uid: str) -> None:
+        """Forget a run in one transaction: its documents, its terms, the edges to its parents.
+
+        Notes on it stay, and so do the edges of its children: they name it as a parent still.
+        Raises `RunNotFoundError` where there is none.
+        """
 
     @abstractmethod
     def get(self, uid: str) -> RunRecord:
@@ -110,6 +132,37 @@ class Catalog(ABC):
     def children(self, uid: str) -> list[str]:
         """Return the uids of the runs in this catalog that name ``uid`` as a parent, oldest first."""
 
+    @abstractmethod
+    def known(self, uids: Iterable[str]) -> set[str]:
+        """Return those of these uids that are runs of this catalog."""
+
+    @abstractmethod
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield uid and path of every run, in the order they were inserted; what comes meanwhile may be among them."""
+
+    @abstractmethod
+    def edges(self) -> Iterator[Edge]:
+        """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
+
+    @abstractmethod
+    def edges_above(self, uids: Iterable[str]) -> list[Edge]:
+        """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
+
+    @abstractmethod
+    def edges_below(self, uids: Iterable[str]) -> list[Edge]:
+        """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+
+    def ancestors(self, uid: str, limit: int | None = None) -> list[tuple[str, int]]:
+        """Return whom a run came from with the number of steps to each: once, nearest first, itself never.
+
+        Those that are not in this catalog are among them; nothing is known of their parents. At most ``limit``.
+        """
+        return nearest([uid], upwards(self.edges_above([uid])), limit)
+
+    def descendants(self, uid: str, limit: int | None = None) -> list[tuple[str, int]]:
+        """Return what came from a run, as `ancestors` does; the run need not be in this catalog."""
+        return nearest([uid], downwards(self.edges_below([uid])), limit)
+
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
         """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
         from analysis_store.catalogs.query import Query
@@ -126,6 +179,10 @@ class Catalog(ABC):
     @abstractmethod
     def notes(self, uid: str, kind: str | None = None) -> list[Note]:
         """Return the notes on exactly this uid, of one kind or of all, oldest first."""
+
+    @abstractmethod
+    def all_notes(self, kind: str | None = None) -> Iterator[Note]:
+        """Yield the notes on all runs, of one kind or of all, in no order that means something."""
 
     @abstractmethod
     def close(self) -> None:

@@ -7,13 +7,14 @@ beyond 64 bits), where the file is, the parents, and the same index of terms tha
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from analysis_store.catalogs.base import RESULT_KEY, Catalog, Document, Note, RunRecord
+from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, Note, RunRecord
 from analysis_store.catalogs.dialects import key_of
+from analysis_store.catalogs.kinship import by_levels
 from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
 from analysis_store.catalogs.mongo_search import Search, entry
 from analysis_store.catalogs.nodes import UidPrefix
@@ -32,10 +33,21 @@ from analysis_store.catalogs.records import (
 )
 from analysis_store.catalogs.scalars import read_order, tally
 from analysis_store.catalogs.terms import VALUE, place, text_term
-from analysis_store.errors import MissingDependencyError, SettingsError, StoreClosedError, StoreWriteError
+from analysis_store.errors import (
+    DuplicateRunError,
+    MissingDependencyError,
+    SettingsError,
+    StoreClosedError,
+    StoreWriteError,
+)
 
 if TYPE_CHECKING:
     from pymongo.database import Database
+
+    from analysis_store.catalogs.kinship import Edge
+
+AT_ONCE = 1000
+"""So many uids are named in one request."""
 
 LEASE = 600.0
 """Seconds after which a run that was begun and never finished is taken for a dead process's."""
@@ -80,7 +92,7 @@ class MongoCatalog(Catalog):
             self.close()
             raise
 
-    def insert(self, record: RunRecord, documents: Iterable[tuple[str, Document]] = ()) -> None:
+    def insert(self, record: RunRecord, documents: Documents = ()) -> None:
         """Commit one run: its events first, its start document last, so that no reader sees a part of it.
 
         Raises
@@ -109,6 +121,40 @@ class MongoCatalog(Catalog):
                 writing.undo()
                 self._own.delete_one({"_id": record.uid, "token": token})
                 raise
+
+    def insert_many(
+        self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
+    ) -> list[str]:
+        """Commit runs one by one and return the uids of those that were left out, because they are there already.
+
+        Raises
+        ------
+        InvalidDocumentError, StoreWriteError
+            As `insert` does; the runs before the one that it is about stay.
+        """
+        left_out = []
+        for record in records:
+            try:
+                self.insert(record, () if documents is None else documents(record))
+            except DuplicateRunError:
+                left_out.append(record.uid)
+        return left_out
+
+    def remove(self, uid: str) -> None:
+        """Forget a run: first for readers of databroker, then for ours; interrupted, it can be repeated.
+
+        Raises
+        ------
+        RunNotFoundError
+            There is none.
+        StoreWriteError
+            The server refused or is gone.
+        """
+        self.get(uid)
+        with self._translated():
+            self._open()["run_start"].delete_one({"uid": uid})
+            remove_run(self._open(), uid)
+            self._own.delete_one({"_id": uid})
 
     def get(self, uid: str) -> RunRecord:
         """Return the run of exactly this uid, or raise `RunNotFoundError`."""
@@ -154,6 +200,44 @@ class MongoCatalog(Catalog):
             found = self._own.find({"parents": uid, "committed": True}, {"_id": True}) if is_text(uid) else None
             return [] if found is None else [str(own["_id"]) for own in found.sort(OLDEST)]
 
+    def known(self, uids: Iterable[str]) -> set[str]:
+        """Return those of these uids that are runs of this catalog."""
+        with self._translated():
+            return {str(own["_id"]) for own in self._among("_id", uids)}
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield uid and path of every run, in the order they were inserted."""
+        with self._translated():
+            for own in self._own.find({"committed": True}, {"path": True}).sort("order", 1):
+                yield str(own["_id"]), str(own["path"])
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
+        with self._translated():
+            for own in self._own.find({"committed": True}, {"parents": True}).sort("order", 1):
+                yield from ((str(own["_id"]), str(parent)) for parent in own["parents"])
+
+    def edges_above(self, uids: Iterable[str]) -> list[Edge]:
+        """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
+
+        def edges_at(level: list[str]) -> list[Edge]:
+            return [(str(own["_id"]), parent) for own in self._among("_id", level) for parent in own["parents"]]
+
+        # level by level: $graphLookup would read whole runs, their terms too, and may hold 100 MB of them at most
+        with self._translated():
+            return by_levels(uids, edges_at, end=1)
+
+    def edges_below(self, uids: Iterable[str]) -> list[Edge]:
+        """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+
+        def edges_at(level: list[str]) -> list[Edge]:
+            found = sorted(self._among("parents", level), key=lambda own: (own["time"], own["order"]))
+            wanted = set(level)
+            return [(str(own["_id"]), parent) for own in found for parent in own["parents"] if parent in wanted]
+
+        with self._translated():
+            return by_levels(uids, edges_at, end=0)
+
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
         """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
         term = entry(_RESULT_PLACE, VALUE + text_term(key))
@@ -179,7 +263,13 @@ class MongoCatalog(Catalog):
         wanted = {"uid": uid} if kind is None else {"uid": uid, "kind": kind}
         with self._translated():
             found = self._notes.find(wanted).sort([("time", 1), ("_id", 1)])
-            return [note_of(*(one[name] for name in ("uid", "kind", "time", "who", "body"))) for one in found]
+            return [_note(one) for one in found]
+
+    def all_notes(self, kind: str | None = None) -> Iterator[Note]:
+        """Yield the notes on all runs, of one kind or of all, in no order that means something."""
+        if is_text(kind or ""):
+            with self._translated():
+                yield from map(_note, self._notes.find({} if kind is None else {"kind": kind}))
 
     def close(self) -> None:
         """Give every connection back. May be called twice."""
@@ -194,6 +284,13 @@ class MongoCatalog(Catalog):
         if self._closed:
             raise StoreClosedError(f"the catalog {self._location} is closed; open it again")
         return self._database
+
+    def _among(self, field: str, uids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+        """Yield what of each run is needed for its lineage, where a field has one of these uids."""
+        wanted = [uid for uid in uids if is_text(uid)]
+        shown = {"parents": True, "time": True, "order": True}
+        for begin in range(0, len(wanted), AT_ONCE):
+            yield from self._own.find({field: {"$in": wanted[begin : begin + AT_ONCE]}, "committed": True}, shown)
 
     @property
     def _own(self) -> Any:
@@ -263,6 +360,10 @@ def _database(uri: str) -> Database[dict[str, Any]]:
 
 def _too_late(uid: str) -> StoreWriteError:
     return StoreWriteError(f"writing run {uid!r} took more than {LEASE:g} s: somebody took it for dead; save it again")
+
+
+def _note(found: Mapping[str, Any]) -> Note:
+    return note_of(*(found[name] for name in ("uid", "kind", "time", "who", "body")))
 
 
 def _record(own: Mapping[str, Any]) -> RunRecord:

@@ -60,7 +60,7 @@ INDEXES: dict[str, tuple[tuple[Any, bool], ...]] = {
         ([("time", -1), ("order", -1)], False),
         ("parents", False),
     ),
-    "analysis_store_note": (([("uid", 1), ("kind", 1), ("time", 1)], False),),
+    "analysis_store_note": (([("uid", 1), ("kind", 1), ("time", 1)], False), ("kind", False)),
 }
 
 

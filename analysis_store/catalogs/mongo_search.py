@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix
+from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
 from analysis_store.catalogs.records import is_text
 from analysis_store.catalogs.scalars import Order, scalars, up_to_time
 from analysis_store.catalogs.slices import Answer, Points, Slice, answers, gather, leaves
@@ -84,6 +84,8 @@ class Search:
                 return _all([{"time": {name: bound}} for name, bound in bounds.items() if bound is not None])
             case UidPrefix(prefix):
                 return {"_id": {"$gte": prefix, "$lt": prefix + "\U0010ffff"}} if is_text(prefix) else NOTHING
+            case Uids(uids):
+                return {"_id": {"$in": sorted(filter(is_text, uids))}}
         return _all([self._answer(answer, over=over) for answer in answers(node)])
 
     def _answer(self, answer: Answer, *, over: bool) -> Filter:

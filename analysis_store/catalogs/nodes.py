@@ -176,6 +176,16 @@ class UidPrefix:
 
 
 @dataclass(frozen=True, slots=True)
+class Uids:
+    """The uid of the run is one of these, of which there may be very many."""
+
+    uids: frozenset[str]
+
+    def matches(self, start: Start, stop: Stop) -> bool:
+        return start["uid"] in self.uids
+
+
+@dataclass(frozen=True, slots=True)
 class TimeSpan:
     """The run started at ``since`` or later and before ``until``: seconds since 1970 UTC."""
 
@@ -190,5 +200,5 @@ class TimeSpan:
         return (self.since is None or self.since <= time) and (self.until is None or time < self.until)
 
 
-Node = All | And | Or | Not | In | Compare | Between | Exists | Regex | Contains | Text | UidPrefix | TimeSpan
-Leaf = In | Compare | Between | Exists | Regex | Contains | Text | UidPrefix | TimeSpan
+Leaf = In | Compare | Between | Exists | Regex | Contains | Text | UidPrefix | Uids | TimeSpan
+Node = All | And | Or | Not | Leaf

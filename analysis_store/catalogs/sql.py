@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, Table, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Row, Table, delete, select
 
-from analysis_store.catalogs.base import RESULT_KEY, Catalog, Document, Note, RunRecord
+from analysis_store.catalogs import sql_kinship
+from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, Note, RunRecord
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.records import (
     check_names,
@@ -33,6 +33,7 @@ from analysis_store.errors import StoreClosedError
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
+    from analysis_store.catalogs.kinship import Edge
     from analysis_store.catalogs.query import Query
 
 CHUNK = 500
@@ -47,7 +48,14 @@ JOIN run ON run.id = d.run LEFT JOIN lineage ON lineage.run = d.run
 ORDER BY d.time DESC, d.run DESC, lineage.position
 """
 
+_GET = """
+SELECT run.id, run.path, run.start, run.stop, run.descriptors, run.beside, lineage.parent
+FROM run LEFT JOIN lineage ON lineage.run = run.id WHERE run.uid = {mark} ORDER BY lineage.position
+"""
+
 _NOTES = "SELECT uid, kind, time, who, body FROM note WHERE uid = {mark} {kind}ORDER BY time, digest"
+
+_DELETE_TERMS = "DELETE FROM term WHERE place = {mark} AND value = {mark} AND time = {mark} AND run = {mark}"
 
 RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside")
 
@@ -72,13 +80,14 @@ class SqlCatalog(Catalog):
         self._engine = make_engine(uri)
         self._closed = False
         # prepared here: SQLAlchemy's own rendering of an insert costs as much as the insert
-        self._insert_run = _insertion(self._engine, run, RUN_COLUMNS) + " RETURNING id"
+        self._insert_run = _insertion(self._engine, run, RUN_COLUMNS) + " ON CONFLICT (uid) DO NOTHING RETURNING id"
         self._insert_terms = _insertion(self._engine, term, ("place", "value", "time", "run"))
         self._insert_lineage = _insertion(self._engine, lineage, ("run", "position", "parent"))
         self._insert_notes = _insertion(self._engine, note, note.c.keys()) + " ON CONFLICT DO NOTHING"
         # likewise: a result that is reused is looked up more often than anything else
         mark = _mark(self._engine)
-        self._results = _RESULTS.format(mark=mark)
+        self._results, self._get = _RESULTS.format(mark=mark), _GET.format(mark=mark)
+        self._delete_terms = _DELETE_TERMS.format(mark=mark)
         self._notes = {1: _NOTES.format(mark=mark, kind=""), 2: _NOTES.format(mark=mark, kind=f"AND kind = {mark} ")}
         try:
             prepare(self._engine)
@@ -86,7 +95,7 @@ class SqlCatalog(Catalog):
             self.close()
             raise
 
-    def insert(self, record: RunRecord, documents: Iterable[tuple[str, Document]] = ()) -> None:
+    def insert(self, record: RunRecord, documents: Documents = ()) -> None:
         """Commit one run in one transaction; ``documents`` is not consumed: events stay in the run file.
 
         Raises
@@ -98,26 +107,66 @@ class SqlCatalog(Catalog):
         StoreBusyError, StoreWriteError
             The database refused; nothing of the run stays.
         """
-        check_names(record)
+        if self.insert_many([record]):
+            raise duplicate(record.uid)
+
+    def insert_many(
+        self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
+    ) -> list[str]:
+        """Commit runs in one transaction and return the uids of those that were left out: they are there already.
+
+        Raises
+        ------
+        InvalidDocumentError, StoreBusyError, StoreWriteError
+            As `insert` does; nothing of any of the runs stays.
+        """
+        prepared = [_prepared(record) for record in records]
+        left_out: list[str] = []
+        if prepared:
+            with writing(self._open()) as connection:
+                for record, row, terms in prepared:
+                    number = connection.exec_driver_sql(self._insert_run, row).scalar()
+                    if number is None:
+                        left_out.append(record.uid)
+                    else:
+                        self._insert_rest(connection, number, record, terms)
+        return left_out
+
+    def _insert_rest(self, connection: Connection, number: int, record: RunRecord, terms: list[Any]) -> None:
         time = start_time(record)
-        row, terms = _row(record, time), terms_of(record)
+        connection.exec_driver_sql(self._insert_terms, [(place, value, time, number) for place, value in terms])
+        if record.parents:
+            edges = [(number, position, parent) for position, parent in enumerate(record.parents)]
+            connection.exec_driver_sql(self._insert_lineage, edges)
+
+    def remove(self, uid: str) -> None:
+        """Forget a run in one transaction; notes on it and the edges of its children stay.
+
+        Raises
+        ------
+        RunNotFoundError
+            There is none.
+        StoreBusyError, StoreWriteError
+            The database refused; nothing changed.
+        """
         with writing(self._open()) as connection:
-            try:
-                number = connection.exec_driver_sql(self._insert_run, row).scalar_one()
-            except IntegrityError as error:
-                raise duplicate(record.uid) from error
-            connection.exec_driver_sql(self._insert_terms, [(place, value, time, number) for place, value in terms])
-            if record.parents:
-                edges = [(number, position, parent) for position, parent in enumerate(record.parents)]
-                connection.exec_driver_sql(self._insert_lineage, edges)
+            number = connection.scalar(select(run.c.id).where(run.c.uid == uid)) if is_text(uid) else None
+            if number is None:
+                raise not_found(uid, location(self._engine))
+            record = _records(connection, [number])[0]
+            # by the whole key of the index: it has none that begins with the run, and a number is given out again
+            terms = [(place, value, start_time(record), number) for place, value in terms_of(record)]
+            connection.exec_driver_sql(self._delete_terms, terms)
+            connection.execute(delete(lineage).where(lineage.c.run == number))
+            connection.execute(delete(run).where(run.c.id == number))
 
     def get(self, uid: str) -> RunRecord:
         """Return the run of exactly this uid, or raise `RunNotFoundError`."""
         with reading(self._open()) as connection:
-            number = connection.scalar(select(run.c.id).where(run.c.uid == uid)) if is_text(uid) else None
-            if number is None:
-                raise not_found(uid, location(self._engine))
-            return _records(connection, [number])[0]
+            rows = connection.exec_driver_sql(self._get, (uid,)).all() if is_text(uid) else []
+        if not rows:
+            raise not_found(uid, location(self._engine))
+        return _record(rows[0], [row.parent for row in rows if row.parent is not None])
 
     def with_prefix(self, prefix: str, limit: int = 10) -> list[str]:
         """Return up to ``limit`` uids that begin with ``prefix``, newest first."""
@@ -165,6 +214,29 @@ class SqlCatalog(Catalog):
         with reading(self._open()) as connection:
             return list(connection.scalars(statement))
 
+    def known(self, uids: Iterable[str]) -> set[str]:
+        """Return those of these uids that are runs of this catalog."""
+        with reading(self._open()) as connection:
+            return sql_kinship.known(connection, uids)
+
+    def paths(self) -> Iterator[tuple[str, str]]:
+        """Yield uid and path of every run, in the order they were inserted."""
+        return sql_kinship.all_paths(self._open())
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
+        return sql_kinship.all_edges(self._open())
+
+    def edges_above(self, uids: Iterable[str]) -> list[Edge]:
+        """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
+        with reading(self._open()) as connection:
+            return sql_kinship.edges_above(connection, uids)
+
+    def edges_below(self, uids: Iterable[str]) -> list[Edge]:
+        """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+        with reading(self._open()) as connection:
+            return sql_kinship.edges_below(connection, uids)
+
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
         """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
         rows: dict[int, Any] = {}
@@ -190,6 +262,10 @@ class SqlCatalog(Catalog):
         wanted = (uid,) if kind is None else (uid, kind)
         with reading(self._open()) as connection:
             return [note_of(*row) for row in connection.exec_driver_sql(self._notes[len(wanted)], wanted)]
+
+    def all_notes(self, kind: str | None = None) -> Iterator[Note]:
+        """Yield the notes on all runs, of one kind or of all, in no order that means something."""
+        return sql_kinship.all_notes(self._open(), kind) if is_text(kind or "") else iter(())
 
     def close(self) -> None:
         """Give every connection back. May be called twice."""
@@ -218,6 +294,12 @@ def _insertion(engine: Engine, table: Table, columns: Sequence[str]) -> str:
     return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
 
 
+def _prepared(record: RunRecord) -> tuple[RunRecord, tuple[Any, ...], list[tuple[int, bytes]]]:
+    """Return a record with its row and its terms: whatever is wrong with it is found before a transaction begins."""
+    check_names(record)
+    return record, _row(record, start_time(record)), terms_of(record)
+
+
 def _row(record: RunRecord, time: float) -> tuple[Any, ...]:
     scan_id = record.start.get("scan_id")
     small = isinstance(scan_id, int) and not isinstance(scan_id, bool) and -(2**63) <= scan_id < 2**63
@@ -227,7 +309,7 @@ def _row(record: RunRecord, time: float) -> tuple[Any, ...]:
 
 
 def _records(connection: Connection, ids: Sequence[int]) -> list[RunRecord]:
-    """Return the runs with these ids, in the order of the ids."""
+    """Return the runs with these ids, in the order of the ids; what was removed meanwhile is left out."""
     rows: dict[int, Row[Any]] = {}
     parents: dict[int, list[str]] = {}
     for chunk in (ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)):
@@ -235,7 +317,7 @@ def _records(connection: Connection, ids: Sequence[int]) -> list[RunRecord]:
         edges = select(lineage).where(lineage.c.run.in_(chunk)).order_by(lineage.c.run, lineage.c.position)
         for edge in connection.execute(edges):
             parents.setdefault(edge.run, []).append(edge.parent)
-    return [_record(rows[number], parents.get(number, ())) for number in ids]
+    return [_record(rows[number], parents.get(number, ())) for number in ids if number in rows]
 
 
 def _record(row: Row[Any], parents: Iterable[str]) -> RunRecord:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, exists, false, not_, or_, select, true
+from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, false, not_, or_, select, true
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
 
-from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix
+from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
 from analysis_store.catalogs.records import is_text
 from analysis_store.catalogs.slices import Answer, Points, Slice
 from analysis_store.catalogs.sql_schema import run, term
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 
 def inside(slice: Slice) -> ColumnElement[bool]:
@@ -25,6 +32,29 @@ def inside(slice: Slice) -> ColumnElement[bool]:
 def uid_begins(prefix: str) -> ColumnElement[bool]:
     """Return the condition that the uid of a run begins so; ``%`` and ``_`` are themselves."""
     return and_(run.c.uid >= prefix, run.c.uid < prefix + "\U0010ffff") if is_text(prefix) else false()
+
+
+class _Members(GenericFunction[str]):
+    """The members of a JSON array, a row each, under the name that the database has for it."""
+
+    name = "members"
+    inherit_cache = True
+
+
+@compiles(_Members, "sqlite")
+def _sqlite_members(element: _Members, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Members, "postgresql")
+def _postgresql_members(element: _Members, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_array_elements_text(CAST({compiler.process(element.clauses, **options)} AS json))"
+
+
+def listed(texts: Iterable[str]) -> Select[tuple[str]]:
+    """Return a statement for these texts, as one value: a statement can hold only so many."""
+    members = _Members(json.dumps(sorted(texts))).table_valued("value")
+    return select(members.c.value)
 
 
 class Conditions:
@@ -62,6 +92,8 @@ class Conditions:
                 return self._within(since, until)
             case UidPrefix(prefix):
                 return self._source.c.run.in_(select(run.c.id).where(uid_begins(prefix)))
+            case Uids(uids):
+                return self._source.c.run.in_(select(run.c.id).where(run.c.uid.in_(listed(filter(is_text, uids)))))
         return and_(true(), *(self._answer(answer, over) for answer in self._answers[id(node)]))
 
     def _within(self, since: float | None, until: float | None) -> ColumnElement[bool]:

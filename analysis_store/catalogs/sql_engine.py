@@ -209,7 +209,9 @@ def _meaning(error: DBAPIError, engine: Engine) -> AnalysisStoreError:
     if _is_busy(error):
         return StoreBusyError(f"the catalog {where} is locked by somebody else; waited {PATIENCE:g} s: try again later")
     if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGED:
-        return DamagedFileError(f"the catalog {where} is damaged or is none: {error.orig}; rebuild it from its files")
+        return DamagedFileError(
+            f"the catalog {where} is damaged or is none: {error.orig}; rebuild it with: analysis-store reindex"
+        )
     reason = str(error.orig).strip()
     return StoreWriteError(
         f"the catalog {where} cannot be used, nothing was changed: {reason}; "

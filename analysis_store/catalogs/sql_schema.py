@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from analysis_store.errors import DamagedFileError, StoreVersionError
 
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001", "0002", "0003")
 """Every version of the schema, the oldest first; the last one is this package's."""
 
 HEAD = VERSIONS[-1]
@@ -67,7 +67,7 @@ lineage = Table(
     sqlite_with_rowid=False,
 )
 
-# No foreign key to run: nothing is ever deleted, and checking one would double the cost of an insert.
+# No foreign key to run: checking one would double the cost of an insert. A run takes its terms with it (see `remove`).
 term = Table(
     "term",
     metadata,
@@ -90,6 +90,7 @@ note = Table(
     Column("who", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index("note_uid", "uid", "kind", "time"),
+    Index("note_kind", "kind", "digest"),
 )
 
 version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))

@@ -123,12 +123,13 @@ class Search:
         condition = Conditions(source, self._answers, self._lengths, ENOUGH, lazy=False).of(self._node)
         statement = select(source.c.value, func.count(), func.min(source.c.run)).where(condition)
         rows = sorted(self._connection.execute(statement.group_by(source.c.value)), key=by_count)
-        return [(self._value(key, value, number), count) for value, count, number in rows]
+        return [(read, count) for value, count, number in rows for read in self._value(key, value, number)]
 
-    def _value(self, key: Key, value: bytes, number: int) -> Any:
-        """Read a value where it stands: a term does not tell 300 from 300.0."""
-        start, stop = self._connection.execute(select(run.c.start, run.c.stop).where(run.c.id == number)).one()
-        return scalars(key, json.loads(start), stop and json.loads(stop))[value[1:]]
+    def _value(self, key: Key, value: bytes, number: int) -> Iterator[Any]:
+        """Read a value where it stands: a term does not tell 300 from 300.0; none, where the run was removed since."""
+        for start, stop in self._connection.execute(select(run.c.start, run.c.stop).where(run.c.id == number)):
+            found = scalars(key, json.loads(start), stop and json.loads(stop))
+            yield from (found[term] for term in (value[1:],) if term in found)  # a number is given out again
 
     def _slices(self) -> set[Slice]:
         return {s for several in self._answers.values() for answer in several for s in answer.sure + answer.maybe}
@@ -217,7 +218,7 @@ class Search:
                 # looked up apart: beside the ids, the database would read the documents of every run that it sorts
                 rows = self._connection.execute(select(run.c.id, run.c.start, run.c.stop).where(run.c.id.in_(numbers)))
                 texts = {row.id: (row.start, row.stop) for row in rows}
-                for number in numbers:
+                for number in filter(texts.__contains__, numbers):  # what was removed meanwhile is left out
                     start_text, stop_text = texts[number]
                     start, stop = json.loads(start_text), json.loads(stop_text) if stop_text else None
                     if not judge or self._query.matches(start, stop):

@@ -7,7 +7,7 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 
 def complain(error: Exception, *, as_json: bool) -> None:
@@ -73,6 +73,19 @@ def warned() -> Iterator[None]:
         finally:
             for message in dict.fromkeys(str(warning.message) for warning in caught):
                 print(f"warning: {message}", file=sys.stderr)  # noqa: T201
+
+
+def finish(report: Any, *, as_json: bool, remark: str = "") -> NoReturn:
+    """Print a report, for a person with a remark below, and leave with exit code 1 if it is false."""
+    import typer
+
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        say(str(report))
+        if remark:
+            note(remark)
+    raise typer.Exit(0 if report else 1)
 
 
 def fields(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:

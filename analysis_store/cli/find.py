@@ -36,13 +36,14 @@ def search(
         str | None, typer.Option(help="Not before this time, e.g. 2026-05-01 or '2026-05-01 18:00'.")
     ] = None,
     until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
+    usable: Annotated[bool, typer.Option("--usable", help="Leave out runs that are retracted.")] = False,
     store: StoreOption = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Find runs by their metadata. All that is given must hold."""
     with open_store(store) as opened:
-        hits = opened.search(parse_terms(terms or []), text=text, since=since, until=until)
+        hits = opened.search(parse_terms(terms or []), text=text, since=since, until=until, retracted=not usable)
         _show(hits, limit, as_json=as_json)
 
 
@@ -59,17 +60,22 @@ def _show(runs: Any, limit: int, *, as_json: bool) -> None:
 
 def _row(run: Run) -> list[str]:
     start, stop = run.start, run.stop or {}
-    time = datetime.datetime.fromtimestamp(start["time"], datetime.UTC).astimezone()
     sample = start.get("sample_name") or start.get("sample") or ""
     if isinstance(sample, dict):
         sample = sample.get("name", "")
     events = ", ".join(f"{name} {count}" for name, count in (stop.get("num_events") or {}).items())
     return [
-        f"{time:%Y-%m-%d %H:%M:%S}",
+        begun(run),
         run.uid[:8],
         str(start.get("scan_id", "")),
         str(start.get("plan_name", "")),
         str(sample),
         events,
-        str(stop.get("exit_status", "not ended")),
+        "retracted" if run.retraction else str(stop.get("exit_status", "not ended")),
     ]
+
+
+def begun(run: Run) -> str:
+    """Return when a run began, in the zone of this machine."""
+    time = datetime.datetime.fromtimestamp(run.start["time"], datetime.UTC).astimezone()
+    return f"{time:%Y-%m-%d %H:%M:%S}"

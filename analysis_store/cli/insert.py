@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analysis_store.cli.console import print_json, say, working
+from analysis_store.cli.console import print_json, say, warned, working
 from analysis_store.cli.options import JsonOption, StoreOption, open_store
 from analysis_store.cli.origin import (
     CodeCommitOption,
@@ -49,7 +49,7 @@ def insert(
     """
     code = {"name": code_name, "version": code_version, "commit": code_commit, "url": code_url}
     origin = provenance(insert, parent, code, parameter, note=note, waiver=waiver)
-    with open_store(store) as opened, working(f"inserting {file.name}"):
+    with open_store(store) as opened, warned(), working(f"inserting {file.name}"):
         run = opened.insert_file(
             file, metadata(md, md_file), copy=not no_copy, chunk=chunk, dataset=dataset, provenance=origin
         )

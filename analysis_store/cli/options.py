@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ StoreOption = Annotated[
     typer.Option("--store", "-s", envvar="ANALYSIS_STORE", help="Folder or URI of the store.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_REINDEX = "analysis-store reindex"
 UidArgument = Annotated[
     str, typer.Argument(metavar="UID", help="A uid, the beginning of one, a scan_id, or -1 for the newest run.")
 ]
@@ -33,18 +35,39 @@ def open_store(location: str | None) -> AnalysisStore:
     NoDefaultStoreError
         No store was named.
     SettingsError
+        There is no store in that folder; or there is, and its catalog is gone.
+    """
+    place = place_of_store(location)
+    if "://" not in place and not (Path(place) / "catalog.sqlite").exists():
+        raise SettingsError(f"the store in {place} has lost its catalog; make it anew from the files with: {_REINDEX}")
+    from analysis_store import AnalysisStore
+
+    return AnalysisStore(place, root=root_of_store(place))
+
+
+def place_of_store(location: str | None) -> str:
+    """Return where a store is, which need not have a catalog any more.
+
+    Raises
+    ------
+    NoDefaultStoreError
+        No store was named.
+    SettingsError
         There is no store in that folder.
     """
     if location is None:
         raise NoDefaultStoreError("no store was named; give --store FOLDER, or set $ANALYSIS_STORE.")
+    if "://" in location:
+        return location
     folder = Path(location).expanduser()
-    if "://" not in location:
-        if not (folder / "catalog.sqlite").exists():
-            raise SettingsError(f"there is no store in {location}; make one with: analysis-store init {location}")
-        location = str(folder)
-    from analysis_store import AnalysisStore
+    if not any((folder / name).exists() for name in ("catalog.sqlite", "analysis_store.toml")):
+        raise SettingsError(f"there is no store in {location}; make one with: analysis-store init {location}")
+    return str(folder)
 
-    return AnalysisStore(location)
+
+def root_of_store(place: str) -> str | None:
+    """Return the folder of the run files of a store whose catalog is a database; a folder has its own."""
+    return os.environ.get("ANALYSIS_STORE_ROOT") if "://" in place else None
 
 
 def find_run(store: AnalysisStore, name: str) -> Run:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from analysis_store.cli.console import print_json, say, working
+from analysis_store.cli.console import print_json, say, warned, working
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store
 from analysis_store.errors import InvalidDataError
 
@@ -34,7 +34,7 @@ def plot(
     """
     from analysis_store.exchange.plots import choose, drawn_stream, titled
 
-    with open_store(store) as opened, working("reading"):
+    with open_store(store) as opened, warned(), working("reading"):
         run = find_run(opened, uid)
         across, up = choose(drawn_stream(run, stream), x, y, event)
     title = titled(run)

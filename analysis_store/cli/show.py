@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.cli.console import fields, print_json, say, table
+from analysis_store.cli.console import fields, print_json, say, table, warned
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
+    from analysis_store.runs.stream import Stream
 
 STREAM_COLUMNS = ("stream", "key", "events", "shape", "dtype", "units")
 
@@ -30,6 +32,7 @@ def show(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = Fals
             say("ended", *fields({key: run.stop[key] for key in run.stop if key != "digests"}, "  "), "")
         if run.children:
             say("led to", *(f"  {child}" for child in run.children), "")
+        say(*_later(run))
         table(STREAM_COLUMNS, _keys(run))
 
 
@@ -39,7 +42,7 @@ def documents(uid: UidArgument, store: StoreOption = None, as_json: JsonOption =
     Each line is an object {"name", "doc"}; --json changes nothing.
     """
     del as_json
-    with open_store(store) as opened:
+    with open_store(store) as opened, warned():
         for name, doc in find_run(opened, uid).documents():
             say(json.dumps({"name": name, "doc": doc}, ensure_ascii=False))
 
@@ -52,8 +55,27 @@ def _told(run: Run) -> dict[str, Any]:
         "stop": run.stop,
         "parents": run.parents,
         "children": run.children,
-        "streams": {name: {"num_events": run[name].num_events, "data_keys": run[name].data_keys} for name in run},
+        "retracted": retraction.body.get("reason", "") if (retraction := run.retraction) else None,
+        "annotations": run.annotations,
+        "streams": {
+            name: {"num_events": stream.num_events, "data_keys": stream.data_keys} for name, stream in _streams(run)
+        },
     }
+
+
+def _streams(run: Run) -> Iterator[tuple[str, Stream]]:
+    """Yield the streams of a run, of which it is told here whether it is retracted; so nobody needs to be warned."""
+    return ((name, run.stream(name)) for name in run)
+
+
+def _later(run: Run) -> Iterator[str]:
+    """Yield what was said of a run after it was saved."""
+    from analysis_store.runs.notes import retraction_text
+
+    if (retraction := run.retraction) is not None:
+        yield from ("retracted", f"  {retraction_text(retraction)}", "")
+    if known := run.annotations:
+        yield from ("known since", *fields(known, "  "), "")
 
 
 def _keys(run: Run) -> list[list[str]]:
@@ -61,11 +83,11 @@ def _keys(run: Run) -> list[list[str]]:
         [
             name,
             key,
-            str(run[name].num_events),
+            str(stream.num_events),
             " × ".join("?" if size is None else str(size) for size in data_key.get("shape", ())) or "scalar",
             str(data_key.get("dtype_numpy") or data_key.get("dtype", "")),
             str(data_key.get("units") or ""),
         ]
-        for name in run
-        for key, data_key in run[name].data_keys.items()
+        for name, stream in _streams(run)
+        for key, data_key in stream.data_keys.items()
     ]

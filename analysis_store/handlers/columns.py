@@ -14,7 +14,7 @@ import numpy as np
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
 from analysis_store.hdf5.opening import dtypes_of, find_dataset, reading, shape_of
-from analysis_store.hdf5.reading import Box, check_fits, check_held, read_box
+from analysis_store.hdf5.reading import Box, check_fits, check_held, read_blocks, read_box
 from analysis_store.hdf5.text import read_text
 
 if TYPE_CHECKING:
@@ -85,6 +85,15 @@ class OpenDataset:
             return out.view(facts.dtype)
         return out if facts.dtype == facts.stored else decode_text(out, facts.dtype)
 
+    def blocks(self) -> Iterator[AnyArray]:
+        """Yield all values in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+        if self.facts.dtype.kind in "mM":
+            yield from (block.view(self.facts.dtype) for block in read_blocks(self._dataset, self.facts.stored))
+        elif self.facts.dtype == self.facts.stored and self.facts.stored.itemsize:
+            yield from read_blocks(self._dataset, self.facts.stored)
+        else:
+            yield self.whole()
+
     def runs(self, runs: list[Runs]) -> AnyArray:
         """Return the values of several runs along each axis, gathered into one array."""
         if all(len(axis) == 1 for axis in runs):
@@ -154,6 +163,11 @@ class LazyDataset:
         """
         with self._open() as opened:
             return opened.whole()
+
+    def blocks(self) -> Iterator[AnyArray]:
+        """Yield all values in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+        with self._open() as opened:
+            yield from opened.blocks()
 
     def __getitem__(self, key: Any) -> AnyArray:
         """Return what ``key`` selects, as NumPy would: integers, slices, ``...``, ``None``, arrays of integers or bool.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ _OBJECTS = h5t.py_create(np.dtype(object))
 
 _ACCESS.set_fclose_degree(h5f.CLOSE_STRONG)
 
+_kept = threading.local()
+
 
 @contextmanager
 def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
@@ -40,6 +43,11 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
     StoreBusyError
         Another process writes it.
     """
+    kept = _kept.files.get(path) if not swmr and hasattr(_kept, "files") else None
+    if kept is not None:
+        with _translated(path):
+            yield kept
+        return
     try:
         file = _opened(os.fsencode(path), h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0))
     except FileNotFoundError as error:
@@ -51,15 +59,43 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be opened as HDF5: {_reason(error)}. Restore it from a copy.") from error
     try:
-        yield file
+        with _translated(path):
+            yield file
+    finally:
+        file.close()
+
+
+@contextmanager
+def kept_open(path: str) -> Iterator[None]:
+    """Keep a file open for a while: in this thread, `reading` it does not open it again.
+
+    Raises
+    ------
+    DamagedFileError, StoreBusyError
+        As `reading` does.
+    """
+    with reading(path) as file:
+        files = _kept.__dict__.setdefault("files", {})
+        before = files.get(path)
+        files[path] = file
+        try:
+            yield
+        finally:
+            if before is None:
+                del files[path]
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Say of what HDF5 chokes on that it is damage of this file."""
+    try:
+        yield
     except AnalysisStoreError:
         raise
     except MemoryError as error:
         raise TooLargeError(f"{path}: reading this takes more memory than there is. Read a slice.") from error
     except (OSError, RuntimeError, KeyError, ValueError, OverflowError) as error:
         raise DamagedFileError(f"{path} cannot be read: {_reason(error)}. Restore it from a copy.") from error
-    finally:
-        file.close()
 
 
 def _opened(path: bytes, flags: int) -> h5f.FileID:
@@ -82,8 +118,8 @@ def _reason(error: Exception) -> str:
     return str(error).strip("'\"").rstrip(".")[:300] or type(error).__name__
 
 
-def find(file: h5f.FileID, path: str) -> h5g.GroupID | h5d.DatasetID:
-    """Return the object at an absolute path inside the file.
+def find(where: h5f.FileID | h5g.GroupID, path: str) -> h5g.GroupID | h5d.DatasetID:
+    """Return the object at a path inside the file: from its root, or from the group that is given.
 
     Soft links are followed by hand, because one may pass through a link to another file.
 
@@ -95,42 +131,54 @@ def find(file: h5f.FileID, path: str) -> h5g.GroupID | h5d.DatasetID:
         There is no such object.
     """
     names = [name for name in path.split("/") if name][::-1]
-    here, followed = h5o.open(file, b"/"), 0
+    here, followed = where if isinstance(where, h5g.GroupID) else h5o.open(where, b"/"), 0
     while names:
         name = names.pop().encode()
-        if not isinstance(here, h5g.GroupID) or (name != b"." and name not in here):
-            raise DamagedFileError(f"{os.fsdecode(file.name)} has no {path!r}: {name.decode()!r} is missing.")
-        if name == b".":
+        if name == b"." and isinstance(here, h5g.GroupID):
             continue
-        kind = here.links.get_info(name).type
+        kind = _kind_of(here, name)
+        if kind is None:
+            raise DamagedFileError(f"{_file_name(where)} has no {path!r}: {name.decode()!r} is missing.")
         if kind == h5l.TYPE_HARD:
             here = h5o.open(here, name)
             continue
         followed += 1
         if kind != h5l.TYPE_SOFT or followed > _MOST_SOFT_LINKS:
             raise UnsafeFileError(
-                f"{os.fsdecode(file.name)}: {name.decode()!r} in {path!r} is a link that leaves the file, or one "
+                f"{_file_name(where)}: {name.decode()!r} in {path!r} is a link that leaves the file, or one "
                 "of a circle; "
                 "expected values that lie in the file itself. Copy them into it with h5repack or h5py."
             )
         target = here.links.get_val(name)
         if target.startswith(b"/"):
-            here = h5o.open(file, b"/")
+            here = h5o.open(where, b"/")
         names.extend([part for part in target.decode().split("/") if part][::-1])
     return here
 
 
-def find_group(file: h5f.FileID, path: str) -> h5g.GroupID:
+def _kind_of(here: h5g.GroupID | h5d.DatasetID, name: bytes) -> int | None:
+    """Return what kind of link a member of a group is; None where there is no such member."""
+    if not isinstance(here, h5g.GroupID):
+        return None
+    try:
+        return int(here.links.get_info(name).type)
+    except (KeyError, RuntimeError):
+        if name in here:
+            raise
+        return None
+
+
+def find_group(where: h5f.FileID | h5g.GroupID, path: str) -> h5g.GroupID:
     """Return the group at ``path``; as `find`."""
-    found = find(file, path)
+    found = find(where, path)
     if not isinstance(found, h5g.GroupID):
         raise DamagedFileError(
-            f"{os.fsdecode(file.name)}: {path!r} is not a group; expected the group of a ragged column or table."
+            f"{_file_name(where)}: {path!r} is not a group; expected the group of a ragged column or table."
         )
     return found
 
 
-def find_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
+def find_dataset(where: h5f.FileID | h5g.GroupID, path: str) -> h5d.DatasetID:
     """Return the dataset at ``path``, which keeps its values in this file; as `find`.
 
     Raises
@@ -138,10 +186,14 @@ def find_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     UnsafeFileError
         Its values lie in other files: it is virtual, or uses external storage.
     """
-    found = find(file, path)
+    found = find(where, path)
     if not isinstance(found, h5d.DatasetID):
-        raise DamagedFileError(f"{os.fsdecode(file.name)}: {path!r} is not a dataset; expected one.")
+        raise DamagedFileError(f"{_file_name(where)}: {path!r} is not a dataset; expected one.")
     return checked_dataset(found)
+
+
+def _file_name(inside: h5f.FileID | h5g.GroupID | h5d.DatasetID) -> str:
+    return os.fsdecode(h5i.get_file_id(inside).name)
 
 
 def checked_dataset(dataset: h5d.DatasetID) -> h5d.DatasetID:
@@ -155,7 +207,7 @@ def checked_dataset(dataset: h5d.DatasetID) -> h5d.DatasetID:
     made = dataset.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
         raise UnsafeFileError(
-            f"{os.fsdecode(h5i.get_file_id(dataset).name)}: the values of {_name(dataset)!r} lie in other files "
+            f"{_file_name(dataset)}: the values of {_name(dataset)!r} lie in other files "
             "(virtual or external storage); expected them in the file itself. Copy them into it with h5py."
         )
     return dataset

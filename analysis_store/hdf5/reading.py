@@ -18,7 +18,7 @@ from analysis_store.hdf5.opening import descriptor_of, memory_type, shape_of
 
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from analysis_store.dtypes import AnyArray
 
@@ -27,6 +27,7 @@ Box = tuple[tuple[int, int, int], ...]
 
 _LARGE = 1 << 20
 _PIECE = 16 << 20
+_CACHED = 1 << 20  # what is looked at at once stays in the cache
 SMALL_ENOUGH = 64 << 20
 """Bytes up to which nothing is asked before they are taken."""
 _READERS = 2  # more do not help: two saturate the memory of a workstation
@@ -116,20 +117,66 @@ def _read_hyperslab(dataset: h5d.DatasetID, kind: h5t.TypeID, box: Box, out: Any
 
 def _read_raw(dataset: h5d.DatasetID, out: AnyArray) -> bool:
     """Read a contiguous dataset whole, past HDF5; say False where it has no place in a file on disk."""
-    offset = dataset.get_offset()
-    file = h5i.get_file_id(dataset)
-    number = descriptor_of(file)
-    if offset is None or number is None:
+    place = _place_of(dataset, out.nbytes)
+    if place is None:
         return False
+    number, offset = place
     raw = out.reshape(-1).view(np.uint8)
-    if offset + raw.nbytes > os.fstat(number).st_size:
-        raise DamagedFileError(
-            f"{os.fsdecode(file.name)} was cut short: {raw.nbytes} bytes at {offset} are not all there."
-        )
     with ThreadPoolExecutor(_READERS) as pool:
         starts = range(0, raw.nbytes, _PIECE)
         list(pool.map(lambda start: _read_at(number, raw[start : start + _PIECE], offset + start), starts))
     return True
+
+
+def _place_of(dataset: h5d.DatasetID, size: int) -> tuple[int, int] | None:
+    """Return descriptor and offset at which a contiguous dataset lies in a file on disk, None where in none."""
+    offset, file = dataset.get_offset(), h5i.get_file_id(dataset)
+    number = descriptor_of(file)
+    if offset is None or number is None:
+        return None
+    if offset + size > os.fstat(number).st_size:
+        raise DamagedFileError(f"{os.fsdecode(file.name)} was cut short: {size} bytes at {offset} are not all there.")
+    return number, offset
+
+
+def read_blocks(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> Iterator[AnyArray]:
+    """Yield all elements in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+    shape = shape_of(dataset)
+    size = stored.itemsize * math.prod(shape)
+    as_it_is = dataset.get_create_plist().get_layout() == h5d.CONTIGUOUS and memory_type(dataset, stored)[1]
+    place = _place_of(dataset, size) if as_it_is and size >= _LARGE else None
+    if place is not None:
+        yield from _raw_blocks(*place, size, stored)
+        return
+    room = np.empty(0, stored)
+    for box in _boxes(shape, stored.itemsize):
+        counts = tuple(count for _, count, _ in box)
+        if room.size < math.prod(counts):
+            room = np.empty(math.prod(counts), stored)
+        block = room[: math.prod(counts)].reshape(counts)
+        read_box(dataset, stored, box, block)
+        yield block
+
+
+def _raw_blocks(file: int, offset: int, size: int, stored: np.dtype[Any]) -> Iterator[AnyArray]:
+    step = max(1, _CACHED // stored.itemsize) * stored.itemsize
+    room = np.empty(step, np.uint8)
+    for start in range(0, size, step):
+        block = room[: min(step, size - start)]
+        _read_at(file, block, offset + start)
+        yield block.view(stored)
+
+
+def _boxes(shape: tuple[int, ...], width: int) -> Iterator[Box]:
+    """Yield boxes of some 16 MiB that cover a shape in C order, however large one row of it is."""
+    axis = 0
+    while axis < len(shape) - 1 and width * math.prod(shape[axis + 1 :]) > _PIECE:
+        axis += 1
+    step = max(1, _PIECE // max(1, width * math.prod(shape[axis + 1 :])))
+    rest = tuple((0, length, 1) for length in shape[axis + 1 :])
+    for lead in itertools.product(*map(range, shape[:axis])):
+        for start in range(0, shape[axis], step):
+            yield (*((at, 1, 1) for at in lead), (start, min(step, shape[axis] - start), 1), *rest)
 
 
 def _read_at(file: int, raw: AnyArray, position: int) -> None:

@@ -13,7 +13,7 @@ from analysis_store.errors import InputError, KeyNotFoundError, StreamNotFoundEr
 from analysis_store.processing.held import ReadOnly
 from analysis_store.processing.identity import digest_of
 from analysis_store.runs.lazy import LazyArray, Source, counted
-from analysis_store.runs.notes import RETRACTED, retraction_text
+from analysis_store.runs.notes import retraction_of, retraction_text
 from analysis_store.runs.stream import dataset_of
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ class DocumentedInput(Input):
         status = self.stop.get("exit_status")
         if "processing" in start and status != "success":
             raise InputError(f"{self.label} is a result that ended as {status!r}; compute it again first.")
-        for note in store.notes(self.uid, RETRACTED) if store is not None and self.uid else ():
+        note = retraction_of(store.catalog, self.uid) if store is not None and self.uid else None
+        if note is not None:
             raise InputError(f"{self.label} was retracted: {retraction_text(note)}. Give one that stands for it.")
 
 

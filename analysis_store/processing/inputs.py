@@ -140,7 +140,7 @@ def as_input(value: Any, store: AnalysisStore | None) -> Input:
     if isinstance(value, Input):
         return value
     if isinstance(value, Run):
-        return RunInput(value)
+        return RunInput(value, store.location if store is not None and value.context is store.context else None)
     if isinstance(value, str):
         return _by_uid(value, store)
     if isinstance(value, os.PathLike):

@@ -26,6 +26,7 @@ from analysis_store.hdf5.making import (
 from analysis_store.runs.draft import Draft, StreamDraft, digest_entry
 from analysis_store.runs.inplace import InPlace
 from analysis_store.runs.plot import Plot, default_plot
+from analysis_store.runs.seal import seal_of
 from analysis_store.writers.arrays import ArrayWriter, write_array
 
 if TYPE_CHECKING:
@@ -208,8 +209,8 @@ def _write_plot(group: h5g.GroupID, plot: Plot, stored: dict[str, str], stream: 
 
 
 def _write_process(entry: h5g.GroupID, draft: Draft) -> None:
-    origin = draft.start.get("provenance") or {}
-    code = origin.get("code") or {}
+    origin = _mapping(draft.start.get("provenance"))
+    code = _mapping(origin.get("code"))
     process = create_group(entry, layout.PROCESS, {"NX_class": "NXprocess"})
     write_string(process, "program", str(code.get("name") or "unknown"))
     write_string(process, "version", str(code.get("version") or code.get("commit") or code.get("digest") or "unknown"))
@@ -217,17 +218,28 @@ def _write_process(entry: h5g.GroupID, draft: Draft) -> None:
     for name in ("url", "commit", "entry_point"):
         if code.get(name):
             write_string(process, name, str(code[name]))
-    parents = [str(parent["uid"]) for parent in origin.get("parents") or ()]
+    parents = _told(origin.get("parents"), "uid")
     if parents:
         write_strings(process, "parents", parents)
-    files = [str(file["path"]) for file in origin.get("files") or ()]
+    files = _told(origin.get("files"), "path")
     if files:
         write_strings(process, "files", files)
-    _write_parameters(process, origin.get("parameters") or {})
+    _write_parameters(process, _mapping(origin.get("parameters")))
     if draft.attachments.patch:
         write_string(process, "patch", draft.attachments.patch)
     if draft.attachments.source:
         write_string(process, "source", draft.attachments.source)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    """Return a mapping as it is; in foreign documents anything may be in its place, which tells nothing."""
+    return value if isinstance(value, dict) else {}
+
+
+def _told(entries: Any, name: str) -> list[str]:
+    """Return what each of several entries says under a name."""
+    listed = entries if isinstance(entries, list) else []
+    return [str(each[name]) for each in listed if isinstance(each, dict) and name in each]
 
 
 def _write_parameters(process: h5g.GroupID, parameters: dict[str, Any]) -> None:
@@ -247,20 +259,32 @@ def _write_parameters(process: h5g.GroupID, parameters: dict[str, Any]) -> None:
 
 def _write_documents(entry: h5g.GroupID, draft: Draft) -> None:
     group = create_group(entry, layout.DOCUMENTS, {"NX_class": "NXcollection"})
-    write_string(group, layout.START, dumps(draft.start))
-    write_string(group, layout.STOP, dumps(draft.stop))
+    texts = _document_texts(draft)
+    for name, text in texts.items():
+        write_string(group, name, text)
+    sealed = {name: [text] for name, text in texts.items()}
+    times = [stream.documents.times for stream in draft.streams]
+    if draft.journal is not None:  # in which the times are, as they came
+        sealed[layout.JOURNAL], times = [dumps(named) for named in draft.journal], []
+        write_strings(group, layout.JOURNAL, sealed[layout.JOURNAL])
+    write_string(group, layout.SEAL, seal_of(sealed, times))
+
+
+def _document_texts(draft: Draft) -> dict[str, str]:
+    """Return the members of the group of documents that are one text each."""
     streams = [stream.documents for stream in draft.streams]
+    found: dict[str, Any] = {layout.START: draft.start, layout.STOP: draft.stop}
     if draft.journal is None:
-        write_string(group, layout.DESCRIPTORS, dumps([stream.descriptor for stream in streams]))
-        write_string(group, layout.RESOURCES, dumps([stream.resources for stream in streams]))
+        found[layout.DESCRIPTORS] = [stream.descriptor for stream in streams]
+        found[layout.RESOURCES] = [stream.resources for stream in streams]
         foreign = [stream.foreign for stream in streams]
         if any(foreign):
-            write_string(group, layout.DATUMS, dumps(foreign))
+            found[layout.DATUMS] = foreign
     else:
-        write_strings(group, layout.JOURNAL, [dumps(named) for named in draft.journal])
-        write_string(group, layout.LIFTED, dumps(draft.lifted))
+        found[layout.LIFTED] = draft.lifted
     if draft.attachments.beside:
-        write_string(group, layout.BESIDE, dumps(draft.attachments.beside))
+        found[layout.BESIDE] = draft.attachments.beside
+    return {name: dumps(value) for name, value in found.items()}
 
 
 def _title(start: Document) -> str:

@@ -142,6 +142,10 @@ class LazyArray:
         from analysis_store.digests import ValueDigest
 
         digest = ValueDigest(self.shape, self.dtype)
+        if hasattr(self._source, "blocks"):
+            for block in self._source.blocks():
+                digest.update(block)
+            return digest.result()
         row = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
         step = max(1, _BLOCK // row)
         for start in range(0, len(self), step):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +13,21 @@ from typing import Any
 from analysis_store import layout
 from analysis_store.catalogs.base import Catalog, Note
 from analysis_store.catalogs.records import note_row
-from analysis_store.errors import InputError, InvalidMetadataError, StoreWriteError
+from analysis_store.documents import dumps, is_time
+from analysis_store.errors import InputError, InvalidMetadataError, RetractedWarning, StoreWriteError
 from analysis_store.locks import user_and_host
 from analysis_store.logs import AppendLog
 
 RETRACTED = "retracted"
 """The kind of the note on a run that shall not be used any more."""
+
+REINSTATED = "reinstated"
+"""The kind of the note on a run that may be used again; it lifts the retraction that has the same cause."""
+
+ANNOTATION = "annotation"
+"""The kind of the note that tells what became known of a run later; its body is the mapping."""
+
+_BECAUSE = "because"
 
 
 class Notes:
@@ -45,19 +55,56 @@ class Notes:
         if not str(reason or "").strip():
             raise InvalidMetadataError(f"reason: {reason!r} came; say why run {uid!r} shall not be used any more.")
         self._catalog.get(uid)
-        if told := self._catalog.notes(uid, RETRACTED):
-            raise InputError(f"run {uid} is retracted already: {retraction_text(told[0])}.")
+        if (told := retraction_of(self._catalog, uid)) is not None:
+            raise InputError(f"run {uid} is retracted already: {retraction_text(told)}.")
         now, me = time.time(), who()
         notes = [Note(uid, RETRACTED, now, me, {"reason": reason})]
-        because = {"because": uid, "reason": reason}
-        notes += [Note(child, RETRACTED, now, me, because) for child in descendants(self._catalog, uid)]
+        because = {_BECAUSE: uid, "reason": reason}
+        notes += [Note(child, RETRACTED, now, me, because) for child, _ in self._catalog.descendants(uid)]
         self._keep(notes, durable=True)
         return notes
+
+    def reinstate(self, uid: str, reason: str) -> list[Note]:
+        """Lift a retraction, from all the runs that it reached; see `AnalysisStore.reinstate`."""
+        if not str(reason or "").strip():
+            raise InvalidMetadataError(f"reason: {reason!r} came; say why run {uid!r} may be used again.")
+        told = retraction_of(self._catalog, uid)
+        if told is None:
+            raise InputError(f"run {uid} is not retracted, so there is nothing to lift.")
+        if _cause(told) != uid:
+            raise InputError(f"run {uid} is retracted because of run {_cause(told)}: reinstate that one.")
+        now, me = time.time(), who()
+        notes = [Note(uid, REINSTATED, now, me, {"reason": reason})]
+        because = {_BECAUSE: uid, "reason": reason}
+        # all that the retraction reached, whatever has become of the lineage since
+        reached = (note.uid for note in self._catalog.all_notes(RETRACTED) if note.body.get(_BECAUSE) == uid)
+        notes += [Note(child, REINSTATED, now, me, because) for child in dict.fromkeys(reached)]
+        self._keep(notes, durable=True)
+        return notes
+
+    def annotate(self, uid: str, body: Any) -> Note:
+        """Keep what became known of a run; see `AnalysisStore.annotate`."""
+        if not isinstance(body, Mapping) or not body or not all(isinstance(key, str) for key in body):
+            raise InvalidMetadataError(f"{body!r:.200} came; expected a mapping of names to what is known.")
+        self._catalog.get(uid)
+        return self.add(uid, ANNOTATION, body)
+
+    def merge(self, notes: Iterable[Note]) -> None:
+        """Keep notes that were made elsewhere, as they were made; one that is in its log already is only indexed."""
+        months: dict[Path, list[Note]] = {}
+        for note in notes:
+            note_row(note)
+            months.setdefault(month_log(self._root, note.time), []).append(note)
+        for path, told in months.items():
+            log = AppendLog(path)
+            known = {dumps(entry) for entry in log.read()}
+            log.append(asdict(note) for note in told if dumps(asdict(note)) not in known)
+            self._catalog.add_notes(told)
 
     def _keep(self, notes: list[Note], durable: bool) -> None:
         for note in notes:
             note_row(note)  # refused before the log has it
-        log = AppendLog(self._root / layout.NOTES / f"{_month(notes[0].time)}.jsonl")
+        log = AppendLog(month_log(self._root, notes[0].time))
         log.append(map(asdict, notes), durable)
         try:
             self._catalog.add_notes(notes, durable)
@@ -72,24 +119,61 @@ def logged(root: Path) -> Iterable[Note]:
     """Yield every note in the logs under a root, by month: what an index of them is rebuilt from."""
     for path in sorted((root / layout.NOTES).glob("*.jsonl")):
         for entry in AppendLog(path).read():
-            yield Note(**entry)
+            note = _note(entry)
+            if note is None:
+                warnings.warn(f"{path} holds what is no note, which is left out: {str(entry)[:80]}", stacklevel=2)
+            else:
+                yield note
 
 
-def descendants(catalog: Catalog, uid: str) -> list[str]:
-    """Return the uids of all runs that came from a run, each once and itself never, nearer ones first."""
-    found = {uid: None}
-    waiting = [uid]
-    for parent in waiting:  # which grows as we go
-        new = [child for child in catalog.children(parent) if child not in found]
-        found |= dict.fromkeys(new)
-        waiting += new
-    return waiting[1:]
+def _note(entry: Mapping[str, Any]) -> Note | None:
+    """Return what a line of a log says, without what only a later release knows; None where it is no note."""
+    found = Note(*(entry.get(name) for name in ("uid", "kind", "time", "who", "body")))  # type: ignore[arg-type]
+    texts = all(isinstance(text, str) for text in (found.uid, found.kind, found.who))
+    return found if texts and is_time(found.time) and isinstance(found.body, dict) else None
+
+
+def in_force(notes: Iterable[Note]) -> list[Note]:
+    """Return the retractions among the notes on one run that were not lifted, the oldest first."""
+    held: dict[str, Note] = {}
+    for note in sorted(notes, key=lambda note: note.time):
+        if note.kind == RETRACTED:
+            held.setdefault(_cause(note), note)
+        elif note.kind == REINSTATED:
+            held.pop(_cause(note), None)
+    return list(held.values())
+
+
+def retraction_of(catalog: Catalog, uid: str) -> Note | None:
+    """Return why a run shall not be used any more, None where it may be; of several reasons the first."""
+    told = catalog.notes(uid, RETRACTED)
+    return next(iter(in_force([*told, *catalog.notes(uid, REINSTATED)])), None) if told else None
+
+
+def retractions(catalog: Catalog) -> dict[str, Note]:
+    """Return the retraction of every run that shall not be used any more."""
+    found: dict[str, list[Note]] = {}
+    for kind in (RETRACTED, REINSTATED):
+        for note in catalog.all_notes(kind):
+            found.setdefault(note.uid, []).append(note)
+    return {uid: held[0] for uid, notes in found.items() if (held := in_force(notes))}
+
+
+def warn_retracted(note: Note, happening: str, stacklevel: int) -> None:
+    """Warn that something happens to a retracted run."""
+    message = f"{happening}: {retraction_text(note)}"
+    warning = RetractedWarning(message, note.uid, str(note.body.get("reason", "")), note.who)
+    warnings.warn(warning, stacklevel=stacklevel + 1)
+
+
+def _cause(note: Note) -> str:
+    return str(note.body.get(_BECAUSE, note.uid))
 
 
 def retraction_text(note: Note) -> str:
     """Return a retraction in words, e.g. ``"wrong energy (ann@bl7, 2026-03-01; because of run 1a2b3c4d)"``."""
     day = f"{datetime.datetime.fromtimestamp(note.time).astimezone():%Y-%m-%d}"
-    cause = f"; because of run {note.body['because'][:8]}" if "because" in note.body else ""
+    cause = f"; because of run {_cause(note)[:8]}" if _BECAUSE in note.body else ""
     return f"{note.body.get('reason', '')} ({note.who}, {day}{cause})"
 
 
@@ -98,5 +182,6 @@ def who() -> str:
     return "@".join(user_and_host())
 
 
-def _month(moment: float) -> str:
-    return f"{datetime.datetime.fromtimestamp(moment, datetime.UTC):%Y-%m}"
+def month_log(root: Path, moment: float) -> Path:
+    """Return the log that has the notes of a moment, s since 1970."""
+    return root / layout.NOTES / f"{datetime.datetime.fromtimestamp(moment, datetime.UTC):%Y-%m}.jsonl"

@@ -39,5 +39,16 @@ def read_packages(root: Path, digest: str) -> list[dict[str, str]]:
     OSError
         The list is not there.
     """
-    packages: list[dict[str, str]] = loads(packages_path(root, digest).read_text(encoding="utf-8"))
+    return read_package_file(packages_path(root, digest))
+
+
+def read_package_file(path: Path) -> list[dict[str, str]]:
+    """Return name and version of every package in one of these lists.
+
+    Raises
+    ------
+    OSError
+        It is not there.
+    """
+    packages: list[dict[str, str]] = loads(path.read_text(encoding="utf-8"))
     return packages

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5d, h5s, h5t
+from h5py import h5d, h5f, h5s, h5t
 
 from analysis_store import layout
-from analysis_store.documents import Document, loads
-from analysis_store.errors import DamagedFileError
+from analysis_store.catalogs.base import RunRecord
+from analysis_store.documents import Document, is_time, loads
+from analysis_store.errors import DamagedFileError, StoreVersionError
 from analysis_store.handlers.arrays import ArrayHandler
-from analysis_store.hdf5.opening import find_dataset, find_group, reading
+from analysis_store.hdf5.heaps import check_heaps
+from analysis_store.hdf5.opening import find_dataset, find_group, reading, text_attribute
 from analysis_store.hdf5.reading import check_held
-from analysis_store.runs.emit import StreamDocuments
+from analysis_store.runs.emit import NamedDocument, StreamDocuments, run_documents
 from analysis_store.runs.journal import Journal
+from analysis_store.runs.seal import seal_of
 
 if TYPE_CHECKING:
     from analysis_store.runs.lazy import Source
@@ -33,6 +36,7 @@ _NAMES = (
     layout.BESIDE,
     layout.JOURNAL,
     layout.LIFTED,
+    layout.SEAL,
 )
 
 
@@ -51,15 +55,25 @@ class RunFile:
     @cached_property
     def _texts(self) -> Mapping[str, list[str]]:
         texts = {}
+        check_heaps(self.path)
         with reading(str(self.path)) as file:
+            self._check_layout(file)
             group = find_group(file, _GROUP)
             for name in _NAMES:
                 if name.encode() in group and name != layout.JOURNAL:
-                    texts[name] = [read_scalar(find_dataset(file, f"{_GROUP}/{name}"), f"{self.path}: {name}")]
+                    texts[name] = [read_scalar(find_dataset(group, name), f"{self.path}: {name}")]
             listed = layout.JOURNAL.encode() in group
         if listed:
             texts[layout.JOURNAL] = list(read_column(self.path, f"{_GROUP}/{layout.JOURNAL}").read())
         return texts
+
+    def _check_layout(self, file: h5f.FileID) -> None:
+        found = text_attribute(find_group(file, "/"), layout.LAYOUT_ATTRIBUTE)
+        if found is not None and found != layout.LAYOUT_VERSION:
+            raise StoreVersionError(
+                f"{self.path} has layout {found!r}, this version of analysis_store knows up to "
+                f"{layout.LAYOUT_VERSION}; update analysis_store."
+            )
 
     def _document(self, name: str, default: Any = None) -> Any:
         if name not in self._texts:
@@ -71,21 +85,117 @@ class RunFile:
                 f"{self.path}: {_GROUP}/{name} is not JSON ({error}); the file is damaged."
             ) from error
 
+    def _mapping(self, name: str) -> Document:
+        found = self._document(name, {})
+        if not isinstance(found, dict):
+            raise DamagedFileError(f"{self.path}: {_GROUP}/{name} is no document; the file is damaged.")
+        return found
+
+    def _documents(self, name: str) -> list[Document]:
+        found = self._document(name, [])
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise DamagedFileError(f"{self.path}: {_GROUP}/{name} is no list of documents; the file is damaged.")
+        return found
+
+    def texts(self) -> Iterator[str]:
+        """Yield all that the file holds besides values, as JSON texts."""
+        for name, texts in self._texts.items():
+            if name != layout.SEAL:
+                yield from texts
+
+    def check_seal(self) -> None:
+        """Compare documents and times with the seal of the file; one of the first release has none.
+
+        Raises
+        ------
+        DamagedFileError
+            They are not those that were sealed.
+        """
+        found = dict(self._texts)
+        told = found.pop(layout.SEAL, None)
+        if told is None:
+            return
+        try:
+            times = [] if self.is_foreign else [stream.times for stream in self.streams.values()]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:  # a descriptor is JSON, and yet none
+            raise DamagedFileError(
+                f"{self.path}: a descriptor is damaged ({error!r}). Restore it from a copy."
+            ) from error
+        if told != [seal_of(found, times)]:
+            raise DamagedFileError(
+                f"{self.path}: the documents or the times of the events were changed: they do not agree with the "
+                "seal of the file. Restore it from a copy."
+            )
+
     @property
     def start(self) -> Document:
         """The start document."""
-        return dict(self._document(layout.START, {}))
+        return self._mapping(layout.START)
 
     @property
     def stop(self) -> Document | None:
         """The stop document."""
-        stop = self._document(layout.STOP)
-        return dict(stop) if stop else None
+        return self._mapping(layout.STOP) or None
 
     @property
     def beside(self) -> Document:
         """What the store knew beyond the documents."""
-        return dict(self._document(layout.BESIDE, {}))
+        return self._mapping(layout.BESIDE)
+
+    @property
+    def descriptors(self) -> list[Document]:
+        """The descriptors of all streams, in the order they were emitted; no value is read for them."""
+        if not self.is_foreign:
+            return self._documents(layout.DESCRIPTORS)
+        return [doc for name, doc in self._kept() if name == "descriptor"]
+
+    def _kept(self) -> Iterator[NamedDocument]:
+        """Yield foreign documents as the file keeps them: without the arrays that lie in columns."""
+        try:
+            for text in self._texts[layout.JOURNAL]:
+                name, doc = loads(text)
+                yield name, doc
+        except (json.JSONDecodeError, TypeError, ValueError) as error:
+            raise DamagedFileError(f"{self.path}: a document is no JSON ({error}); the file is damaged.") from error
+
+    @property
+    def resources(self) -> list[Document]:
+        """The resource documents, in no order that means something; no value is read for them."""
+        if self.is_foreign:
+            return [doc for name, doc in self._kept() if name == "resource"]
+        own, others = self._documents(layout.RESOURCES), self._documents(layout.DATUMS)
+        written = [resource for stream in own for resource in stream.values()]
+        return written + [resource for stream in others for pair in stream.values() for resource in pair[0]]
+
+    def record(self, path: str) -> RunRecord:
+        """Return what a catalog keeps of the run, all of it from the file.
+
+        Parameters
+        ----------
+        path : str
+            The file, relative to the root.
+
+        Raises
+        ------
+        DamagedFileError
+            The documents cannot be read, or name no run.
+        """
+        self.check_seal()
+        start, beside = self.start, self.beside
+        if not (isinstance(start.get("uid"), str) and is_time(start.get("time"))):
+            raise DamagedFileError(
+                f"{self.path} has no start document with a uid and a time; it is damaged, or not ours."
+            )
+        parents = start.get("parent_uids", ())
+        if self.is_foreign:  # their start documents are not ours to complete
+            parents = [parent["uid"] for parent in (beside.get("provenance") or {}).get("parents", ())]
+        return RunRecord(start, self.stop, tuple(self.descriptors), path, tuple(parents), beside)
+
+    def documents(self) -> Iterator[NamedDocument]:
+        """Yield every document of the run, in the order they were emitted."""
+        if self.is_foreign:
+            return iter(self.journal.documents)
+        return run_documents(self.start, [stream.documents() for stream in self.streams.values()], self.stop)
 
     @property
     def is_foreign(self) -> bool:
@@ -100,7 +210,7 @@ class RunFile:
     @cached_property
     def streams(self) -> dict[str, FileStream]:
         """The streams of a run whose documents are ours, by name."""
-        descriptors = self._document(layout.DESCRIPTORS, [])
+        descriptors = self.descriptors
         resources = self._document(layout.RESOURCES, [{}] * len(descriptors))
         datums = self._document(layout.DATUMS, [{}] * len(descriptors))
         stored = layout.stored_names([descriptor["name"] for descriptor in descriptors], layout.RESERVED_STREAMS)

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from analysis_store.catalogs.nodes import Not, Uids
 from analysis_store.catalogs.query import Query
+from analysis_store.runs.notes import retractions
 from analysis_store.runs.run import Context, Run
 
 if TYPE_CHECKING:
@@ -94,8 +96,14 @@ class Runs(Sequence[Run]):
         """Return the runs among these that satisfy a further query."""
         return Runs(self.query & Query.parse(query, **terms), self._context)
 
+    def without_retracted(self) -> Runs:
+        """Return those among these runs that are not retracted now."""
+        self._context.alive()
+        hidden = frozenset(retractions(self._context.catalog))
+        return self.search(Query(Not(Uids(hidden)))) if hidden else self
+
     def table(self, limit: int | None = 1000) -> pandas.DataFrame:
-        """Return one row per run: uid, time (UTC), plan_name, scan_id, sample_name, streams, parents, exit_status.
+        """Return one row per run: what it is, when (UTC), of what, how it ended, and whether it is retracted.
 
         Parameters
         ----------
@@ -104,7 +112,8 @@ class Runs(Sequence[Run]):
         """
         import pandas
 
-        rows = [summary(run) for run in (self if limit is None else self[:limit])]
+        told = retractions(self._context.catalog)
+        rows = [{**summary(run), "retracted": run.uid in told} for run in (self if limit is None else self[:limit])]
         frame = pandas.DataFrame(rows, columns=list(_COLUMNS)).set_index("uid")
         frame["time"] = pandas.to_datetime(frame["time"], unit="s", utc=True)
         return frame
@@ -120,7 +129,7 @@ class Runs(Sequence[Run]):
         return runs_html(self)
 
 
-_COLUMNS = ("uid", "time", "plan_name", "scan_id", "sample_name", "streams", "parents", "exit_status")
+_COLUMNS = ("uid", "time", "plan_name", "scan_id", "sample_name", "streams", "parents", "exit_status", "retracted")
 
 
 def summary(run: Run) -> Mapping[str, Any]:

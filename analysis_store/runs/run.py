@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import DamagedFileError, StreamNotFoundError
+from analysis_store.errors import DamagedFileError, StoreClosedError, StreamNotFoundError
 from analysis_store.pairs import HandlerRegistry, open_handler
+from analysis_store.pairs.resources import resolve_path
 from analysis_store.provenance import Provenance
 from analysis_store.runs.emit import NamedDocument, run_documents
-from analysis_store.runs.notes import RETRACTED
+from analysis_store.runs.notes import ANNOTATION, retraction_of, warn_retracted
 from analysis_store.runs.reader import RunFile, read_column
+from analysis_store.runs.relatives import Relative, relatives
 from analysis_store.runs.save import relative_path
 from analysis_store.runs.stream import Stream
+from analysis_store.runs.whereabouts import placed
 
 if TYPE_CHECKING:
     import xarray
@@ -24,6 +28,10 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.runs.lazy import Source
     from analysis_store.runs.verify import Report
+
+
+_WARNED: set[str] = set()
+"""Uids of the runs of which it was said in this process that they are retracted."""
 
 
 @dataclass(slots=True)
@@ -52,6 +60,17 @@ class Run(Mapping[str, Stream]):
     def __init__(self, record: RunRecord, context: Context) -> None:
         self._record = record
         self._context = context
+        self._is_asked = False
+
+    @property
+    def record(self) -> RunRecord:
+        """What the catalog says of the run."""
+        return self._record
+
+    @property
+    def context(self) -> Context:
+        """What the run needs of its store."""
+        return self._context
 
     @property
     def uid(self) -> str:
@@ -113,7 +132,30 @@ class Run(Mapping[str, Stream]):
     def retraction(self) -> Note | None:
         """Why the run shall not be used any more, None where it may be; of several reasons the first."""
         self._context.alive()
-        return next(iter(self._context.catalog.notes(self.uid, RETRACTED)), None)
+        return retraction_of(self._context.catalog, self.uid)
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """What became known of the run after it was saved, key by key; of one key the newest."""
+        self._context.alive()
+        told = self._context.catalog.notes(self.uid, ANNOTATION)
+        return {key: value for note in told for key, value in note.body.items()}
+
+    def ancestors(self, limit: int | None = None) -> list[Relative]:
+        """Return whom the run came from, nearest first, each once, also those that are in another catalog.
+
+        Parameters
+        ----------
+        limit : int, optional
+            Only so many.
+        """
+        self._context.alive()
+        return relatives(self._context, self._context.catalog.ancestors(self.uid, limit))
+
+    def descendants(self, limit: int | None = None) -> list[Relative]:
+        """Return what came of the run, nearest first, each once."""
+        self._context.alive()
+        return relatives(self._context, self._context.catalog.descendants(self.uid, limit))
 
     @property
     def file(self) -> Path:
@@ -146,11 +188,26 @@ class Run(Mapping[str, Stream]):
         return name in list(iter(self))
 
     def __getitem__(self, name: str) -> Stream:
+        self._warn()
+        return self.stream(name)
+
+    def stream(self, name: str) -> Stream:
+        """Return a stream, without a warning where the run is retracted: for whoever asks whether it is whole."""
         if name not in self:
             raise StreamNotFoundError(f"run {self.uid} has no stream {name!r}; it has {list(self)}.")
         content = self.content
         streams: Mapping[str, Any] = content.journal.streams if content.is_foreign else content.streams
         return Stream(self, name, streams[name])
+
+    def _warn(self) -> None:
+        """Warn that a retracted run is read, once per run and process."""
+        if self._is_asked or self.uid in _WARNED:
+            return
+        self._is_asked = True
+        with suppress(StoreClosedError):  # what was read before can be looked at after, too
+            if (note := self.retraction) is not None:
+                _WARNED.add(self.uid)
+                warn_retracted(note, f"run {self.uid} is read, which was retracted", stacklevel=3)
 
     def read(self, stream: str = "primary", keys: Any = None) -> xarray.Dataset:
         """Return one stream in memory; see `Stream.read`."""
@@ -164,6 +221,7 @@ class Run(Mapping[str, Stream]):
         fill : bool
             Put the values of external keys into the events; resources and datums are then left out.
         """
+        self._warn()
         content = self.content
         if content.is_foreign:
             documents = iter(content.journal.documents)
@@ -192,14 +250,21 @@ class Run(Mapping[str, Stream]):
                 yield single, one
 
     def verify(self) -> Report:
-        """Read everything and compare it with the digests; the report is true when all is well."""
+        """Compare the file with the catalog and every value with its digest; the report is true when all is well."""
         from analysis_store.runs.verify import verify
 
         return verify(self)
 
     def open_handler(self, resource: Document) -> Any:
         """Return the handler of a resource, found by its spec."""
-        return open_handler(resource, self._context.handlers, self._context.root_map)
+        return open_handler(self._placed(resource), self._context.handlers, self._context.root_map)
+
+    def locate(self, resource: Document) -> Path:
+        """Return where the file of a resource is now; `UnsafeFileError` where that is outside its root."""
+        return resolve_path(self._placed(resource), self._context.root_map)
+
+    def _placed(self, resource: Document) -> Document:
+        return placed(resource, self._record.path, self._context.root, self._context.root_map)
 
     def open_own(self, resource: Document) -> Source:
         """Return a key of a default pair: in the run file, wherever that is now; else where the resource says."""

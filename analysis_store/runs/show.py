@@ -81,7 +81,8 @@ def _row(run: Run) -> list[str]:
     row = summary(run)
     named = row["sample_name"] if isinstance(row["sample_name"], str) else ""
     streams = ", ".join(row["streams"])
-    return [run.uid[:8], when(row["time"]), str(row["plan_name"] or ""), named, streams, str(row["exit_status"] or "")]
+    status = str(row["exit_status"] or "") + (", RETRACTED" if run.retraction is not None else "")
+    return [run.uid[:8], when(row["time"]), str(row["plan_name"] or ""), named, streams, status]
 
 
 def run_html(run: Run) -> str:

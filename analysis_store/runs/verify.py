@@ -1,15 +1,30 @@
-"""A run compared with its digests, key by key."""
+"""A run compared with what it was: the place of its file, its documents, its values."""
 
 from __future__ import annotations
 
+import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import AnalysisStoreError
+from analysis_store.documents import dumps
+from analysis_store.errors import AnalysisStoreError, UnsafeFileError
+from analysis_store.hdf5.opening import kept_open
+from analysis_store.runs.reader import RunFile
+from analysis_store.runs.save import relative_path
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.runs.run import Run
+
+_FIELDS = {
+    "start": "the start document",
+    "stop": "the stop document",
+    "descriptors": "the descriptor documents",
+    "parents": "the parents",
+    "beside": "what is kept beside the documents",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,43 +49,122 @@ class Report:
         return "\n".join(self.faults)
 
 
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a run."""
+
+    kind: str
+    """``missing``, ``unsafe``, ``damaged``, ``exchanged``, ``documents`` or ``external``."""
+
+    what: str
+    """What it is; without the uid."""
+
+    key: tuple[str, str] | None = None
+    """Stream and key, where it is the values that are wrong."""
+
+    def __str__(self) -> str:
+        return f": {self.what}" if self.key is None else f", stream {self.key[0]!r}, key {self.key[1]!r}: {self.what}"
+
+
 def verify(run: Run) -> Report:
-    """Read every key of a run and compare it with the digest that its documents carry."""
-    faults: list[str] = []
-    checked = 0
+    """Read every key of a run and compare it with the digest that its documents carry; see `Run.verify`."""
+    faults = list(faults_of(run))
+    damaged = sum(fault.key is not None for fault in faults)
+    read = len(run.digests) - damaged if damaged == len(faults) else 0
+    return Report(run.uid, read, tuple(f"run {run.uid}{fault}" for fault in faults))
+
+
+def faults_of(run: Run, *, values: bool = True) -> Iterator[Fault]:
+    """Yield what is wrong with a run.
+
+    Where the file is not the run's, or its documents are not, its values are not read: they would be taken for others.
+
+    Parameters
+    ----------
+    run : Run
+        The run; its file is read anew, and is what the run reads of from then on.
+    values : bool
+        Read the values, too.
+    """
     try:
-        faults += _documents(run)
+        fault = place_fault(run.context.root, run.record.path) or _document_fault(run)
+        outer = [] if fault else list(_outer_faults(run))
     except AnalysisStoreError as error:
-        return Report(run.uid, 0, (f"run {run.uid}: {error}",))
-    for entry in run.digests:
-        fault = _compare(run, entry)
-        checked += not fault
-        if fault:
-            faults.append(f"run {run.uid}, stream {entry['stream']!r}, key {entry['data_key']!r}: {fault}")
-    return Report(run.uid, checked, tuple(faults))
+        fault, outer = Fault("damaged", str(error)), []
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
+        fault, outer = Fault("damaged", f"the documents of {run.file} are none: {error!r}"), []
+    if fault is not None:
+        yield fault
+        return
+    yield from outer
+    if values and run.digests:
+        yield from _value_faults(run)
 
 
-def _documents(run: Run) -> list[str]:
-    """Return where the file's documents differ from the catalog's."""
-    faults = []
-    for name, ours in (("start", run.start), ("stop", run.stop)):
-        theirs = getattr(run.content, name)
-        if not _same(ours, theirs):
-            faults.append(f"run {run.uid}: the {name} document of {run.file} is not the one in the catalog")
-    return faults
+def place_fault(root: Path, path: str) -> Fault | None:
+    """Return what is wrong with the place of a file: it is an ordinary one, and no link leads to it."""
+    try:
+        relative = relative_path(path)
+        file = root / relative
+        found = file.lstat()
+        inside = file.parent.resolve(strict=True) == root.resolve() / relative.parent
+    except UnsafeFileError as error:
+        return Fault("unsafe", str(error))
+    except FileNotFoundError:
+        return Fault("missing", f"{root / path} is not there")
+    except (OSError, ValueError) as error:
+        return Fault("damaged", f"{root / path} cannot be looked at: {error}")
+    if not stat.S_ISREG(found.st_mode):
+        return Fault("unsafe", f"{file} is {'a link' if stat.S_ISLNK(found.st_mode) else 'no ordinary file'}")
+    return None if inside else Fault("unsafe", f"{file} is not where it seems: a folder on the way to it is a link")
+
+
+def _document_fault(run: Run) -> Fault | None:
+    """Return where the documents of the file differ from the catalog's; where they do not, the run has them."""
+    content = RunFile(run.file)
+    found = content.record(run.record.path)
+    if found.uid != run.uid:
+        return Fault("exchanged", f"{run.file} holds run {found.uid!r}, not {run.uid!r}; it was exchanged")
+    differ = [said for name, said in _FIELDS.items() if not _same(getattr(run.record, name), getattr(found, name))]
+    if differ:
+        return Fault("documents", f"{' and '.join(differ)} of {run.file} are not those in the catalog")
+    run.content = content
+    return None
 
 
 def _same(one: Any, other: Any) -> bool:
-    from analysis_store.documents import dumps
-
     return dumps(one) == dumps(other)  # NaN equals itself here
 
 
-def _compare(run: Run, entry: Document) -> str | None:
+def _outer_faults(run: Run) -> Iterator[Fault]:
+    """Yield which of the files that lie elsewhere, and of whose values the run has a digest, are gone."""
+    for resource in [] if run.content.is_foreign else run.content.resources:
+        if resource["resource_path"] != run.record.path:
+            try:
+                file = run.locate(resource)
+            except UnsafeFileError as error:
+                yield Fault("external", str(error))
+                continue
+            if not file.exists():
+                yield Fault("external", f"{file}, in which it has values, is not there")
+
+
+def _value_faults(run: Run) -> list[Fault]:
+    try:
+        with kept_open(str(run.file)):
+            told = [(_value_fault(run, entry), entry) for entry in run.digests]
+    except AnalysisStoreError as error:  # it was there a moment ago
+        return [Fault("damaged", str(error))]
+    return [Fault("damaged", fault, (entry["stream"], entry["data_key"])) for fault, entry in told if fault]
+
+
+def _value_fault(run: Run, entry: Document) -> str | None:
     """Return what is wrong with one key, or None."""
     try:
-        found = run[entry["stream"]][entry["data_key"]].digest()
+        found = run.stream(entry["stream"])[entry["data_key"]].digest()
     except AnalysisStoreError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001  whatever a handler of others raises, the other keys are looked at
+        return f"it cannot be read: {error!r}"
     expected = f"{entry['algorithm']}:{entry['digest']}"
     return None if found == expected else f"the values have the digest {found}, not {expected}: they were changed"

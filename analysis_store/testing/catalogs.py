@@ -6,11 +6,13 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from analysis_store.catalogs.base import Catalog, Document, Note, RunRecord
+from analysis_store.catalogs.nodes import Not, Uids
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import (
     DuplicateRunError,
@@ -380,6 +382,117 @@ class CatalogTests:
         assert catalog.get("late").parents == ("raw", "other")
         assert all(catalog.children(text) == [] for text in INJECTIONS)
 
+    def test_kin(self, catalog: Catalog) -> None:
+        """Whom a run came from and what came of it: each once, nearest first; who is not here is told, and leads on."""
+        catalog.insert(make_record("end", 1.0, parents=("left", "right")))
+        catalog.insert(make_record("left", 5.0, parents=("top",)))
+        catalog.insert(make_record("right", 3.0, parents=("top", "elsewhere")))
+        catalog.insert(make_record("top", 9.0, parents=("raw",)))
+        catalog.insert(make_record("alone", 9.0))
+        above = [("left", 1), ("right", 1), ("top", 2), ("elsewhere", 2), ("raw", 3)]
+        assert catalog.ancestors("end") == above
+        assert catalog.ancestors("end", 3) == above[:3]
+        assert catalog.ancestors("end", 0) == []
+        assert catalog.descendants("raw") == [("top", 1), ("right", 2), ("left", 2), ("end", 3)]
+        assert catalog.descendants("raw", 2) == [("top", 1), ("right", 2)]
+        assert catalog.descendants("elsewhere") == [("right", 1), ("end", 2)]
+        for uid in ("alone", "nobody", *INJECTIONS):
+            assert catalog.ancestors(uid) == catalog.descendants(uid) == []
+        assert catalog.edges_above(["left", "top"]) == [("left", "top"), ("top", "raw")]
+        assert set(catalog.edges_below(["left", "right"])) == {("end", "left"), ("end", "right")}
+
+    def test_kin_in_a_circle(self, catalog: Catalog) -> None:
+        """A circle, which no honest program makes, is walked once."""
+        for uid, parent in {"a": "c", "b": "a", "c": "b", "self": "self"}.items():
+            catalog.insert(make_record(uid, parents=(parent,)))
+        assert catalog.ancestors("a") == [("c", 1), ("b", 2)]
+        assert catalog.descendants("a") == [("b", 1), ("c", 2)]
+        assert catalog.ancestors("self") == catalog.descendants("self") == []
+
+    def test_kin_far_away(self, catalog: Catalog) -> None:
+        """A long chain of diamonds is walked to its end: as many steps as there are runs, not as there are ways."""
+        catalog.insert_many(
+            make_record(f"{number}{side}", float(number), parents=(f"{number - 1}a", f"{number - 1}b"))
+            for number in range(1, 101)
+            for side in "ab"
+        )
+        assert catalog.ancestors("100a")[-1] == ("0b", 100)
+        assert len(catalog.ancestors("100a")) == len(catalog.descendants("0a")) == 200
+        assert catalog.descendants("0b")[-1][1] == 100
+
+    def test_all_edges_and_paths(self, catalog: Catalog) -> None:
+        """Every edge and every path comes, in the order of insertion; so do those that are known among some uids."""
+        catalog.insert(make_record("late", 9.0, parents=("raw", "other", "raw")))
+        catalog.insert(make_record("early", 1.0, parents=("late",)))
+        assert list(catalog.edges()) == [("late", "raw"), ("late", "other"), ("late", "raw"), ("early", "late")]
+        assert list(catalog.paths()) == [("late", "1970/01/01/late.h5"), ("early", "1970/01/01/early.h5")]
+        assert catalog.known(["late", "raw", "early", *INJECTIONS]) == {"late", "early"}
+        assert catalog.known([]) == set()
+
+    def test_many_at_once(self, catalog: Catalog) -> None:
+        """Runs that come together are found as those that came one by one; what is there already is left as it is."""
+        catalog.insert(make_record("there", sample="first"))
+        batch = [make_record("a", 1.0), make_record("there", sample="second"), make_record("b", 1.0, parents=("a",))]
+        assert catalog.insert_many([*batch, make_record("a", 2.0)]) == ["there", "a"]
+        assert [run.uid for run in catalog.search(Query())] == ["b", "a", "there"]
+        assert catalog.get("there").start["sample"] == "first"
+        assert catalog.get("a").start["time"] == 1.0
+        assert catalog.children("a") == ["b"]
+        assert catalog.insert_many(batch) == ["a", "there", "b"]
+        assert catalog.insert_many([]) == []
+
+    def test_many_of_which_one_is_odd(self, catalog: Catalog) -> None:
+        """It is refused; in a SQL database, those that came with it are not there, either."""
+        with pytest.raises(InvalidDocumentError, match="odd"):
+            catalog.insert_many([make_record("good"), make_record("odd", math.nan)])
+        assert catalog.known(["good", "odd"]) <= (set() if not catalog.stores_events else {"good"})
+
+    def test_a_run_is_removed(self, catalog: Catalog) -> None:
+        """Nothing finds it any more, what is said of it stays, and another may come in its place."""
+        keep, gone = table()[0], make_record("gone", 99.0, sample="Fe foil", parents=("raw",), list=[1, {"a": 2}])
+        catalog.insert(keep)
+        catalog.insert(gone)
+        catalog.insert(make_record("child", 3.0, parents=("gone",)))
+        catalog.add_notes([Note("gone", "deleted", 1.0, "ann@bl7")])
+        catalog.remove("gone")
+        with pytest.raises(RunNotFoundError, match="gone"):
+            catalog.get("gone")
+        with pytest.raises(RunNotFoundError, match="gone"):
+            catalog.remove("gone")
+        assert [run.uid for run in catalog.search(Query())] == ["child", keep.uid]
+        assert [run.uid for run in catalog.search(Query.parse(sample="Fe foil"))] == [keep.uid]
+        assert catalog.children("raw") == []
+        assert catalog.descendants("raw") == []
+        assert catalog.children("gone") == ["child"]
+        assert len(catalog.notes("gone")) == 1
+        catalog.insert(make_record("next", 99.0, sample="Ni"))
+        assert catalog.count(Query.parse({"sample": "Fe foil"})) == catalog.count(Query.parse({"list.a": 2})) + 1 == 1
+        catalog.insert(gone)
+        assert is_same(catalog.get("gone").start, gone.start)
+        assert catalog.children("raw") == ["gone"]
+
+    def test_removal_while_others_search(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
+        """A run that comes and goes is found or not; nobody who searches meanwhile fails."""
+        other, stay = reopen(), make_record("stay", 1.0, here=1, text="some words")
+        catalog.insert(stay)
+
+        def flicker() -> None:
+            for number in range(25):
+                catalog.insert(make_record("flicker", 2.0, here=number, text="some other words", parents=("stay",)))
+                catalog.remove("flicker")
+
+        with ThreadPoolExecutor(1) as pool:
+            busy = pool.submit(flicker)
+            while not busy.done():
+                for asked in ({"here": {"$exists": True}}, {"text": {"$regex": "some"}}):
+                    assert other.search(Query.parse(asked))[-1].uid == "stay"
+                assert (1, 1) in [(value, 1) for value, _ in other.distinct(Query(), "here")]
+                assert other.ancestors("flicker") in ([], [("stay", 1)])
+                with suppress(RunNotFoundError):
+                    assert other.get("flicker").parents in ((), ("stay",))
+            busy.result()
+        assert [run.uid for run in other.search(Query())] == ["stay"]
+
     @pytest.mark.parametrize("group", QUERIES)
     def test_queries(self, filled: Catalog, group: str) -> None:
         """Each query finds, counts and pages exactly the runs that `Query.matches` says, in order."""
@@ -393,6 +506,16 @@ class CatalogTests:
             if (found, page, filled.count(query)) != (expected, expected[1:3], len(expected)):
                 wrong.append((asked, found, page, filled.count(query), expected))
         assert not wrong
+
+    def test_very_many_uids(self, filled: Catalog) -> None:
+        """More uids than a statement can hold are asked for, or left out, alone and with other conditions."""
+        uids = frozenset({"00f3-0", "03f3-0", *INJECTIONS, *(f"nobody-{number}" for number in range(70_000))})
+        for node in (Uids(uids), Not(Uids(uids)), Uids(frozenset()), Not(Uids(frozenset()))):
+            for query in (Query(node), Query(node) & Query.parse({"sample": {"$regex": "o"}})):
+                expected = {record.uid for record in table() if query.matches(record.start, record.stop)}
+                assert {record.uid for record in filled.search(query)} == expected
+                assert filled.count(query) == len(expected)
+                assert len(filled.search(query, limit=1)) == min(1, len(expected))
 
     def test_time_spans(self, filled: Catalog) -> None:
         """``since`` is within the span, ``until`` is not; either may be left out."""
@@ -472,6 +595,14 @@ class CatalogTests:
         catalog.add_notes([note, *others])
         assert len(catalog.notes("run")) == 5
 
+    def test_all_notes(self, catalog: Catalog) -> None:
+        """The notes of a kind come, or those of all kinds, on whatever runs."""
+        notes = [Note(uid, kind, 1.0, "ann@bl7", {"a": uid}) for uid in ("x", "y") for kind in ("reuse", "retracted")]
+        catalog.add_notes(notes)
+        assert sorted(map(repr, catalog.all_notes())) == sorted(map(repr, notes))
+        assert sorted(note.uid for note in catalog.all_notes("retracted")) == ["x", "y"]
+        assert all(list(catalog.all_notes(text)) == [] for text in ("retract", *INJECTIONS))
+
     @pytest.mark.parametrize(
         ("note", "message"),
         [
@@ -540,6 +671,14 @@ class CatalogTests:
             lambda: catalog.results("key"),
             lambda: catalog.notes("a"),
             lambda: catalog.add_notes([Note("a", "reuse", 1.0, "ann")]),
+            lambda: catalog.insert_many([make_record("a")]),
+            lambda: catalog.remove("a"),
+            lambda: catalog.known(["a"]),
+            lambda: catalog.ancestors("a"),
+            lambda: catalog.descendants("a"),
+            lambda: list(catalog.paths()),
+            lambda: list(catalog.edges()),
+            lambda: list(catalog.all_notes()),
         )
         for use in uses:
             with pytest.raises(StoreClosedError, match="closed"):

@@ -16,8 +16,8 @@ import pytest
 
 from analysis_store import AnalysisStore, Handler, Policy, Provenance
 from analysis_store.errors import MissingDependencyError, PolicyError, ProvenanceError, SettingsError, StoreClosedError
-from analysis_store.runs import services
-from analysis_store.runs.services import service
+from analysis_store.runs.services import found as services
+from analysis_store.runs.services.found import service
 
 DATA = [{"primary": {"x": 1.0}}]
 SPAWN = multiprocessing.get_context("spawn")

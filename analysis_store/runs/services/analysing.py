@@ -1,51 +1,18 @@
-"""What a store offers and may not import, because it stands on higher floors: found by entry points."""
+"""The methods of a store for analyses that are computed once."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.metadata import entry_points
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import MissingDependencyError
+from analysis_store.runs.services.found import Found
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
 
-_GROUP = "analysis_store.services"
-_EXTRAS = {"broker": "server", "client": "server", "server_app": "server"}
 
-
-@cache  # looking through the entry points of an environment takes milliseconds
-def service(name: str) -> Callable[..., Any]:
-    """Return the function behind ``store.<name>()``.
-
-    Raises
-    ------
-    MissingDependencyError
-        The package is importable, but not installed; or what the function needs is not. Says what to install.
-    """
-    found = list(entry_points(group=_GROUP, name=name))
-    extra = _EXTRAS.get(name)
-    wanted = f"pip install 'analysis_store[{extra}]'" if extra else "pip install analysis_store"
-    if not found:
-        raise MissingDependencyError(
-            f"store.{name}() is not installed; analysis_store must be installed, not only be importable: {wanted}."
-        )
-    try:
-        function: Callable[..., Any] = found[0].load()
-    except ImportError as error:
-        raise MissingDependencyError(f"store.{name}() needs {error.name or error}: {wanted}.") from error
-    return function
-
-
-class Services(ABC):
-    """The methods of a store that the rooms above it provide."""
-
-    @abstractmethod
-    def _alive(self) -> None:
-        """Refuse to be used when closed."""
+class Analysing(Found):
+    """The methods of a store for analyses that are computed once."""
 
     def compute(self, preset: Any, inputs: Any, *, md: Mapping[str, Any] | None = None) -> Run:
         """Return the result of an analysis: the stored one where there is one, else it is made and stored.
@@ -163,20 +130,3 @@ class Services(ABC):
         >>> print(store.compare(run, other, rtol=1e-9))  # doctest: +SKIP
         """
         return self._service("compare", a, b, rtol=rtol, atol=atol)
-
-    def broker(self) -> Any:
-        """Return the store as a databroker (v1) Broker."""
-        return self._service("broker")
-
-    def client(self) -> Any:
-        """Return the store as a Tiled client, in this process."""
-        return self._service("client")
-
-    def server_app(self, **options: Any) -> Any:
-        """Return the store as an ASGI app: Tiled's own server; see `analysis_store.server.server_app`."""
-        return self._service("server_app", **options)
-
-    def _service(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Call what stands above the store and may not be imported from here."""
-        self._alive()
-        return service(name)(self, *arguments, **options)

@@ -1,0 +1,125 @@
+"""``analysis-store lineage``, ``impact`` and ``stale``: where a result came from, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from analysis_store.cli.console import print_json, say, table, working
+from analysis_store.cli.find import begun
+from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store, parse_terms
+from analysis_store.errors import StoreWriteError
+
+if TYPE_CHECKING:
+    from analysis_store.runs.run import Run
+    from analysis_store.trust.graph import Lineage
+
+IMPACT_COLUMNS = ("time", "uid", "made by", "steps", "how")
+STALE_COLUMNS = ("time", "uid", "made by", "why")
+
+
+class Form(StrEnum):
+    """How a graph is drawn."""
+
+    TEXT = "text"
+    DOT = "dot"
+    SVG = "svg"
+    MERMAID = "mermaid"
+    PROV = "prov"
+
+
+def lineage(
+    uid: UidArgument,
+    up: Annotated[bool, typer.Option("--up", help="Only what it came from.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Only what came of it.")] = False,
+    form: Annotated[Form, typer.Option("--format", "-f", help="How it is drawn; prov is W3C PROV-JSON.")] = Form.TEXT,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw what a run came from, and what came of it.
+
+    As a tree of text, for Graphviz, as a picture, for Mermaid, or for programs that read PROV.
+    """
+    with open_store(store) as opened:
+        graph = opened.lineage(find_run(opened, uid).uid, up=up or not down, down=down or not up)
+    told = json.dumps(graph.to_dict(), ensure_ascii=False) if as_json else _drawn(graph, form)
+    if output is None:
+        say(told.rstrip())
+    else:
+        _write(output, f"{told.rstrip()}\n")
+        say(str(output))
+
+
+def _drawn(graph: Lineage, form: Form) -> str:
+    if form is Form.PROV:
+        return json.dumps(graph.to_prov(), ensure_ascii=False, indent=2)
+    draw: dict[Form, Callable[[], str]] = {
+        Form.TEXT: graph.to_text, Form.DOT: graph.to_dot, Form.SVG: graph.to_svg, Form.MERMAID: graph.to_mermaid
+    }  # fmt: skip
+    return draw[form]()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreWriteError(f"{path} cannot be written: {error.strerror}; give another -o.") from error
+
+
+def impact(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT", help="A run, a file or its digest, a commit, or package==version, such as numpy==2.1.0."
+        ),
+    ],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs that used something, and all that came of them.
+
+    With the way that leads to each. A file is looked for by its content, wherever it was then.
+    """
+    with open_store(store) as opened, working("searching"):
+        asked = find_run(opened, what) if what.startswith("-") else what
+        found = opened.impact(asked)
+        if as_json:
+            told = [each.to_dict() for each in found]
+        else:
+            rows = [_row(each.run, str(each.depth), each.how) for each in found]
+    if as_json:
+        print_json(told)
+    else:
+        table(IMPACT_COLUMNS, rows)
+
+
+def stale(
+    terms: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TERM", help="Only runs that the terms find, as in search.", show_default=False),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the results that would come out otherwise now, and why.
+
+    An input was retracted, changed or made anew; or there is a result of newer code.
+    """
+    with open_store(store) as opened, working("comparing"):
+        found = list(opened.stale(parse_terms(terms or [])))
+        rows = [_row(each.run, "; ".join(each.reasons)) for each in found]
+    if as_json:
+        print_json([each.to_dict() for each in found])
+    else:
+        table(STALE_COLUMNS, rows)
+
+
+def _row(run: Run, *more: str) -> list[str]:
+    made_by = (run.start.get("processing") or {}).get("processor") or run.start.get("plan_name") or ""
+    return [begun(run), run.uid[:8], str(made_by), *more]

@@ -1,0 +1,87 @@
+"""Values compared with their digests as they are read: what was damaged is never handed out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.digests import digest_ragged, digest_values
+from analysis_store.errors import DamagedFileError
+from analysis_store.runs.stream import Stream, dataset_of
+from analysis_store.runs.verify import faults_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray
+
+    from analysis_store.runs.lazy import LazyArray
+    from analysis_store.runs.run import Run
+
+
+class CheckedStream:
+    """The columns of a stream; each is read whole, and refused where it is not what was stored.
+
+    Parameters
+    ----------
+    stream : Stream
+        The stream.
+
+    Raises
+    ------
+    DamagedFileError
+        A value is not what its digest says, or has none; names run, stream and key.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.name = stream.name
+        self._digests = {
+            entry["data_key"]: f"{entry['algorithm']}:{entry['digest']}"
+            for entry in stream.run.digests
+            if entry["stream"] == stream.name
+        }
+
+    @property
+    def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the descriptors say of each data key."""
+        return self._stream.data_keys
+
+    @property
+    def times(self) -> np.ndarray:
+        """When the events happened: float64 ``(n,)``, s since 1970."""
+        return self._stream.times
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stream)
+
+    def __getitem__(self, key: str) -> LazyArray:
+        column = self._stream[key]
+        loaded = column.loaded()
+        expected, found = self._digests.get(key), _digest(column, loaded)
+        where = f"run {self._stream.run.uid}, stream {self.name!r}, key {key!r}"
+        if expected is None:
+            raise DamagedFileError(
+                f"{where}: no digest was kept of it, so nobody can tell whether it is what it was. Read it unchecked."
+            )
+        if found != expected:
+            raise DamagedFileError(
+                f"{where}: the values have the digest {found}, not {expected}: they were changed. Restore "
+                f"{self._stream.run.file} from a backup."
+            )
+        return loaded
+
+
+def _digest(column: LazyArray, loaded: LazyArray) -> str:
+    """Return the digest of what was read, and not of what would be read next."""
+    if column.form == "object":
+        return column.digest()
+    return digest_ragged(loaded.read()) if column.form == "ragged" else digest_values(loaded.read())
+
+
+def read_checked(run: Run, stream: str | None, keys: Any) -> xarray.Dataset | dict[str, xarray.Dataset]:
+    """Return one stream of a run, or all of them, checked; see `AnalysisStore.read_checked`."""
+    for fault in faults_of(run, values=False):
+        raise DamagedFileError(f"run {run.uid}{fault}".rstrip(".") + "; nothing of it was read.")
+    if stream is not None:
+        return dataset_of(CheckedStream(run[stream]), keys)
+    return {name: dataset_of(CheckedStream(run[name]), keys) for name in run}

@@ -1,0 +1,215 @@
+"""A store copied while it is in use: first the catalog of a moment, then all files, then that catalog put in place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store import layout
+from analysis_store.documents import dumps, loads
+from analysis_store.errors import AnalysisStoreError, SettingsError
+from analysis_store.exchange.export import Progress, watched
+from analysis_store.runs.removed import buried, quarantined, read_removal
+from analysis_store.settings import FILE_NAME
+from analysis_store.trust.copying import Copier, replace, unwritable
+from analysis_store.trust.findings import Finding
+from analysis_store.trust.quarantine import removing
+from analysis_store.trust.snapshot import Snapshot
+from analysis_store.trust.walking import Entry, Kind, walk
+
+if TYPE_CHECKING:
+    from analysis_store.store import AnalysisStore
+
+MARKER = "backup.json"
+"""The file that makes a folder known as a backup, and tells of what."""
+
+FILES = "files"
+_PASSING = {Kind.SCRATCH, Kind.LIVE, Kind.LIVE_LOCK, Kind.REDO, Kind.CLAIM, Kind.LOCK, Kind.LINK, Kind.SETTINGS}
+"""What is of processes that run now, or not ours."""
+_LOGS = {Kind.NOTES, Kind.TASK}
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup did; true where every run of the store is in it."""
+
+    target: str
+    """The folder of the backup."""
+
+    runs: int
+    """So many runs are in it."""
+
+    copied: int
+    """Files that were copied."""
+
+    linked: int
+    """Files that are on the same disk as the store, and lie there once."""
+
+    known: int
+    """Files that were there from an earlier backup."""
+
+    size: int
+    """Of what was copied, in bytes."""
+
+    recording: int
+    """Runs that are being recorded, and not in it."""
+
+    catalog: str
+    """``"sqlite"``; ``"pg_dump"``, beside the files; ``"none"``: open the backup and call ``reindex()``."""
+
+    findings: tuple[Finding, ...] = ()
+    """What is missing or damaged."""
+
+    def __bool__(self) -> bool:
+        return not any(finding.is_fault for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "findings": [finding.to_dict() for finding in self.findings]}
+
+    def __str__(self) -> str:
+        head = (
+            f"{self.runs} runs in {self.target}: {self.copied} files copied ({self.size} bytes), {self.linked} linked, "
+            f"{self.known} known"
+        )
+        lines = [head] + ([f"{self.recording} runs are being recorded, and not in it"] if self.recording else [])
+        if self.catalog != "sqlite":
+            lines.append("the catalog is rebuilt from the files: open the backup and call reindex()")
+        return "\n".join([*lines, *map(str, self.findings)])
+
+
+def backup(
+    store: AnalysisStore,
+    target: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    verify: bool = False,
+) -> BackupReport:
+    """Copy a store while it is in use; see `AnalysisStore.backup`.
+
+    A run is in the catalog when its file is there for good, so the files that are copied after the catalog hold all
+    its runs, as long as nobody deletes one.
+    """
+    folder = Path(target).expanduser().absolute()
+    _check_place(store, folder)
+    with removing(store.root):
+        try:
+            with watched(progress, "Copying") as tell:
+                return _made(store, folder, tell, verify)
+        except AnalysisStoreError:
+            raise
+        except OSError as error:
+            raise unwritable(folder, error) from error
+
+
+def _check_place(store: AnalysisStore, folder: Path) -> None:
+    """Refuse a place where a backup would be of no use, or do harm."""
+    real, homes = folder.resolve(), {store.root.resolve(), _home(store).resolve()}
+    if any(real.is_relative_to(home) or home.is_relative_to(real) for home in homes):
+        raise SettingsError(
+            f"{folder} lies in the store {store.location}, or the store in it; name a folder elsewhere."
+        )
+    told = _marker(folder)
+    if told is None and folder.exists() and any(folder.iterdir()):
+        raise SettingsError(f"{folder} is not empty, and no backup; name a new folder.")
+    if told is not None and told["store"] != store.location:
+        raise SettingsError(
+            f"{folder} is the backup of {told['store']}, not of {store.location}; name another folder, or, if the "
+            f"store was moved, correct {folder / MARKER}."
+        )
+
+
+def _home(store: AnalysisStore) -> Path:
+    """Return where the settings of a store are: beside its root, or in it."""
+    return store.root if (store.root / FILE_NAME).exists() else Path(store.location)
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    path = folder / MARKER
+    try:
+        told: dict[str, Any] = loads(path.read_text(encoding="utf-8"))
+        return {"store": told["store"], **told}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}; name another folder.") from error
+
+
+def _made(store: AnalysisStore, folder: Path, tell: Progress, verify: bool) -> BackupReport:
+    folder.mkdir(parents=True, exist_ok=True)
+    replace(folder / MARKER, dumps({"store": store.location, "begun": time.time()}).encode())
+    snapshot = Snapshot(store, folder)
+    copier = Copier(verify)
+    try:
+        snapshot.refuse_to_forget(partial(_is_removed, store.root))
+        recording = _copy(store, folder, copier, tell)
+        missing = _missing(folder, snapshot)
+        snapshot.put()
+    finally:
+        snapshot.discard()
+    _follow(store.root, folder / FILES)
+    replace(folder / MARKER, dumps({"store": store.location, "ended": time.time()}).encode())
+    runs = len(snapshot.paths) - len(missing)
+    return BackupReport(
+        str(folder), runs, copier.copied, copier.linked, copier.known, copier.size, recording, snapshot.kind,
+        (*copier.findings, *missing),
+    )  # fmt: skip
+
+
+def _is_removed(root: Path, uid: str) -> bool:
+    return (quarantined(root, uid) or buried(root, uid)) is not None
+
+
+def _copy(store: AnalysisStore, folder: Path, copier: Copier, tell: Progress) -> int:
+    """Copy all files; return how many recordings were left out."""
+    files, recording = [], 0
+    for entry in walk(store.root):
+        recording += entry.kind is Kind.LIVE
+        if entry.kind not in _PASSING:
+            files.append(entry)
+    for done, entry in enumerate(files):
+        tell(done, len(files))
+        _take(copier, entry, folder / FILES / entry.relative)
+    tell(len(files), len(files))
+    copier.take(_home(store) / FILE_NAME, folder / FILE_NAME)
+    copier.finish()
+    return recording
+
+
+def _take(copier: Copier, entry: Entry, target: Path) -> None:
+    if entry.kind in _LOGS:
+        copier.take_lines(entry.path, target)
+    else:
+        copier.take(entry.path, target)
+
+
+def _missing(folder: Path, snapshot: Snapshot) -> list[Finding]:
+    return [
+        Finding(
+            "missing",
+            uid,
+            f"its file {path} is not in the store, so it is not in the backup",
+            "look for the file in an older backup; check the store",
+        )
+        for uid, path in snapshot.paths.items()
+        if not (folder / FILES / path).is_file()
+    ]
+
+
+def _follow(root: Path, files: Path) -> None:
+    """Let the backup forget the files of runs that were deleted, and that those were deleted which were restored."""
+    for kept in (files / layout.QUARANTINE).glob("*"):
+        if not (root / layout.QUARANTINE / kept.name).exists():
+            shutil.rmtree(kept)
+    for kept in (files / layout.TOMBSTONES).glob("*.json"):
+        removal = read_removal(kept)
+        if not (root / layout.TOMBSTONES / kept.name).exists():
+            kept.unlink()
+        elif removal is not None and not (root / removal.path).exists():
+            for file in removal.files:
+                (files / file.path).unlink(missing_ok=True)

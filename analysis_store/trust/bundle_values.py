@@ -1,0 +1,69 @@
+"""A run against its record and its digests; values that lie in files which are not here are let be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis_store.documents import dumps
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnknownSpecError, UnsafeFileError
+from analysis_store.runs.run import Context, Run
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
+
+_PARTS = ("start", "stop", "descriptors", "parents", "beside")
+
+
+class Traveller(Run):
+    """A run that is moved, not used: nobody is warned of its retraction, and its file may bear a scratch name yet."""
+
+    def __init__(self, record: RunRecord, context: Context, file: Path | None = None) -> None:
+        super().__init__(record, context)
+        self._file = file
+
+    @property
+    def file(self) -> Path:
+        """The run file, where it is now."""
+        return super().file if self._file is None else self._file
+
+    def _warn(self) -> None:
+        """Say nothing."""
+
+
+def differences(one: RunRecord, other: RunRecord) -> list[str]:
+    """Return which parts of two records of a run differ; where their files lie does not count."""
+    return [name for name in _PARTS if dumps(getattr(one, name)) != dumps(getattr(other, name))]
+
+
+def faults_of(run: Traveller, *, values: bool = True) -> list[str]:
+    """Return what is wrong with a run: documents that are not the record's, values that are not what they were.
+
+    A key whose values other writers stored counts only where they can be read here: a run may be moved without them.
+    """
+    try:
+        if differ := differences(run.record, run.content.record(run.record.path)):
+            return [f"the file holds another {' and '.join(differ)} than was told of it"]
+        return [
+            f"stream {entry['stream']!r}, key {entry['data_key']!r}: {fault}"
+            for entry in (run.digests if values else ())
+            if (fault := _fault(run, entry))
+        ]
+    except AnalysisStoreError as error:
+        return [str(error)]
+
+
+def _fault(run: Run, entry: Document) -> str | None:
+    try:
+        found = run[entry["stream"]][entry["data_key"]].digest()
+    except (DamagedFileError, UnknownSpecError, UnsafeFileError) as error:
+        return None if _is_elsewhere(run, entry) else str(error)
+    expected = f"{entry['algorithm']}:{entry['digest']}"
+    return None if found == expected else f"the values have the digest {found}, not {expected}: they were changed"
+
+
+def _is_elsewhere(run: Run, entry: Document) -> bool:
+    """Tell whether a key's values are in a file of another writer."""
+    content = run.content
+    return content.is_foreign or entry["data_key"] in content.streams[entry["stream"]].foreign

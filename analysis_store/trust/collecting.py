@@ -1,0 +1,167 @@
+"""What was deleted long ago purged, and what dead processes left swept; nothing that a run names is ever touched."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.errors import SettingsError
+from analysis_store.locks import FileLock, is_held
+from analysis_store.runs.durable import sync_folder
+from analysis_store.runs.removed import Removal, quarantine_folder
+from analysis_store.trust.naming import Naming
+from analysis_store.trust.quarantine import (
+    PURGED,
+    is_cut_short,
+    note_once,
+    removals,
+    removing,
+    unfinished,
+    unmark,
+    writing,
+)
+from analysis_store.trust.removal import named_text
+from analysis_store.trust.walking import Entry, Kind, scratch_owner, walk
+
+if TYPE_CHECKING:
+    from analysis_store.store import AnalysisStore
+    from analysis_store.trust.findings import Finding
+
+GRACE = datetime.timedelta(days=30)
+"""For so long a deleted run can be restored."""
+
+_QUIET = 86400.0
+"""Seconds for which a scratch file was not written to before it is swept: its process may be on another host."""
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """What a collection did, or would do; true where nothing stands in its way."""
+
+    purged: tuple[str, ...]
+    """Uids of the runs whose files are gone; their tombstones stay."""
+
+    waiting: tuple[str, ...]
+    """Uids of those whose time of grace is not over."""
+
+    kept: dict[str, tuple[str, ...]]
+    """Uids of those that somebody names, with who does: they should be restored."""
+
+    unfinished: tuple[Finding, ...]
+    """Removals that were cut short; they are left as they are."""
+
+    swept: tuple[str, ...]
+    """Scratch files of dead writers, and claims that nobody holds; relative to the root."""
+
+    size: int
+    """Of what went, in bytes."""
+
+    done: bool
+    """Whether it was done; else it was only looked at."""
+
+    def __bool__(self) -> bool:
+        return not self.kept and not self.unfinished
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {**asdict(self), "unfinished": [finding.to_dict() for finding in self.unfinished]}
+
+    def __str__(self) -> str:
+        verb = "were" if self.done else "would be"
+        head = f"{len(self.purged)} deleted runs and {len(self.swept)} leftovers {verb} purged, {self.size} bytes; "
+        lines = [head + f"{len(self.waiting)} deleted runs can still be restored"]
+        lines += [f"  run {uid}" for uid in self.purged]
+        lines += [f"  {path}" for path in self.swept]
+        lines += [f"run {uid} is kept: {named_text(names)}; restore it" for uid, names in self.kept.items()]
+        return "\n".join([*lines, *map(str, self.unfinished)])
+
+
+def gc(store: AnalysisStore, *, dry_run: bool = True, grace: datetime.timedelta = GRACE) -> GcReport:
+    """Purge what was deleted before the time of grace; see `AnalysisStore.gc`.
+
+    Nobody can come to name a run while it is looked whether it is named: who saves finds it marked.
+    """
+    if grace < datetime.timedelta(0):
+        raise SettingsError(f"grace: {grace!r} came; expected a timedelta of 0 or more.")
+    with removing(store.root), writing(store.root):
+        before = time.time() - grace.total_seconds()
+        whole = [removal for removal in removals(store.root) if not is_cut_short(store, removal)]
+        old = [removal for removal in whole if removal.time <= before]
+        named = _second_look(store, old)
+        purged = [removal for removal in old if not named[removal.uid]]
+        leftovers = list(_leftovers(store.root))
+        size = sum(file.size for removal in purged for file in removal.files) + sum(size for _, size in leftovers)
+        report = GcReport(
+            tuple(removal.uid for removal in purged),
+            tuple(removal.uid for removal in whole if removal.time > before),
+            {uid: tuple(names) for uid, names in named.items() if names},
+            tuple(unfinished(store)),
+            tuple(path.relative_to(store.root).as_posix() for path, _ in leftovers),
+            size,
+            not dry_run,
+        )
+        if not dry_run:
+            _collect(store, purged, [path for path, _ in leftovers])
+        return report
+
+
+def _second_look(store: AnalysisStore, old: list[Removal]) -> dict[str, list[str]]:
+    """Return who names each; those that are named only by what goes now, too, go together."""
+    named = Naming(store, old, quarantine=True).look() if old else {}
+    going = set(named)
+    while staying := {uid for uid in going if set(named[uid]) - going}:
+        going -= staying
+    return {uid: [] if uid in going else names for uid, names in named.items()}
+
+
+def _collect(store: AnalysisStore, purged: list[Removal], leftovers: list[Path]) -> None:
+    for removal in purged:
+        note_once(store, removal, PURGED)
+        for file in removal.files:
+            (quarantine_folder(store.root, removal.uid) / file.path).unlink(missing_ok=True)
+        unmark(store.root, removal.uid)
+    for path in leftovers:
+        if path.suffix == ".lock":
+            _sweep_claim(path)
+        else:
+            path.unlink(missing_ok=True)
+            sync_folder(path.parent)
+
+
+def _leftovers(root: Path) -> Iterator[tuple[Path, int]]:
+    """Yield scratch files of dead writers and claims that nobody holds, with their sizes in bytes."""
+    for entry in walk(root):
+        try:
+            told = entry.path.lstat()
+        except FileNotFoundError:
+            continue
+        if time.time() - told.st_mtime > _QUIET and _is_nobodys(entry):
+            yield entry.path, told.st_size
+
+
+def _is_nobodys(entry: Entry) -> bool:
+    if entry.kind is Kind.CLAIM:
+        return not is_held(entry.path)
+    owner = scratch_owner(entry.path) if entry.kind is Kind.SCRATCH else None
+    return owner is not None and not _runs(owner)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return error.errno != errno.ESRCH
+    return True
+
+
+def _sweep_claim(path: Path) -> None:
+    """Take a claim that nobody holds, and give it up, which removes it."""
+    lock = FileLock.taken(path)
+    if lock is not None:
+        lock.release()

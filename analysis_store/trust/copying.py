@@ -1,0 +1,182 @@
+"""One file of a backup: linked where that is as good, else copied; whole or not there, and compared with its origin."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis_store.digests import digest_file
+from analysis_store.errors import DamagedFileError, SettingsError, StoreWriteError
+from analysis_store.layout import scratch_path
+from analysis_store.runs.durable import make_folders, sync_folder, sync_made
+from analysis_store.trust.findings import Finding
+
+_NOT_LINKED = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
+"""What is said where a link cannot be made, but a copy can."""
+
+
+@dataclass(slots=True)
+class Copier:
+    """Copies files into a folder and counts them."""
+
+    verify: bool
+    """Whether to compare what is there already, byte by byte."""
+
+    linked: int = 0
+    copied: int = 0
+    known: int = 0
+    size: int = 0
+    """Of what was copied, in bytes."""
+
+    findings: list[Finding] = field(default_factory=list)
+    _folders: set[Path] = field(default_factory=set)
+
+    def take(self, source: Path, target: Path) -> None:
+        """Have a file in the backup; one that vanishes meanwhile is passed over.
+
+        A file that nobody may write is as it will always be. Where the one in the backup differs from it, one of them
+        is damaged, and neither is touched.
+        """
+        try:
+            told = source.stat()
+        except FileNotFoundError:
+            return
+        is_final = not told.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+        there = _stat(target)
+        if there is None:
+            self._new(source, target, link=is_final)
+        elif is_final:
+            self._compare(source, target, told, there)
+        elif (told.st_size, told.st_mtime_ns) == (there.st_size, there.st_mtime_ns):
+            self.known += 1
+        else:
+            self._copy(source, target)
+
+    def take_lines(self, source: Path, target: Path) -> None:
+        """Have a log in the backup, to the end of its last whole line.
+
+        Raises
+        ------
+        SettingsError
+            The log in the backup has lines that this one has not: somebody used the backup as a store.
+        """
+        with source.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # otherwise what is being added, and may be taken back, is seen
+            content = file.read()
+        content = content[: content.rfind(b"\n") + 1]
+        there = target.read_bytes() if target.exists() else None
+        if there == content:
+            self.known += 1
+            return
+        if not content.startswith(there or b""):
+            raise SettingsError(
+                f"{target} has lines that {source} has not: the backup was used as a store, or the store lost some. "
+                "Name another folder, and sync the two"
+            )
+        self._folder(target.parent)
+        replace(target, content)
+        self.copied, self.size = self.copied + 1, self.size + len(content)
+
+    def finish(self) -> None:
+        """Make the names of all files durable."""
+        for folder in self._folders:
+            sync_folder(folder)
+
+    def _compare(self, source: Path, target: Path, told: os.stat_result, there: os.stat_result) -> None:
+        same = os.path.samestat(told, there) or told.st_size == there.st_size
+        if same and self.verify and not os.path.samestat(told, there):
+            same = digest_file(source) == digest_file(target)
+        if same:
+            self.known += 1
+            return
+        self.findings.append(
+            Finding(
+                "damaged",
+                str(target),
+                f"it is not what {source} is, and neither is ever written to",
+                "check the store: remove the one that is damaged and copy the other to its place",
+            )
+        )
+
+    def _new(self, source: Path, target: Path, *, link: bool) -> None:
+        self._folder(target.parent)
+        if link:
+            try:
+                target.hardlink_to(source)
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                if error.errno not in _NOT_LINKED:
+                    raise
+            else:
+                self.linked += 1
+                return
+        self._copy(source, target)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Copy what belongs to a moment: a file that is written meanwhile is left for the next backup."""
+        self._folder(target.parent)
+        scratch = scratch_path(target)
+        try:
+            shutil.copy2(source, scratch)
+            with scratch.open("rb") as file:
+                os.fsync(file.fileno())
+            before, after = _stat(source), scratch.stat()
+            if before is None or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                return
+            if digest_file(scratch) != digest_file(source):
+                raise DamagedFileError(f"{source} was not copied whole to {target}; the disk of one is failing")
+            scratch.replace(target)
+            self._folders.add(target.parent)
+            self.copied, self.size = self.copied + 1, self.size + after.st_size
+        except FileNotFoundError:
+            if source.exists():
+                raise
+        finally:
+            with suppress(OSError):
+                scratch.unlink(missing_ok=True)
+
+    def _folder(self, folder: Path) -> None:
+        if folder not in self._folders:
+            made: list[Path] = []
+            if not folder.is_dir():
+                make_folders(folder, made)
+                sync_made(made)
+            self._folders.add(folder)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a small file durably, over the one that is there, if there is one."""
+    scratch = scratch_path(path)
+    try:
+        with scratch.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+        sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+
+
+def unwritable(target: Path, error: OSError) -> StoreWriteError:
+    """Return what is said where a backup cannot go on."""
+    return StoreWriteError(
+        error.errno,
+        f"the backup {target} cannot be written: {error.strerror or error} ({error.filename or target}). The last one "
+        "in it is whole; free space or fix the permission, then do it again: what was copied stays",
+    )
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None

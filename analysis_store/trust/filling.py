@@ -1,0 +1,164 @@
+"""A catalog filled from the files: every run and note that it lacks, in the order in which they were saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.errors import AnalysisStoreError
+from analysis_store.exchange.export import watched
+from analysis_store.runs.lazy import counted
+from analysis_store.runs.reader import RunFile
+from analysis_store.runs.verify import place_fault
+from analysis_store.trust.findings import Finding, findings_text
+from analysis_store.trust.leftovers import quietly_logged
+from analysis_store.trust.orphans import is_run_file
+from analysis_store.trust.runcheck import ADVICE
+from analysis_store.trust.spreading import MANY, chunked, spread
+from analysis_store.trust.walking import run_files
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import Catalog, RunRecord
+
+_CHUNK = 100
+_BATCH = 500
+"""Runs of one transaction, during which others wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexReport:
+    """What became of a catalog; true when all files are in it, and it has no run without a file."""
+
+    runs: int
+    """How many runs were entered."""
+
+    known: int
+    """How many the catalog had already."""
+
+    notes: int
+    """How many notes the logs have; all of them are in the catalog now."""
+
+    findings: tuple[Finding, ...] = ()
+    """Files that could not be read, and runs of the catalog that have no file."""
+
+    aside: str | None = None
+    """Where the catalog is now that could not be used."""
+
+    @property
+    def faults(self) -> list[Finding]:
+        """What is wrong."""
+        return [finding for finding in self.findings if finding.is_fault]
+
+    def __bool__(self) -> bool:
+        return not self.faults
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        listed = [finding.to_dict() for finding in self.findings]
+        return {
+            "well": bool(self), "runs": self.runs, "known": self.known, "notes": self.notes, "aside": self.aside,
+            "findings": listed,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        said = f"{counted(self.runs, 'run')} entered, {self.known} known, {counted(self.notes, 'note')}"
+        moved = f"the catalog that was there is {self.aside} now" if self.aside else ""
+        return "\n".join(filter(None, (said, moved, findings_text(self.findings))))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads what a catalog keeps of runs; is sent to other processes."""
+
+    root: Path
+
+    def __call__(self, paths: list[str]) -> list[tuple[int, RunRecord] | Finding]:
+        """Return for each file when it was written (ns) and its record; else what is wrong with it."""
+        return [found for path in paths if (found := self._read(path)) is not None]
+
+    def _read(self, path: str) -> tuple[int, RunRecord] | Finding | None:
+        file = self.root / path
+        try:
+            written = file.stat().st_mtime_ns
+            return written, RunFile(file).record(path)
+        except FileNotFoundError:
+            return None
+        except AnalysisStoreError as error:
+            with suppress(AnalysisStoreError):
+                if not is_run_file(file):
+                    return None  # another writer's, beside the runs
+            return Finding("damaged-orphan", path, str(error), "restore it from a backup, then reindex again")
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
+            what = f"its documents are none: {error!r}"
+            return Finding("damaged-orphan", path, what, "restore it from a backup, then reindex again")
+
+
+def filled(catalog: Catalog, root: Path, workers: int | None, progress: Any) -> ReindexReport:
+    """Enter all runs and notes that a catalog lacks."""
+    known = dict(catalog.paths())
+    inside = set(known.values())
+    files = [entry.relative for entry in run_files(root)]
+    missing = [path for path in files if path not in inside]
+    findings: list[Finding] = []
+    entered, paths = 0, dict(known)
+    with watched(progress, "Reading") as tell:
+        work = spread(_Reader(root), chunked(missing, _CHUNK), workers=workers, processes=len(missing) >= MANY)
+        for day in _by_day(work, findings, lambda done: tell(min(done, len(missing)), len(missing))):
+            entered += _enter(catalog, root, day, paths, findings)
+    findings += _without_file(root, known, set(files))
+    return ReindexReport(entered, len(known), _enter_notes(catalog, root), tuple(findings))
+
+
+def _by_day(
+    work: Iterable[list[tuple[int, RunRecord] | Finding]], findings: list[Finding], tell: Callable[[int], None]
+) -> Iterator[list[RunRecord]]:
+    """Yield the runs of each folder, in the order in which they were saved: those of equal time are in one."""
+    day: list[tuple[int, RunRecord]] = []
+    for number, results in enumerate(work, 1):
+        for found in results:
+            if isinstance(found, Finding):
+                findings.append(found)
+                continue
+            if day and PurePosixPath(day[0][1].path).parent != PurePosixPath(found[1].path).parent:
+                yield _in_order(day)
+                day = []
+            day.append(found)
+        tell(number * _CHUNK)
+    yield _in_order(day)
+
+
+def _in_order(found: list[tuple[int, RunRecord]]) -> list[RunRecord]:
+    return [record for _, record in sorted(found, key=lambda each: (float(each[1].start["time"]), each[0]))]
+
+
+def _enter(catalog: Catalog, root: Path, found: list[RunRecord], paths: dict[str, str], findings: list[Finding]) -> int:
+    """Enter runs in their order; return how many are new. ``paths`` has the file of each run that is known."""
+    fresh: list[RunRecord] = []
+    for record in found:
+        if (path := paths.setdefault(record.uid, record.path)) != record.path:
+            what = f"it holds run {record.uid}, whose file is {path}"
+            findings.append(Finding("duplicate", record.path, what, "compare the two, and move this one away"))
+        else:
+            fresh.append(record)
+    left = 0
+    for batch in chunked(fresh, _BATCH):
+        left += len(catalog.insert_many(batch, lambda record: RunFile(root / record.path).documents()))
+    return len(fresh) - left
+
+
+def _enter_notes(catalog: Catalog, root: Path) -> int:
+    notes = quietly_logged(root)
+    for batch in chunked(notes, _BATCH):
+        catalog.add_notes(batch)
+    return len(notes)
+
+
+def _without_file(root: Path, known: dict[str, str], files: Iterable[str]) -> Iterator[Finding]:
+    """Yield the runs of a catalog that have no file."""
+    there = set(files)
+    for uid, path in known.items():
+        if path not in there and (fault := place_fault(root, path)) is not None:
+            yield Finding(fault.kind, uid, f"{fault.what}; it stays in the catalog", ADVICE.get(fault.kind, ""))

@@ -1,0 +1,162 @@
+"""Who names a run or its files: looked for in every document under a root, never in the catalog alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis_store import layout
+from analysis_store.errors import AnalysisStoreError, DamagedFileError
+from analysis_store.recorder.publish import SUFFIX
+from analysis_store.runs.reader import RunFile
+from analysis_store.runs.removed import RECORD, quarantine_folder
+
+if TYPE_CHECKING:
+    from analysis_store.runs.removed import Removal
+    from analysis_store.store import AnalysisStore
+
+_TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+_BLOCK = 16 << 20
+
+_Wanted = dict[bytes, set[str]]
+"""Whom each name means."""
+_Found = dict[str, dict[str, None]]
+"""Who names each run."""
+
+
+class Naming:
+    """Looks for whatever names one of several runs, in all documents of all runs.
+
+    A run is named by a text that is its uid, that ends with the name of one of its files, or that is the digest of
+    one: as a parent, as an input file, in a resource, or under any key of anybody's own. What is taken for a name and
+    is none only keeps a file that might have gone.
+
+    Parameters
+    ----------
+    store : AnalysisStore
+        Where to look.
+    wanted : iterable of Removal
+        The runs that are asked for.
+    quarantine : bool
+        Whether to look in quarantine, too: what is there may come back, and must find then what it came from.
+    """
+
+    def __init__(self, store: AnalysisStore, wanted: Iterable[Removal], *, quarantine: bool) -> None:
+        self._store = store
+        self._with_quarantine = quarantine
+        self._wanted: _Wanted = {}
+        self._own: dict[str, set[str]] = {}
+        for removal in wanted:
+            inside = quarantine_folder(store.root, removal.uid).relative_to(store.root)
+            self._own[removal.uid] = {path for file in removal.files for path in (file.path, str(inside / file.path))}
+            for name in (removal.uid, *_names(removal)):
+                self._wanted.setdefault(_utf8(name), set()).add(removal.uid)
+        self._seen: set[Path] = set()
+        self._found: _Found = {uid: {} for uid in self._own}
+
+    def look(self) -> dict[str, list[str]]:
+        """Return who names each of the runs: uids, and paths of files that have no uid or are no runs yet.
+
+        Run files never change: one that was looked into by an earlier call is not read again.
+        """
+        found = {uid: dict(named) for uid, named in self._found.items()}
+        for uid in self._own:
+            found[uid] |= dict.fromkeys(child for child in self._store.catalog.children(uid) if child != uid)
+        # Live files first: one that ends meanwhile is a run file before its live name goes.
+        for path in self._store.root.glob(f"*/*/*/*.h5{SUFFIX}"):
+            self._look_into(path, found)
+        for path in self._store.root.glob("*/*/*/*.h5"):
+            if path not in self._seen and self._look_into(path, self._found):
+                self._seen.add(path)
+        if self._with_quarantine:
+            inside = self._store.root / layout.QUARANTINE
+            for path in inside.glob(f"*/{RECORD}"):
+                self._look_into_removed(path, found)
+            for path in inside.glob("*/*/*/*/*.h5"):
+                self._look_into(path, found)
+        return {uid: list(named | self._found[uid]) for uid, named in found.items()}
+
+    def _look_into(self, path: Path, found: _Found) -> bool:
+        """Tell whether the file was there."""
+        relative = path.relative_to(self._store.root).as_posix()
+        try:
+            who, named = _read(path, self._wanted)
+        except FileNotFoundError:  # the file of a save that failed, or a recording that ended
+            return False
+        for uid in named:
+            if uid != who and relative not in self._own[uid]:
+                found[uid][who or relative] = None
+        return True
+
+    def _look_into_removed(self, path: Path, found: _Found) -> None:
+        try:
+            text = path.read_bytes()
+            who = json.loads(text)["uid"]
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedFileError(f"{path} cannot be read: {error}. Restore it from a copy.") from error
+        for uid in _named(text, self._wanted):
+            if uid != who:
+                found[uid][who] = None
+
+
+def named_in(path: Path, others: Iterable[Removal]) -> set[str]:
+    """Return which of other runs the documents in a run file name.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    """
+    wanted: _Wanted = {}
+    for removal in others:
+        for name in (removal.uid, *_names(removal)):
+            wanted.setdefault(_utf8(name), set()).add(removal.uid)
+    return _read(path, wanted)[1]
+
+
+def _names(removal: Removal) -> Iterator[str]:
+    for file in removal.files:
+        folder, _, name = file.path.rpartition("/")
+        if folder.startswith(f"{layout.EXTERNAL}/"):  # a copy: its own name and digest are those of any other copy
+            yield folder.rpartition("/")[2]
+        else:
+            yield from (name, file.digest)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
+
+
+def _read(path: Path, wanted: _Wanted) -> tuple[str | None, set[str]]:
+    """Return the uid of the run in a file, None where it cannot be read, and which of the wanted it names."""
+    try:
+        file = RunFile(path)
+        named = {uid for text in file.texts() for uid in _named(_utf8(text), wanted)}
+        return file.start.get("uid"), named
+    except AnalysisStoreError:  # damaged, of another program, or not ended: its bytes still tell
+        return None, _in_bytes(path, wanted)
+
+
+def _named(text: bytes, wanted: _Wanted) -> Iterator[str]:
+    """Yield which of the wanted the strings in a JSON text name."""
+    for found in _TEXT.finditer(text):
+        word = found[1] if b"\\" not in found[1] else _utf8(json.loads(found[0]))
+        yield from wanted.get(word) or wanted.get(word.rpartition(b"/")[2]) or ()
+
+
+def _in_bytes(path: Path, wanted: _Wanted) -> set[str]:
+    """Return which of the wanted occur anywhere in a file."""
+    named: set[str] = set()
+    longest = max(map(len, wanted), default=1)
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            whole = rest + block
+            named.update(*(uids for word, uids in wanted.items() if word in whole))
+            rest = whole[-longest:]
+    return named

@@ -1,0 +1,107 @@
+"""Files that are named as run files and are of no run of the catalog: whole ones, damaged ones, and somebody else's."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis_store import layout
+from analysis_store.errors import AnalysisStoreError, RunNotFoundError
+from analysis_store.hdf5.opening import find_group, reading, text_attribute
+from analysis_store.runs.reader import RunFile
+from analysis_store.runs.run import Run
+from analysis_store.runs.verify import faults_of
+from analysis_store.trust.findings import Finding
+from analysis_store.trust.runcheck import Checked
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
+    from analysis_store.store import AnalysisStore
+
+_MOMENT = 1.0
+"""Seconds in which a saver puts a file that has its name into the catalog."""
+
+
+@dataclass(slots=True)
+class OrphanCheck:
+    """Looks at what is named as a run file, and is of no run of the catalog."""
+
+    store: AnalysisStore
+    values: bool
+
+    def __call__(self, paths: list[str]) -> Checked:
+        """Return what these files are."""
+        result = Checked()
+        for path in paths:
+            finding = self._found(path)
+            if finding is not None:
+                result.findings.append(finding)
+                result.counts["orphans"] += finding.kind in ("orphan", "damaged-orphan", "duplicate")
+        return result
+
+    def _found(self, path: str) -> Finding | None:
+        file = self.store.root / path
+        if not _settled(file):
+            return None
+        try:
+            if not is_run_file(file):
+                return Finding("foreign", path, "it is HDF5, but no run file", "move it out of the store, or leave it")
+            record = RunFile(file).record(path)
+            if (other := self._known(record.uid)) is not None:
+                return None if other.path == path else _twin(path, other)
+            return self._orphan(record)
+        except AnalysisStoreError as error:
+            if not file.exists():
+                return None
+            return Finding("damaged-orphan", path, str(error), "restore it from a backup, or move it out of the store")
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
+            what = f"its documents are none: {error!r}"
+            return Finding("damaged-orphan", path, what, "restore it from a backup, or move it out of the store")
+
+    def _known(self, uid: str) -> RunRecord | None:
+        try:
+            return self.store.catalog.get(uid)
+        except RunNotFoundError:
+            return None
+
+    def _orphan(self, record: RunRecord) -> Finding:
+        place = layout.run_path(record.uid, record.start["time"]).as_posix()
+        if place != record.path:
+            what = f"it holds run {record.uid}, whose place is {place}"
+            return Finding("damaged-orphan", record.path, what, f"move it to {place}")
+        wrong = [str(fault) for fault in faults_of(Run(record, self.store.context), values=self.values)]
+        if wrong:
+            advice = "restore it from a backup, or move it out of the store"
+            return Finding("damaged-orphan", record.path, f"it holds run {record.uid}{'; '.join(wrong)}", advice)
+        what = f"the file of run {record.uid} is whole, and not in the catalog"
+        return Finding("orphan", record.path, what, "check with repair, which takes it into the catalog", True)
+
+
+def _twin(path: str, other: RunRecord) -> Finding:
+    what = f"it holds run {other.uid}, whose file is {other.path}"
+    return Finding("duplicate", path, what, "compare the two, and move this one out of the store")
+
+
+def is_run_file(file: Path) -> bool:
+    """Tell whether an HDF5 file says that it is a run file.
+
+    Raises
+    ------
+    DamagedFileError
+        It is not HDF5, or cannot be opened.
+    """
+    with reading(str(file)) as opened:
+        return text_attribute(find_group(opened, "/"), layout.LAYOUT_ATTRIBUTE) is not None
+
+
+def _settled(file: Path) -> bool:
+    """Wait until whoever has just given a file its name has told the catalog; False where it is gone again."""
+    try:
+        age = time.time() - file.lstat().st_ctime
+        if 0 <= age < _MOMENT:
+            time.sleep(_MOMENT - age)
+        return file.exists()
+    except OSError:
+        return False

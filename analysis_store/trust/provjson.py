@@ -1,0 +1,154 @@
+"""Runs as a document of W3C PROV-JSON (https://www.w3.org/submissions/prov-json/).
+
+A result is an entity, and so is a run or a file that it was made from. That it was made is an activity; the code and
+the person are agents of it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from blake3 import blake3
+
+from analysis_store.errors import ProvenanceError
+from analysis_store.provenance import Provenance
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
+
+PREFIXES = {
+    "run": "urn:analysis_store:run:",
+    "activity": "urn:analysis_store:activity:",
+    "file": "urn:analysis_store:file:",
+    "code": "urn:analysis_store:code:",
+    "person": "urn:analysis_store:person:",
+    "analysis": "urn:analysis_store:term:",
+}
+"""The name spaces of the document: a URN says which run it is, wherever the store lies."""
+
+PERSON_KEYS = ("user", "username", "operator", "owner", "login_id", "experimenter")
+"""Where start documents name the person, the first that does."""
+
+_CODE_TERMS = ("version", "commit", "url", "entry_point", "digest")
+
+
+def prov_document(records: Iterable[RunRecord]) -> dict[str, Any]:
+    """Return what runs came from as PROV-JSON; the same runs give the same document.
+
+    Parameters
+    ----------
+    records : iterable of RunRecord
+        The runs; parents that are not among them are entities of which nothing more is said.
+    """
+    parts: dict[str, dict[str, Any]] = defaultdict(dict)
+    for record in records:
+        _add_run(parts, record)
+    return {"prefix": dict(PREFIXES), **{name: dict(sorted(parts[name].items())) for name in sorted(parts)}}
+
+
+def _add_run(parts: dict[str, dict[str, Any]], record: RunRecord) -> None:
+    start, told = record.start, _provenance(record)
+    result, activity = _name("run", record.uid), _name("activity", record.uid)
+    parts["entity"].setdefault(result, {}).update(_result(record))
+    parts["activity"][activity] = _activity(record, told)
+    _relate(parts, "wasGeneratedBy", entity=result, activity=activity, time=_time((record.stop or start).get("time")))
+    inputs = [_name("run", uid) for uid in record.parents]
+    for uid in record.parents:
+        parts["entity"].setdefault(_name("run", uid), {"prov:type": _type("Run")})
+    for file in told.files:
+        inputs.append(name := _name("file", file.digest or file.path))
+        parts["entity"][name] = _kept({"prov:type": _type("File"), "prov:label": file.path, "digest": file.digest})
+    for name in dict.fromkeys(inputs):
+        _relate(parts, "used", activity=activity, entity=name)
+        _relate(parts, "wasDerivedFrom", generatedEntity=result, usedEntity=name, activity=activity)
+    for agent in _agents(parts, start, told):
+        _relate(parts, "wasAssociatedWith", activity=activity, agent=agent)
+
+
+def _provenance(record: RunRecord) -> Provenance:
+    """Return what is said of the origin; what nobody can understand, in a foreign document, says nothing."""
+    try:
+        return Provenance.from_document(record.beside.get("provenance") or record.start.get("provenance"))
+    except ProvenanceError:
+        return Provenance()
+
+
+def _result(record: RunRecord) -> dict[str, Any]:
+    start = record.start
+    label = start.get("sample_name") if isinstance(start.get("sample_name"), str) else None
+    words = {"uid": record.uid, "scan_id": start.get("scan_id"), "exit_status": (record.stop or {}).get("exit_status")}
+    return _kept({"prov:type": _type("Run"), "prov:label": label, **words})
+
+
+def _activity(record: RunRecord, told: Provenance) -> dict[str, Any]:
+    start = record.start
+    processing = start.get("processing")
+    made_by = processing.get("processor") if isinstance(processing, dict) else None
+    times = {"prov:startTime": _time(start.get("time")), "prov:endTime": _time((record.stop or {}).get("time"))}
+    words = {"processor": made_by, "origin": told.origin, "note": told.note, "waiver": told.waiver}
+    parameters = json.dumps(told.parameters, sort_keys=True) if told.parameters else None
+    label = made_by or start.get("plan_name")
+    return _kept({**times, "prov:label": label, **words, "parameters": parameters, **_environment(told)})
+
+
+def _environment(told: Provenance) -> dict[str, Any]:
+    around = told.environment or {}
+    return {name: around.get(name) for name in ("python", "platform")} | {"environment": around.get("digest")}
+
+
+def _agents(parts: dict[str, dict[str, Any]], start: Mapping[str, Any], told: Provenance) -> list[str]:
+    """Add the code and the person, as far as they are known, and return their names."""
+    found = []
+    if told.code is not None:
+        document = told.code.to_document()
+        found.append(name := _name("code", _short(document)))
+        words = {term: document.get(term) for term in _CODE_TERMS}
+        kind = {"prov:type": {"$": "prov:SoftwareAgent", "type": "prov:QUALIFIED_NAME"}}
+        parts["agent"][name] = _kept({**kind, "prov:label": document.get("name"), **words, "dirty": told.code.dirty})
+    person = next((start[key] for key in PERSON_KEYS if isinstance(start.get(key), str) and start[key]), None)
+    if person is not None:
+        found.append(name := _name("person", person))
+        kind = {"prov:type": {"$": "prov:Person", "type": "prov:QUALIFIED_NAME"}}
+        parts["agent"][name] = {**kind, "prov:label": person}
+    return found
+
+
+def _relate(parts: dict[str, dict[str, Any]], relation: str, **ends: str | None) -> None:
+    """Add a relation; its identifier follows from its ends, so that the same relation is there once."""
+    known = {f"prov:{name}": value for name, value in ends.items() if value is not None}
+    parts[relation][f"_:{relation}-{_short(known)}"] = known
+
+
+def _short(document: Mapping[str, Any]) -> str:
+    return blake3(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _name(prefix: str, local: str) -> str:
+    """Return a qualified name; what a local part cannot hold is percent-encoded."""
+    return f"{prefix}:{quote(local.encode('utf-8', 'replace'), safe='')}"
+
+
+def _type(name: str) -> dict[str, str]:
+    return {"$": f"analysis:{name}", "type": "prov:QUALIFIED_NAME"}
+
+
+def _kept(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known, each under a name of ours unless it has one of PROV's; what is no scalar is left out."""
+    return {
+        name if ":" in name else f"analysis:{name}": value
+        for name, value in words.items()
+        if isinstance(value, (str, bool, int, float)) or (isinstance(value, dict) and "$" in value)
+    }
+
+
+def _time(moment: Any) -> str | None:
+    """Return seconds since 1970 UTC as xsd:dateTime."""
+    try:
+        return datetime.datetime.fromtimestamp(float(moment), datetime.UTC).isoformat()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,258 @@
+"""The quarantine: how a run gets into it step by step, and out again. Each step is durable, and may be done twice."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from analysis_store import layout
+from analysis_store.digests import digest_file
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    InputError,
+    RunNotFoundError,
+    StoreBusyError,
+    StoreWriteError,
+)
+from analysis_store.locks import FileLock, holder_of
+from analysis_store.runs.durable import give_name, keep_text, make_folders, sync_folder, sync_made
+from analysis_store.runs.reader import RunFile
+from analysis_store.runs.removed import (
+    LOCK,
+    RECORD,
+    MovedFile,
+    Removal,
+    buried,
+    quarantine_folder,
+    quarantined,
+    read_removal,
+    told_as_removed,
+    tombstone_path,
+)
+from analysis_store.runs.whereabouts import kept_path
+from analysis_store.trust.findings import Finding
+from analysis_store.trust.naming import named_in
+
+if TYPE_CHECKING:
+    from analysis_store.runs.run import Run
+    from analysis_store.store import AnalysisStore
+
+DELETED, RESTORED, PURGED = "deleted", "restored", "purged"
+"""The kinds of the notes on a run that was removed."""
+
+_PATIENCE = 1.0
+"""Seconds; one who looks whether the lock is held has it for a moment."""
+
+
+@contextmanager
+def removing(root: Path) -> Iterator[None]:
+    """Be the only one that removes runs, or restores them, or needs them to stay.
+
+    Raises
+    ------
+    StoreBusyError
+        Somebody else is; the message says who.
+    """
+    path = root / LOCK
+    until = time.monotonic() + _PATIENCE
+    with writing(path):
+        while (lock := FileLock.taken(path)) is None:
+            if time.monotonic() >= until:
+                raise StoreBusyError(
+                    errno.EAGAIN, f"runs of {root} are being removed or backed up by {holder_of(path)}; try again later"
+                )
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the errors of the operating system into ours."""
+    try:
+        yield
+    except (StoreWriteError, DamagedFileError):
+        raise
+    except OSError as error:
+        raise StoreWriteError(
+            error.errno,
+            f"could not write {error.filename or path}: {error.strerror}. What was done so far is safe; free space or "
+            "fix the permission, then do it again",
+        ) from error
+
+
+def removal_of(run: Run, reason: str, who: str) -> Removal:
+    """Return what would be kept of a run; nothing is written yet.
+
+    Raises
+    ------
+    DamagedFileError
+        Its file is not there.
+    """
+    record, root = run._record, run._context.root  # noqa: SLF001 - the run as the catalog has it
+    files = []
+    for relative in (record.path, *_companions(run)):
+        try:
+            files.append(MovedFile(relative, (root / relative).stat().st_size, digest_file(root / relative)))
+        except FileNotFoundError as error:
+            raise DamagedFileError(
+                f"{root / relative} is not there: run {run.uid} cannot be put into quarantine. Restore the file from a "
+                "copy, or rebuild the catalog, which leaves the run out"
+            ) from error
+    return Removal(
+        run.uid, reason, who, time.time(), record.path, tuple(files), record.start, record.stop, record.descriptors,
+        record.parents, record.beside,
+    )  # fmt: skip
+
+
+def _companions(run: Run) -> Iterator[str]:
+    """Yield what lies under the root for this run alone: written beside its file, or come with it."""
+    root, own = run._context.root, PurePosixPath(run._record.path)  # noqa: SLF001
+    found = {}
+    for resource in run.content.resources:
+        beside, kept = own.with_name(PurePosixPath(str(resource["resource_path"])).name), kept_path(resource)
+        if beside != own and beside.name.startswith(f"{own.stem}.") and not _is_run(root / beside):
+            found[str(beside)] = root / beside
+        found[str(kept)] = root / kept
+    return (relative for relative, path in found.items() if path.is_file())
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return bool(RunFile(path).start)
+    except AnalysisStoreError:
+        return False
+
+
+def mark(root: Path, removal: Removal) -> None:
+    """Say that a run is about to go: from now on nobody saves a run that came from it."""
+    keep_text(quarantine_folder(root, removal.uid) / RECORD, removal.to_json())
+
+
+def unmark(root: Path, uid: str) -> None:
+    """Forget that a run was about to go; its files are at their places."""
+    folder = quarantine_folder(root, uid)
+    (folder / RECORD).unlink(missing_ok=True)
+    for path, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            if name.endswith(layout.SCRATCH_SUFFIX):  # of a process that was killed while it made the mark
+                (Path(path) / name).unlink()
+        for name in folders:
+            (Path(path) / name).rmdir()
+    folder.rmdir()
+    sync_folder(folder.parent)
+
+
+def move_in(root: Path, removal: Removal) -> None:
+    """Move the files of a run into the quarantine, the run file first."""
+    folder = quarantine_folder(root, removal.uid)
+    for file in removal.files:
+        _move(root / file.path, folder / file.path)
+
+
+def move_back(root: Path, removal: Removal) -> None:
+    """Move the files of a run back, the run file last."""
+    folder = quarantine_folder(root, removal.uid)
+    for file in reversed(removal.files):
+        _move(folder / file.path, root / file.path)
+
+
+def bury(root: Path, removal: Removal) -> None:
+    """Write the tombstone, which ends a deletion; that of an earlier life of the run gives way."""
+    path = tombstone_path(root, removal.uid)
+    path.unlink(missing_ok=True)
+    keep_text(path, removal.to_json())
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a file durably; nothing is overwritten, and one that was moved is left alone."""
+    if not source.exists():
+        if not target.exists():
+            raise DamagedFileError(f"{source} is not there, nor is {target}. Restore it from a copy.")
+        return
+    made: list[Path] = []
+    make_folders(target.parent, made)
+    sync_made(made)
+    try:
+        give_name(source, target)
+    except FileExistsError as error:
+        if not os.path.samestat(source.stat(), target.stat()):
+            raise DamagedFileError(f"{target} is there, and is not {source}. Move one of them away.") from error
+    sync_folder(target.parent)
+    source.unlink(missing_ok=True)
+    sync_folder(source.parent)
+
+
+def restore(store: AnalysisStore, uid: str) -> Run:
+    """Bring a deleted run back from quarantine; see `AnalysisStore.restore`."""
+    with removing(store.root), writing(store.root):
+        removal = quarantined(store.root, uid)
+        if removal is None:
+            raise told_as_removed(store.root, uid) or RunNotFoundError(
+                f"no run {uid!r} of {store.location} was deleted; restoring needs a whole uid."
+            )
+        _refuse_without_sources(store, removal)
+        return take_back(store, removal)
+
+
+def take_back(store: AnalysisStore, removal: Removal) -> Run:
+    """Undo a deletion, as far as it went; the caller is `removing`."""
+    move_back(store.root, removal)
+    run = store.adopt(store.root / removal.path)
+    if _last_note(store, removal) == DELETED:
+        store.note(removal.uid, RESTORED, {"deleted": removal.time})
+    tombstone_path(store.root, removal.uid).unlink(missing_ok=True)
+    unmark(store.root, removal.uid)
+    return run
+
+
+def _refuse_without_sources(store: AnalysisStore, removal: Removal) -> None:
+    """Refuse to bring a run back that came from one that is still away."""
+    others = [other for other in removals(store.root) if other.uid != removal.uid and other.uid not in store]
+    inside = quarantine_folder(store.root, removal.uid) / removal.path
+    if away := named_in(inside if inside.exists() else store.root / removal.path, others):
+        raise InputError(f"run {removal.uid} came from {', '.join(sorted(away))}, deleted too: restore that first.")
+
+
+def note_once(store: AnalysisStore, removal: Removal, kind: str) -> None:
+    """Note on a run what becomes of it; not again where that was cut short and is done anew."""
+    if _last_note(store, removal) != kind:
+        files = [{"path": file.path, "size": file.size, "digest": file.digest} for file in removal.files]
+        store.note(removal.uid, kind, {"deleted": removal.time, "reason": removal.reason, "files": files})
+
+
+def _last_note(store: AnalysisStore, removal: Removal) -> str | None:
+    kinds = (DELETED, RESTORED, PURGED)
+    told = [note.kind for note in store.notes(removal.uid) if note.body.get("deleted") == removal.time]
+    return next((kind for kind in reversed(told) if kind in kinds), None)
+
+
+def removals(root: Path) -> list[Removal]:
+    """Return every removal in the quarantine, whole or not, the oldest first."""
+    found = map(read_removal, (root / layout.QUARANTINE).glob(f"*/{RECORD}"))
+    return sorted(filter(None, found), key=lambda removal: removal.time)
+
+
+def is_cut_short(store: AnalysisStore, removal: Removal) -> bool:
+    """Tell whether the process that deleted or restored a run died before it had ended."""
+    return buried(store.root, removal.uid) is None or removal.uid in store
+
+
+def unfinished(store: AnalysisStore) -> Iterator[Finding]:
+    """Yield every deletion and restoring that was cut short."""
+    for removal in removals(store.root):
+        if is_cut_short(store, removal):
+            yield Finding(
+                "removal",
+                removal.uid,
+                f"{removal}; that was cut short",
+                "store.delete(uid, reason, dry_run=False) ends it, store.restore(uid) takes it back",
+            )

@@ -1,0 +1,168 @@
+"""A catalog made anew from the files alone: what is missing in one that is there, or all of one that is lost."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store import settings
+from analysis_store.catalogs import open_catalog
+from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError
+from analysis_store.exchange.formats import silent
+from analysis_store.locks import FileLock, holder_of
+from analysis_store.runs.durable import publish
+from analysis_store.trust.filling import ReindexReport, filled
+
+if TYPE_CHECKING:
+    from analysis_store.store import AnalysisStore
+
+_NEW = ".rebuilt"
+_SQLITE = "sqlite:///"
+
+
+def reindex(
+    store: AnalysisStore | str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    scratch: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ReindexReport:
+    """Make the catalog of a store anew from its files.
+
+    Runs and notes that the catalog lacks are entered, by start time, then by the time at which their file was written,
+    so that they are found in the order in which they were; only a run that is entered after others of the very same
+    start time counts as the newest of them. What the catalog has, and no file has, is told and stays.
+
+    Parameters
+    ----------
+    store : AnalysisStore or location
+        A location where the catalog cannot be opened: a SQLite file that is damaged is put aside, as
+        ``catalog.sqlite.damaged-<time>``, and made anew; so is one that is gone.
+    root : path, optional
+        As `analysis_store.AnalysisStore` has it.
+    scratch : bool
+        Put aside a sound catalog, too; only of SQLite, and only by its location, while nobody has it open.
+    workers : int, optional
+        Threads or processes that read files.
+    progress : callable, optional
+        ``progress(done, total)``, in files; by default a bar, if a person is watching.
+
+    Returns
+    -------
+    ReindexReport
+
+    Raises
+    ------
+    SettingsError
+        There is no store, or its catalog is in a database that is not ours to replace.
+    StoreBusyError
+        Somebody else is doing it.
+
+    Examples
+    --------
+    >>> reindex("/data/analysis")  # doctest: +SKIP
+    """
+    if not isinstance(store, (str, os.PathLike)):
+        if scratch:
+            raise SettingsError(
+                f"the catalog of {store.location} is open; close the store, then name its location: "
+                "reindex(location, scratch=True)"
+            )
+        return filled(store.catalog, store.root, workers, progress)
+    place = settings.place_of(store, root)
+    if settings.load(place.folder) is None and not place.root.is_dir():
+        raise SettingsError(f"there is no store in {place.label}; expected {place.folder / settings.FILE_NAME}.")
+    if not place.uri.startswith(_SQLITE):
+        if scratch:
+            raise SettingsError(f"the catalog of {place.label} is a database; empty it yourself, then reindex it.")
+        with closing(open_catalog(place.uri)) as catalog:
+            return filled(catalog, place.root, workers, progress)
+    return _sqlite(place, Path(place.uri.removeprefix(_SQLITE)).absolute(), workers, progress, scratch=scratch)
+
+
+def _sqlite(place: settings.Place, file: Path, workers: int | None, progress: Any, *, scratch: bool) -> ReindexReport:
+    """Fill a catalog of SQLite; or where it cannot be used, build another beside it and put it in its place."""
+    lock = FileLock.taken(file.with_name(f".{file.name}.lock"))
+    if lock is None:
+        holder = holder_of(file.with_name(f".{file.name}.lock"))
+        raise StoreBusyError(f"{file} is being made anew by {holder}. Wait until it has ended.")
+    try:
+        if not scratch and file.exists() and _is_sound(file):
+            with closing(open_catalog(place.uri)) as catalog:
+                return filled(catalog, place.root, workers, progress)
+        return _rebuilt(place, file, workers, progress)
+    finally:
+        lock.release()
+
+
+def _is_sound(file: Path) -> bool:
+    """Tell whether a catalog can be opened, and SQLite finds nothing wrong with it."""
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                return False
+        open_catalog(f"{_SQLITE}{file}").close()
+    except (sqlite3.DatabaseError, DamagedFileError):
+        return False
+    return True
+
+
+def _rebuilt(place: settings.Place, file: Path, workers: int | None, progress: Any) -> ReindexReport:
+    """Build a catalog beside its place, and put it there when it is whole.
+
+    A kill leaves the old one, or none, and the half of a new one, with which nothing is begun: it is made from the
+    start the next time. What is saved while the new one takes its place is found by looking once more.
+    """
+    new = file.with_name(file.name + _NEW)
+    _remove(new)
+    with closing(open_catalog(f"{_SQLITE}{new}")) as catalog:
+        first = filled(catalog, place.root, workers, progress)
+        _settle(new)
+    aside = _exchanged(new, file)
+    with closing(open_catalog(place.uri)) as catalog:
+        second = filled(catalog, place.root, workers, silent)
+    return ReindexReport(first.runs + second.runs, 0, second.notes, second.findings, aside)
+
+
+def _settle(file: Path) -> None:
+    """Bring all of a catalog into its one file, so that it can be renamed."""
+    import sqlite3
+
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _exchanged(new: Path, file: Path) -> str | None:
+    """Put a new catalog in the place of the old one, and return where that is now."""
+    first: str | None = None
+    while True:
+        aside = _put_aside(file)
+        first = first or aside
+        with suppress(FileExistsError):  # somebody has opened the store meanwhile, and made an empty one
+            publish(new, file)
+            return first
+
+
+def _put_aside(file: Path) -> str | None:
+    """Rename a catalog with all that SQLite keeps beside it, which a new one must not find; nothing is removed."""
+    stamp = f"{file.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
+    target = next(path for path in map(file.with_name, names) if not path.exists())
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            file.with_name(file.name + suffix).rename(target.with_name(target.name + suffix))
+    return str(target) if target.exists() else None
+
+
+def _remove(file: Path) -> None:
+    """Remove the half of a catalog that was being built; all of it is in the files."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)

@@ -1,0 +1,148 @@
+"""What is wrong with a store mended, as far as that is safe: nothing is removed that could be data."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis_store import layout
+from analysis_store.catalogs.records import note_row
+from analysis_store.errors import AnalysisStoreError, RunNotFoundError, StoreBusyError
+from analysis_store.locks import FileLock
+from analysis_store.logs import AppendLog
+from analysis_store.recorder.lives import recover
+from analysis_store.runs.durable import make_folders, publish, sync_made
+from analysis_store.runs.notes import month_log
+from analysis_store.runs.verify import place_fault
+from analysis_store.trust.findings import Finding
+from analysis_store.trust.leftovers import DAY, quietly_logged
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import Note
+    from analysis_store.store import AnalysisStore
+
+_LEFT = "leftovers"
+"""The folder, in the quarantine, of scratch files that may hold values."""
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def repaired(store: AnalysisStore, findings: Iterable[Finding]) -> list[Finding]:
+    """Mend what is repairable, and return what there is to say now: what was done, and what is left.
+
+    It may be done twice, or by two processes at once: what the other has mended is found in order, and not told.
+    """
+    left: list[Finding] = []
+    for finding in findings:
+        if not finding.repairable:
+            left.append(finding)
+            continue
+        try:
+            done = _ACTS[finding.kind](store, finding)
+        except (AnalysisStoreError, OSError) as error:
+            left.append(replace(finding, what=f"{finding.what}; it could not be mended: {error}"))
+            continue
+        if done:
+            left.append(Finding("repaired", finding.subject, f"{finding.what}: {done}", "nothing need be done"))
+    return left
+
+
+def _adopt(store: AnalysisStore, finding: Finding) -> str | None:
+    """Take a file into the catalog that was found whole; a link that has come in its place since is refused."""
+    if place_fault(store.root, finding.subject) is not None:
+        return None
+    run = store.adopt(store.root / finding.subject)
+    return f"run {run.uid} is in the catalog now"
+
+
+def _close(store: AnalysisStore, finding: Finding) -> str | None:
+    """End a recording whose writer died."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other recordings that cannot be read it was told already
+            runs = recover(store, finding.subject)
+    except (RunNotFoundError, StoreBusyError):  # somebody else has ended it, or goes on with it
+        return None
+    return "it is a run now, with the values that were flushed" if runs else "it had no values, and was removed"
+
+
+def _sweep(store: AnalysisStore, finding: Finding) -> str | None:
+    """Remove a scratch file that its writer left, or keep it in the quarantine where it may hold values."""
+    path = store.root / finding.subject
+    with suppress(FileNotFoundError):
+        found = path.lstat()
+        if path.name.endswith(layout.SCRATCH_SUFFIX) and time.time() - found.st_mtime < DAY:
+            return None  # another writer has taken the name
+        if found.st_nlink > 1 or found.st_size == 0 or not _may_hold_values(path):
+            path.unlink()  # of a file that has a second name, nothing is lost
+            return "it was removed"
+        kept = _kept(store.root, finding.subject)
+        return f"it is kept in {kept.relative_to(store.root).as_posix()}"
+    return None
+
+
+def _may_hold_values(path: Path) -> bool:
+    """Tell whether a file is HDF5, whole or not, or the changes of a recording."""
+    with path.open("rb") as file:
+        return path.suffix != layout.SCRATCH_SUFFIX or file.read(len(_HDF5)) == _HDF5
+
+
+def _kept(root: Path, relative: str) -> Path:
+    """Move a file into the quarantine, where nothing sweeps it."""
+    made: list[Path] = []
+    target = root / layout.QUARANTINE / _LEFT / relative.replace("/", "-").lstrip(".")
+    while target.exists():
+        target = target.with_name(f"{target.name}-{os.getpid()}")
+    make_folders(target.parent, made)
+    sync_made(made)
+    publish(root / relative, target)
+    return target
+
+
+def _unlock(store: AnalysisStore, finding: Finding) -> str | None:
+    """Remove the file of a lock or claim that nobody holds: by taking it, so that nobody has it meanwhile."""
+    path = store.root / finding.subject
+    if not path.exists():
+        return None
+    lock = FileLock.taken(path)
+    if lock is None:
+        return None
+    lock.release()
+    return "it was removed"
+
+
+def _index(store: AnalysisStore, finding: Finding) -> str | None:
+    """Enter the notes on a run into the catalog that only the log has."""
+    missing = _notes(quietly_logged(store.root), finding.subject, store.catalog.notes(finding.subject))
+    store.catalog.add_notes(missing)
+    return "it is in the catalog now" if missing else None
+
+
+def _log(store: AnalysisStore, finding: Finding) -> str | None:
+    """Write the notes on a run into the log that only the catalog has."""
+    missing = _notes(store.catalog.notes(finding.subject), finding.subject, quietly_logged(store.root))
+    for note in missing:
+        AppendLog(month_log(store.root, note.time)).append([asdict(note)])
+    return "it is in the log now" if missing else None
+
+
+def _notes(notes: Iterable[Note], uid: str, known: Iterable[Note]) -> list[Note]:
+    """Return the notes on a run that are not among the known ones."""
+    have = {note_row(note)["digest"] for note in known if note.uid == uid}
+    return [note for note in notes if note.uid == uid and note_row(note)["digest"] not in have]
+
+
+_ACTS: dict[str, Callable[[AnalysisStore, Finding], str | None]] = {
+    "orphan": _adopt,
+    "live": _close,
+    "scratch": _sweep,
+    "lock": _unlock,
+    "claim": _unlock,
+    "unindexed": _index,
+    "unlogged": _log,
+}

@@ -1,0 +1,163 @@
+"""Runs of the catalog checked, some at a time, by any thread or process."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.digests import digest_file
+from analysis_store.errors import AnalysisStoreError, ProvenanceError
+from analysis_store.provenance.sources import find, name_of
+from analysis_store.runs.run import Run
+from analysis_store.runs.verify import faults_of
+from analysis_store.trust.findings import Finding
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
+    from analysis_store.runs.verify import Fault
+    from analysis_store.store import AnalysisStore
+
+ADVICE = {
+    "missing": "put the file back from a backup; if it is lost for good, delete the run with a reason",
+    "unsafe": "put the file itself in the place of the link, or restore it from a backup",
+    "damaged": "restore the file from a backup; what is left of it can be read, and is told key by key",
+    "exchanged": "put each file back to its place: <year>/<month>/<day>/<uid>.h5 of its start document",
+    "documents": "restore the file from a backup, or where the catalog is the damaged one, reindex from scratch",
+    "external": "put the data back, or say with root_map where they are now",
+    "edge": "find the run and load it, name its catalog as a source of the store, or retract what came from it",
+    "input": "nothing need be done for this run; made again, it would come out otherwise",
+}
+
+
+@dataclass(slots=True)
+class Checked:
+    """What a worker has found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    referred: set[str] = field(default_factory=set)
+    """Files under the root, relative to it, in which runs have data."""
+
+
+@dataclass(slots=True)
+class RunCheck:
+    """Checks runs of the catalog; is sent to other processes."""
+
+    store: AnalysisStore
+    drawn: Collection[str] | None
+    """The uids of the runs whose values are read; None for all."""
+
+    def __call__(self, records: list[RunRecord]) -> Checked:
+        """Return what is wrong with some runs."""
+        result = Checked()
+        for run in (Run(record, self.store.context) for record in records):
+            read = self.drawn is None or run.uid in self.drawn
+            faults = list(faults_of(run, values=read))
+            result.findings += (Finding(fault.kind, run.uid, said(fault), ADVICE[fault.kind]) for fault in faults)
+            result.counts["runs"] += 1
+            if all(fault.key is not None or fault.kind == "external" for fault in faults):  # its documents are whole
+                result.counts["values"] += len(run.digests) if read else 0
+                self._look_outside(run, result, hashed=read)
+        result.findings += _edges(self.store, records)
+        return result
+
+    def _look_outside(self, run: Run, result: Checked, *, hashed: bool) -> None:
+        """Look at what the run refers to, and at what it was made from."""
+        root = self.store.root.resolve()
+        for resource in run.content.resources:
+            if resource["resource_path"] != run.record.path:
+                _look_at(resource, run, root, result)
+        for file in _told(run.record).get("files", ()):
+            if what := changed_input(file, hashed=hashed):
+                result.findings.append(Finding("input", run.uid, what, ADVICE["input"]))
+
+
+def said(fault: Fault) -> str:
+    """Return what a fault is, for whoever knows of which run."""
+    return str(fault).removeprefix(": ").removeprefix(", ")
+
+
+def _told(record: RunRecord) -> dict[str, Any]:
+    """Return the provenance of a run, as documents have it."""
+    return record.beside.get("provenance") or record.start.get("provenance") or {}
+
+
+def _look_at(resource: Any, run: Run, root: Path, result: Checked) -> None:
+    """Note where a file is that the run refers to; that it is gone is a fault only where we know its values."""
+    try:
+        file = run.locate(resource)
+    except AnalysisStoreError:
+        return
+    if file.is_relative_to(root):
+        result.referred.add(file.relative_to(root).as_posix())
+    if run.content.is_foreign and not file.exists():
+        what = f"{file}, to which its documents refer, is not there"
+        result.findings.append(Finding("input", run.uid, what, "say with root_map where the file is now"))
+
+
+def changed_input(file: Any, *, hashed: bool) -> str | None:
+    """Return how an input file differs from what it was, None where it does not.
+
+    Parameters
+    ----------
+    file : mapping
+        ``path``, ``size``, ``mtime`` and ``digest``, as the provenance of a run has them.
+    hashed : bool
+        Read the file where its time tells that it may have changed; else its size alone is looked at.
+    """
+    path = str(file.get("path", ""))
+    try:
+        found = Path(path).stat()
+        if file.get("size") not in (None, found.st_size):
+            return f"the input {path} has {found.st_size} bytes now, not {file['size']}"
+        if file.get("digest") is None or not hashed:
+            return None
+        now = _digest(path, found.st_size, found.st_mtime_ns)
+    except FileNotFoundError:
+        return f"the input {path} is gone"
+    except (OSError, ValueError) as error:
+        return f"the input {path} cannot be read: {error}"
+    return None if now == file["digest"] else f"the input {path} has the digest {now} now, not {file['digest']}"
+
+
+@lru_cache(maxsize=4096)  # many runs come of one file
+def _digest(path: str, size: int, mtime_ns: int) -> str:  # noqa: ARG001  they are the key
+    return digest_file(path)
+
+
+def _edges(store: AnalysisStore, records: list[RunRecord]) -> Iterator[Finding]:
+    """Yield the parents that were there when the run was saved, and are not any more."""
+    wanted = {parent for record in records for parent in record.parents}
+    missing = wanted - store.catalog.known(wanted) if wanted else set()
+    for record in records:
+        for parent in missing.intersection(record.parents):
+            if what := _lost(store, record, parent):
+                yield Finding("edge", record.uid, what, ADVICE["edge"])
+
+
+def _lost(store: AnalysisStore, record: RunRecord, parent: str) -> str | None:
+    """Return why a parent that the catalog does not have should be somewhere, None where nobody said so."""
+    entry: dict[str, Any] = next(
+        (entry for entry in _told(record).get("parents", ()) if entry.get("uid") == parent), {}
+    )
+    catalog = entry.get("catalog")
+    if not entry.get("resolved"):
+        return None  # declared, or never found: nobody was promised anything
+    try:
+        if find(store.sources, parent) is not None:
+            return None
+    except ProvenanceError as error:
+        return str(error)
+    if catalog is not None and catalog not in {store.location, *map(name_of, store.sources)} and not _is_gone(catalog):
+        return None  # in a catalog that is not open here
+    return f"its parent {parent} was in {catalog or 'a catalog that is not named'}, and is not any more"
+
+
+def _is_gone(catalog: str) -> bool:
+    """Tell whether a catalog is named by its folder, and that is not there: this store was moved, maybe."""
+    return os.path.isabs(catalog) and not Path(catalog).exists()  # noqa: PTH117

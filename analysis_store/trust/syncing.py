@@ -1,0 +1,121 @@
+"""Two stores made alike: what one has and the other lacks goes over, as a bundle would, without the bundle."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.errors import DamagedFileError, InputError
+from analysis_store.exchange.export import Progress, watched
+from analysis_store.trust.bundle_arrival import Arrival, Offer, Prospect
+from analysis_store.trust.bundle_cargo import Cargo, Selection, cargo_of, notes_of, select
+from analysis_store.trust.bundle_values import Traveller
+from analysis_store.trust.findings import Finding
+from analysis_store.trust.loading import LoadReport, check_space, merge_notes, remarks
+
+if TYPE_CHECKING:
+    from analysis_store.store import AnalysisStore
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What went from store to store; true when nothing was in the way."""
+
+    came: LoadReport
+    """What came into this store."""
+
+    went: LoadReport | None = None
+    """What went into the other; None where nothing was to."""
+
+    both: list[LoadReport] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.both = [self.came, *([self.went] if self.went else [])]
+
+    def __bool__(self) -> bool:
+        return all(self.both)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {"came": self.came.to_dict(), "went": self.went.to_dict() if self.went else None}
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.both))
+
+
+def sync(
+    store: AnalysisStore,
+    other: AnalysisStore | str | os.PathLike[str],
+    *,
+    query: Any = None,
+    both: bool = False,
+    progress: Progress | None = None,
+) -> SyncReport:
+    """Take into a store what another has and it lacks; see `AnalysisStore.sync`."""
+    from analysis_store.store import AnalysisStore
+
+    if not isinstance(other, AnalysisStore):
+        with AnalysisStore(_existing(other)) as opened:
+            return sync(store, opened, query=query, both=both, progress=progress)
+    if other.root.resolve() == store.root.resolve():
+        raise InputError(f"{other.location} is this very store; name another.")
+    with watched(progress, "Syncing") as tell:
+        came = _pull(store, other, query, tell)
+        return SyncReport(came, _pull(other, store, query, tell) if both else None)
+
+
+def _existing(location: str | os.PathLike[str]) -> str:
+    text = os.fspath(location)
+    if "://" not in text and not Path(text).expanduser().is_dir():
+        raise InputError(f"{text} is no store: there is no such folder. Name the folder of a store.")
+    return text
+
+
+def _pull(store: AnalysisStore, other: AnalysisStore, query: Any, tell: Progress) -> LoadReport:
+    """Take what the other store has; what cannot come is told of, and what came from it stays away, too."""
+    selection = select(other, other.search(query), closure=True)
+    notes = notes_of(other, selection)
+    arrival = Arrival(store, notes)
+    prospect = arrival.look(_offers(other, selection))
+    check_space(store, prospect.size)
+    report = LoadReport(other.location, skipped=prospect.known, findings=remarks(prospect, notes))
+    for done, cargo in enumerate(prospect.new.values(), 1):
+        _take(arrival, cargo, prospect, report)
+        tell(done, len(prospect.new))
+    report.findings += _left(prospect)
+    here = {*report.loaded, *report.skipped, *selection.missing}
+    report.notes = merge_notes(store, [note for note in notes if note.uid in here])
+    return report
+
+
+def _take(arrival: Arrival, cargo: Cargo, prospect: Prospect, report: LoadReport) -> None:
+    """Take a run, unless one that it came from could not be taken; a damaged one is told of, and the next is tried."""
+    if lost := [parent for parent in cargo.record.parents if parent in prospect.damaged]:
+        prospect.conflicts[cargo.uid] = f"it came from run {lost[0]}, which cannot come"
+        return
+    try:
+        arrival.take(cargo)
+    except DamagedFileError as error:
+        prospect.damaged[cargo.uid] = str(error)
+        return
+    report.loaded.append(cargo.uid)
+
+
+def _left(prospect: Prospect) -> Iterator[Finding]:
+    """Yield what is to be said of the runs that could not come."""
+    for kind, problems, advice in (
+        ("duplicate", prospect.conflicts, "see which of the two is right"),
+        ("bundle", prospect.unsettled, "the policy of this store forbids it; take it into one that asks for less"),
+        ("damaged", prospect.damaged, "check the store that it comes from"),
+    ):
+        yield from (Finding(kind, uid, why.strip(), advice) for uid, why in problems.items())
+
+
+def _offers(other: AnalysisStore, selection: Selection) -> Iterator[Offer]:
+    for uid in selection.uids:
+        record = other.catalog.get(uid)
+        yield record, partial(cargo_of, Traveller(record, other.context), other.root)

@@ -1,0 +1,146 @@
+"""Everything that lies under the root of a store, by what it is; nothing is opened, and no link is followed."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from analysis_store import layout
+from analysis_store.processing.claims import FOLDER as CLAIMS
+from analysis_store.recorder.publish import SUFFIX as LIVE_SUFFIX
+from analysis_store.settings import FILE_NAME as SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DAY = re.compile(r"\d{4,}/\d\d/\d\d")
+_CATALOG = "catalog.sqlite"
+
+
+class Kind(StrEnum):
+    """What a file is, as far as its name and place tell."""
+
+    RUN = "run"
+    """Named as a run file, in the folder of a day; files that other writers made may be named so, too."""
+    SCRATCH = "scratch"
+    """What a writer has not finished; that its process died, only its name can tell (see `scratch_owner`)."""
+    LIVE = "live"
+    """A recording that has not ended."""
+    LIVE_LOCK = "live-lock"
+    REDO = "redo"
+    NOTES = "notes"
+    TASK = "task"
+    CLAIM = "claim"
+    PACKAGES = "packages"
+    QUARANTINE = "quarantine"
+    TOMBSTONE = "tombstone"
+    SETTINGS = "settings"
+    """The settings of the store, or its catalog, where they lie among the files."""
+    LOCK = "lock"
+    """A lock that is not of a live file."""
+    LINK = "link"
+    """A symbolic link, to whatever."""
+    FOREIGN = "foreign"
+    """None of these: somebody else's, or of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file, or link, under the root."""
+
+    kind: Kind
+    """What it is."""
+
+    path: Path
+    """Where it is; it may be gone by now."""
+
+    relative: str
+    """The same relative to the root, with forward slashes, as a catalog has it."""
+
+
+def walk(root: Path, below: str = "") -> Iterator[Entry]:
+    """Yield every file and link under a root, folder by folder, each in the order of the names.
+
+    What vanishes or cannot be listed meanwhile is passed over: of a store in use that is nothing to fail for.
+
+    Parameters
+    ----------
+    root : Path
+        Of the run files.
+    below : str
+        Only what lies in this folder, relative to the root.
+    """
+    folders = [below]
+    while folders:
+        folder = folders.pop()
+        inner = []
+        for name, is_folder, is_link in _listed(root / folder):
+            relative = f"{folder}/{name}" if folder else name
+            if is_folder:
+                inner.append(relative)
+            else:
+                yield Entry(Kind.LINK if is_link else kind_of(relative), root / relative, relative)
+        folders += reversed(inner)
+
+
+def run_files(root: Path) -> Iterator[Entry]:
+    """Yield what is named as a run file and lies where run files do."""
+    return (entry for entry in walk(root) if entry.kind is Kind.RUN)
+
+
+def kind_of(relative: str) -> Kind:
+    """Return what the file of a path, relative to the root, is."""
+    folder, _, name = relative.rpartition("/")
+    if name.startswith(".") and name.endswith(layout.SCRATCH_SUFFIX):
+        return Kind.SCRATCH
+    if _DAY.fullmatch(folder):
+        return _kind_in_day(name)
+    return _kind_beside(folder, name)
+
+
+def _kind_in_day(name: str) -> Kind:
+    endings = {
+        ".h5": Kind.RUN,
+        f".h5{LIVE_SUFFIX}": Kind.LIVE,
+        f".h5{LIVE_SUFFIX}.lock": Kind.LIVE_LOCK,
+        f".h5{LIVE_SUFFIX}.redo": Kind.REDO,
+    }
+    return next((kind for ending, kind in endings.items() if name.endswith(ending)), Kind.FOREIGN)
+
+
+def _kind_beside(folder: str, name: str) -> Kind:
+    top, suffix = folder.partition("/")[0], PurePosixPath(name).suffix
+    if top == layout.QUARANTINE:
+        return Kind.QUARANTINE
+    if top == CLAIMS and suffix == ".lock":
+        return Kind.CLAIM
+    if suffix == ".lock" and folder in ("", "tasks", layout.NOTES):
+        return Kind.LOCK
+    if not folder and (name == SETTINGS or name.startswith(_CATALOG)):
+        return Kind.SETTINGS
+    places = {
+        (layout.NOTES, ".jsonl"): Kind.NOTES,
+        ("tasks", ".jsonl"): Kind.TASK,
+        (layout.ENVIRONMENTS, ".json"): Kind.PACKAGES,
+        (layout.TOMBSTONES, ".json"): Kind.TOMBSTONE,
+    }
+    return places.get((folder, suffix), Kind.FOREIGN)
+
+
+def scratch_owner(path: Path) -> int | None:
+    """Return the process that made a scratch file, as its name has it: of the host that made it."""
+    found = re.search(r"\.(\d+)-[0-9a-f]{8}\.part$", path.name)
+    return int(found[1]) if found else None
+
+
+def _listed(folder: Path) -> list[tuple[str, bool, bool]]:
+    """Return name, whether it is a folder and whether it is a link of all that is in a folder, by name."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries)
+    except OSError:
+        return []

@@ -1,0 +1,354 @@
+"""Runs deleted, restored and purged: what is refused, what is kept, what a person is told."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from analysis_store import AnalysisStore, Parent, Provenance
+from analysis_store.errors import (
+    DamagedFileError,
+    DuplicateRunError,
+    InputError,
+    InvalidMetadataError,
+    RunNotFoundError,
+    SettingsError,
+    StoreBusyError,
+)
+from analysis_store.layout import scratch_path
+from analysis_store.locks import FileLock
+from analysis_store.processing.claims import claim_path
+from analysis_store.recorder import Recorder, RunDataStore
+from analysis_store.runs.removed import LOCK, RECORD, buried, quarantine_folder, quarantined, tombstone_path
+from analysis_store.runs.run import Run
+from analysis_store.trust.quarantine import unfinished
+
+NOW = datetime.timedelta(0)
+DATA = {"primary": {"x": np.arange(100.0).reshape(1, 100)}}
+
+
+@pytest.fixture
+def run(store: AnalysisStore, origin: Provenance) -> Run:
+    """Give a stored run that nothing came from."""
+    return store.insert(DATA, {"sample_name": "Fe"}, provenance=origin)
+
+
+class PlainWriter:
+    """Writes each value into one file, as people's own writers do."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self, data: dict) -> dict:
+        """Write a value."""
+        with h5py.File(self.path, "w") as file:
+            file["x"] = data["x"]
+        return {"dataset": "x"}
+
+
+def files(folder: Path) -> set[str]:
+    """Return every file below a folder, but for the catalog's."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_dry_run_changes_nothing(store: AnalysisStore, run: Run) -> None:
+    """It is the default, and tells what would go."""
+    before = files(store.root)
+    report = store.delete(run.uid, "wrong energy")
+    assert report
+    assert not report.done
+    assert report.files == (run.file.relative_to(store.root).as_posix(),)
+    assert report.size == run.file.stat().st_size
+    assert "would be deleted" in str(report)
+    assert json.loads(json.dumps(report.to_dict()))["uid"] == run.uid
+    assert files(store.root) == before
+    assert store[run.uid].notes == []
+
+
+def test_a_deleted_run(store: AnalysisStore, run: Run) -> None:
+    """It is found no more; its file is in quarantine, and its tombstone tells what it was."""
+    start, stop, provenance = run.start, run.stop, run.start["provenance"]
+    report = store.delete(run.uid, "wrong energy", dry_run=False)
+    assert report.done
+    assert run.uid not in store
+    assert len(store) == 0
+    assert not run.file.exists()
+    tomb = buried(store.root, run.uid)
+    assert tomb is not None
+    assert (tomb.start, tomb.stop, tomb.reason, tomb.who) == (start, stop, "wrong energy", store.notes(run.uid)[0].who)
+    assert tomb.start["provenance"] == provenance
+    assert tomb.stop["digests"]
+    (note,) = store.notes(run.uid, "deleted")
+    assert note.body["reason"] == "wrong energy"
+    assert note.body["files"][0]["digest"].startswith("blake3:")
+    assert list(unfinished(store)) == []
+
+
+def test_whoever_asks_for_it_is_told(store: AnalysisStore, run: Run) -> None:
+    """By whom it was deleted, when, why, and how it comes back."""
+    store.delete(run.uid, "wrong energy", dry_run=False)
+    with pytest.raises(RunNotFoundError, match=r"deleted by .*@.* on \d{4}-.*: wrong energy.*restore\("):
+        store[run.uid]
+    with pytest.raises(RunNotFoundError, match="wrong energy"):
+        store.delete(run.uid, "again", dry_run=False)
+
+
+def test_a_restored_run(store: AnalysisStore, run: Run) -> None:
+    """All of it is back, and its notes tell what happened."""
+    before = files(store.root)
+    store.delete(run.uid, "wrong energy", dry_run=False)
+    back = store.restore(run.uid)
+    assert back == run
+    assert back.verify()
+    assert [note.kind for note in back.notes] == ["deleted", "restored"]
+    assert files(store.root) - before == {f"notes/{datetime.datetime.now(datetime.UTC):%Y-%m}.jsonl"}
+    assert buried(store.root, run.uid) is None
+    store.delete(run.uid, "after all", dry_run=False)
+    assert [note.kind for note in store.notes(run.uid)] == ["deleted", "restored", "deleted"]
+
+
+def test_a_reason_is_needed(store: AnalysisStore, run: Run) -> None:
+    """An empty one is none."""
+    with pytest.raises(InvalidMetadataError, match="say why"):
+        store.delete(run.uid, " ")
+
+
+def test_what_was_never_there(store: AnalysisStore, run: Run) -> None:
+    """It can be neither deleted nor restored; a part of a uid is not enough."""
+    with pytest.raises(RunNotFoundError, match="whole uid"):
+        store.delete(run.uid[:8], "r", dry_run=False)
+    with pytest.raises(RunNotFoundError, match="was deleted"):
+        store.restore(run.uid)
+
+
+def named_as_parent(store: AnalysisStore, run: Run) -> Run:
+    """Save a run that names it under the usual key."""
+    return store.insert(DATA, {"parent_uids": [run.uid]})
+
+
+def named_as_older_systems_do(store: AnalysisStore, run: Run) -> Run:
+    """Save a run that names it under a key of an older system."""
+    return store.insert(DATA, {"raw_uid": run.uid})
+
+
+def named_anyhow(store: AnalysisStore, run: Run) -> Run:
+    """Save a run that names it under a key of somebody's own."""
+    return store.insert(DATA, {"compare": {"with": [run.uid]}}, provenance=Provenance(origin="synthetic", note="n"))
+
+
+def used_where_it_is(store: AnalysisStore, run: Run) -> Run:
+    """Save a run the data of which stay in its file."""
+    return store.insert_file(run.file, copy=False, dataset="/entry/primary/x", chunk=1)
+
+
+def used_by_its_copy(store: AnalysisStore, run: Run) -> Run:
+    """Save a run made from a copy of its file."""
+    copy = store.root.parent / "copy.h5"
+    copy.write_bytes(run.file.read_bytes())
+    return store.insert(DATA, {}, provenance=Provenance(files=[copy]))
+
+
+@pytest.mark.parametrize(
+    "name", [named_as_parent, named_as_older_systems_do, named_anyhow, used_where_it_is, used_by_its_copy]
+)
+def test_what_a_run_names_stays(store: AnalysisStore, run: Run, name) -> None:
+    """In whichever way; the message says which run, and once that is deleted it may go."""
+    other = name(store, run)
+    assert not store.delete(run.uid, "r")
+    with pytest.raises(InputError, match=other.uid):
+        store.delete(run.uid, "r", dry_run=False)
+    assert store[run.uid].verify()
+    assert other.verify()
+    assert quarantined(store.root, run.uid) is None
+    store.delete(other.uid, "r", dry_run=False)
+    assert store.delete(run.uid, "r", dry_run=False)
+    with pytest.raises(InputError, match=f"came from {run.uid}, deleted too"):
+        store.restore(other.uid)
+    store.restore(run.uid)
+    assert store.restore(other.uid).verify()
+
+
+def test_what_a_file_names_that_is_not_in_the_catalog_stays(store: AnalysisStore, run: Run) -> None:
+    """The catalog may have been rolled back; the files are asked."""
+    child = named_as_parent(store, run)
+    store.catalog.remove(child.uid)
+    with pytest.raises(InputError, match=child.uid):
+        store.delete(run.uid, "r", dry_run=False)
+    child.file.chmod(0o644)
+    with child.file.open("r+b") as file:
+        file.write(b"\0" * 8)  # not HDF5 any more
+    with pytest.raises(InputError, match=child.file.name):
+        store.delete(run.uid, "r", dry_run=False)
+
+
+def test_what_a_recording_names_stays(store: AnalysisStore, run: Run) -> None:
+    """From when it begins."""
+    with Recorder(RunDataStore(store, {"parent_uids": [run.uid]})) as recording:
+        recording.record("x", 1.0)
+        with pytest.raises(InputError, match="named by"):
+            store.delete(run.uid, "r", dry_run=False)
+    assert store[-1].parents == [run.uid]
+    assert store[run.uid].verify()
+
+
+def test_files_of_other_writers_go_with_it(store: AnalysisStore, origin: Provenance) -> None:
+    """What they wrote beside the run file; files elsewhere are not touched."""
+    writers = {"x": {"writer": PlainWriter, "spec": "HDF5"}}
+    run = store.insert(DATA, {}, writers_dict=writers, provenance=origin)
+    (beside,) = [path for path in run.file.parent.iterdir() if path != run.file]
+    report = store.delete(run.uid, "r", dry_run=False)
+    assert len(report.files) == 2
+    assert not beside.exists()
+    store.restore(run.uid)
+    with h5py.File(beside) as file:
+        assert file["x"].shape == (100,)
+
+
+def test_a_run_whose_name_begins_alike_stays(store: AnalysisStore, origin: Provenance) -> None:
+    """A uid may have a dot in it."""
+    store.insert(DATA, {"uid": "one-long-uid"}, provenance=origin)
+    other = store.insert(DATA, {"uid": "one-long-uid.h"}, provenance=origin)
+    report = store.delete("one-long-uid", "r", dry_run=False)
+    assert len(report.files) == 1
+    assert other.verify()
+
+
+def test_external_data_stay(store: AnalysisStore, tmp_path: Path) -> None:
+    """They are not the store's."""
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        file["x"] = np.arange(5.0)
+    run = store.insert_file(tmp_path / "raw.h5", copy=False)
+    store.delete(run.uid, "r", dry_run=False)
+    store.gc(dry_run=False, grace=NOW)
+    assert (tmp_path / "raw.h5").exists()
+
+
+def test_a_run_that_came_from_a_deleted_one_is_refused(store: AnalysisStore, run: Run) -> None:
+    """It was begun before; afterwards nothing is left of it."""
+    before = files(store.root)
+    opened = store.new_run({"parent_uids": [run.uid]})
+    opened.event("primary", {"x": 1.0})
+    store.delete(run.uid, "r", dry_run=False)
+    with pytest.raises(InputError, match=f"{run.uid} was deleted by"):
+        opened.close()
+    store.restore(run.uid)
+    assert {path for path in files(store.root) if path.endswith(".h5")} == {p for p in before if p.endswith(".h5")}
+
+
+def test_a_parent_declared_external_is_not_looked_for(store: AnalysisStore, run: Run) -> None:
+    """That the store had a run of this uid once is of no matter."""
+    store.delete(run.uid, "r", dry_run=False)
+    child = store.insert(DATA, {}, provenance=Provenance(parents=[Parent(run.uid, catalog="elsewhere")]))
+    assert child.parents == [run.uid]
+    report = store.gc(dry_run=False, grace=NOW)
+    assert report.kept == {run.uid: (child.uid,)}
+    assert not report
+    assert store.restore(run.uid).verify()
+
+
+def test_its_uid_stays_taken(store: AnalysisStore, run: Run, origin: Provenance) -> None:
+    """A tombstone must not come to stand for another run."""
+    store.delete(run.uid, "r", dry_run=False)
+    store.gc(dry_run=False, grace=NOW)
+    with pytest.raises(DuplicateRunError, match="the uid is taken"):
+        store.insert(DATA, {"uid": run.uid}, provenance=origin)
+
+
+def test_gc_waits_for_the_time_of_grace(store: AnalysisStore, run: Run) -> None:
+    """And then purges; the tombstone stays for ever."""
+    store.delete(run.uid, "wrong energy", dry_run=False)
+    report = store.gc(dry_run=False)
+    assert (report.waiting, report.purged) == ((run.uid,), ())
+    assert store.gc(grace=NOW).purged == (run.uid,)
+    assert quarantine_folder(store.root, run.uid).exists()
+    report = store.gc(dry_run=False, grace=NOW)
+    assert report.purged == (run.uid,)
+    assert report.size > 0
+    assert json.loads(json.dumps(report.to_dict()))["purged"] == [run.uid]
+    assert list((store.root / "quarantine").iterdir()) == []
+    with pytest.raises(RunNotFoundError, match=r"wrong energy.*data are gone; what it was is told by"):
+        store.restore(run.uid)
+    tomb = buried(store.root, run.uid)
+    assert tomb is not None
+    assert tomb.start["sample_name"] == "Fe"
+    assert [note.kind for note in store.notes(run.uid)] == ["deleted", "purged"]
+    assert store.gc(dry_run=False, grace=NOW).purged == ()
+    with pytest.raises(SettingsError, match="0 or more"):
+        store.gc(grace=-datetime.timedelta(1))
+
+
+def test_gc_keeps_what_is_named_by_what_may_come_back(store: AnalysisStore, run: Run) -> None:
+    """A run in quarantine counts until it goes, too; then both go."""
+    child = named_as_parent(store, run)
+    store.delete(child.uid, "r", dry_run=False)
+    time.sleep(0.05)
+    store.delete(run.uid, "r", dry_run=False)
+    record = quarantined(store.root, run.uid)
+    assert record is not None
+    path = quarantine_folder(store.root, child.uid) / RECORD
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "time": time.time() + 3600}))
+    assert store.gc(dry_run=False, grace=NOW).kept == {run.uid: (child.uid,)}
+    path.write_text(json.dumps(told))
+    assert set(store.gc(dry_run=False, grace=NOW).purged) == {run.uid, child.uid}
+
+
+def test_gc_sweeps_what_dead_processes_left(store: AnalysisStore, run: Run) -> None:
+    """Scratch files that nobody wrote to for a day, and claims that nobody holds; nothing else."""
+    ours, fresh = scratch_path(run.file), run.file.with_name(".a.999999999-00000000.part")
+    old, claim = run.file.with_name(".b.999999999-00000000.part"), claim_path(store.root, "blake3:" + "ab" * 32)
+    held, foreign = claim_path(store.root, "blake3:" + "cd" * 32), run.file.with_name("notes.txt")
+    claim.parent.mkdir(parents=True)
+    held.parent.mkdir(parents=True)
+    lock = FileLock.taken(held)
+    for path in (ours, fresh, old, claim, foreign):
+        path.write_bytes(b"12345")
+    for path in (ours, old, claim, held, foreign):
+        os.utime(path, (1e9, 1e9))
+    report = store.gc()
+    assert sorted(report.swept) == sorted(path.relative_to(store.root).as_posix() for path in (old, claim))
+    store.gc(dry_run=False)
+    assert [path for path in (ours, fresh, old, claim, held, foreign) if not path.exists()] == [old, claim]
+    assert run.verify()
+    assert lock is not None
+    lock.release()
+
+
+def test_one_at_a_time(store: AnalysisStore, run: Run) -> None:
+    """Who removes has the store for itself; the message says who does."""
+    lock = FileLock.taken(store.root / LOCK)
+    with pytest.raises(StoreBusyError, match=f"process {os.getpid()} of"):
+        store.delete(run.uid, "r", dry_run=False)
+    assert lock is not None
+    lock.release()
+
+
+def test_a_run_without_its_file(store: AnalysisStore, run: Run) -> None:
+    """There is nothing to put into quarantine."""
+    run.file.unlink()
+    with pytest.raises(DamagedFileError, match="is not there"):
+        store.delete(run.uid, "r", dry_run=False)
+
+
+def test_a_damaged_tombstone(store: AnalysisStore, run: Run) -> None:
+    """It is said to be, and the store goes on."""
+    store.delete(run.uid, "r", dry_run=False)
+    store.gc(dry_run=False, grace=NOW)
+    tombstone_path(store.root, run.uid).chmod(0o644)
+    tombstone_path(store.root, run.uid).write_text("{")
+    with pytest.raises(DamagedFileError, match="cannot be read"):
+        store[run.uid]
+
+
+@pytest.fixture(autouse=True)
+def _no_lock_stays(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert not list(tmp_path.rglob(LOCK))
