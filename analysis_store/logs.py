@@ -107,7 +107,7 @@ class AppendLog:
         file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             for name in (self.path, *missing):
-                _sync_folder(name.parent)
+                sync_folder(name.parent)
         except BaseException:
             os.close(file)
             raise
@@ -145,7 +145,8 @@ def _add(file: int, lines: bytes, durable: bool) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

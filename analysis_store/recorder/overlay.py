@@ -9,8 +9,8 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
+from analysis_store.logs import sync_folder
 from analysis_store.recorder.superblock import SIZE, end_of, settled
-from analysis_store.runs.durable import sync_folder
 
 PAGE = 4096
 _HEAD = struct.Struct("<8s32sQQ")

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.errors import DuplicateRunError, StoreBusyError, StoreWriteError
+from analysis_store.logs import sync_folder
 from analysis_store.recorder.mending import writing
-from analysis_store.runs.durable import give_name, sync_folder
+from analysis_store.runs.durable import give_name
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run

@@ -8,19 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from analysis_store import layout
+from analysis_store.logs import sync_folder
 
 _ATTEMPTS = 100
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 """What a file system without hard links says."""
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def make_folders(folder: Path, made: list[Path]) -> None:

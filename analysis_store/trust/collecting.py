@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import SettingsError
 from analysis_store.locks import FileLock, is_held
-from analysis_store.runs.durable import sync_folder
+from analysis_store.logs import sync_folder
 from analysis_store.runs.removed import Removal, quarantine_folder
 from analysis_store.trust.naming import Naming
 from analysis_store.trust.quarantine import (

@@ -14,7 +14,8 @@ from pathlib import Path
 from analysis_store.digests import digest_file
 from analysis_store.errors import DamagedFileError, SettingsError, StoreWriteError
 from analysis_store.layout import scratch_path
-from analysis_store.runs.durable import make_folders, sync_folder, sync_made
+from analysis_store.logs import sync_folder
+from analysis_store.runs.durable import make_folders, sync_made
 from analysis_store.trust.findings import Finding
 
 _NOT_LINKED = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}

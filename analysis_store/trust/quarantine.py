@@ -21,7 +21,8 @@ from analysis_store.errors import (
     StoreWriteError,
 )
 from analysis_store.locks import FileLock, holder_of
-from analysis_store.runs.durable import give_name, keep_text, make_folders, sync_folder, sync_made
+from analysis_store.logs import sync_folder
+from analysis_store.runs.durable import give_name, keep_text, make_folders, sync_made
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import (
     LOCK,

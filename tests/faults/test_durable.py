@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from analysis_store import AnalysisStore
+from analysis_store.errors import StoreWriteError
 from analysis_store.exchange import link_tree
 from analysis_store.recorder import RunDataStore, live_runs, recorded, recover
 from tests.faults.children import start
@@ -135,3 +137,38 @@ def _dies_at_the_catalog(connection: Connection, location: Path) -> None:
         datastore.append("n", number, time.time())
     store.adopt = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign, assignment, return-value]
     datastore.close()
+
+
+def test_a_bundle_and_what_is_loaded_of_it(tmp_path: Path, watch: Watch) -> None:
+    """Both are on the disk before they have their names."""
+    with AnalysisStore(tmp_path / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        watch.calls.clear()
+        store.dump(None, tmp_path / "runs.zip")
+    assert watch.names(".zip") == [".zip"]
+
+    with AnalysisStore(tmp_path / "other") as other:
+        watch.calls.clear()
+        other.load(tmp_path / "runs.zip")
+    assert ".h5" in watch.names(".h5")
+
+
+def test_a_disk_that_tells_an_error_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system forgets an error when it has told it: a bundle of which some bytes were lost is not published."""
+    folder, fsync, told = tmp_path / "out", os.fsync, []
+
+    def failing(file: int) -> None:
+        if not told and os.fstat(file).st_ino in {path.stat().st_ino for path in folder.glob("*")}:
+            told.append(file)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fsync(file)
+
+    folder.mkdir()
+    with AnalysisStore(tmp_path / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        monkeypatch.setattr(os, "fsync", failing)
+        with pytest.raises(StoreWriteError, match=os.strerror(errno.EIO)):
+            store.dump(None, folder / "runs.zip")
+
+    assert told
+    assert not list(folder.iterdir())

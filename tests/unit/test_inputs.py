@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import (
@@ -287,3 +288,17 @@ class measured:  # noqa: N801 - reads as what it is
 
     def __exit__(self, *error: object) -> None:
         self._context.__exit__(*error)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "form", [lambda values: {"x": values}, lambda values: {"s": xarray.Dataset({"x": ("t", values)})}]
+)
+def test_a_buffer_that_is_used_again(form):
+    """What a function does with its arrays after it returned them changes no input, and they stay its own."""
+    buffer = np.arange(4.0)
+    inputs = Inputs.of_data(form(buffer))
+    stream = inputs[next(iter(inputs.only))]
+
+    buffer[:] = -1
+
+    assert stream["x"].read().ravel().tolist() == [0.0, 1.0, 2.0, 3.0]
