@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from analysis_store import AnalysisStore, Policy, Provenance
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tests.redis_server import RedisServer
 
 REAL_DATA = "ANALYSIS_STORE_REAL_DATA"
+
+# What has passed passes again: the same examples every time. Others: PYTEST_ARGS=--hypothesis-profile=default
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,18 @@ def scale(inputs: Any, *, gain: float = 2.0, calls: str = "", seconds: float = 0
     return {"curve": inputs["primary"]["counts"].read().ravel() * gain, "top": 1.0}
 
 
+@processor(id="flow_meet", version="1")
+def meet(inputs: Any, *, who: int, calls: str, of: int) -> Any:
+    """Wait until so many are being computed."""
+    count(calls)
+    until = time.monotonic() + 30
+    while len(Path(calls).read_text().splitlines()) < of:
+        if time.monotonic() > until:
+            raise TimeoutError(f"{who} is alone")
+        time.sleep(0.01)
+    return {"who": who}
+
+
 @processor(id="flow_total", version="1")
 def total(inputs: Any, *, calls: str = "") -> Any:
     """Sum up the curve of every input."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from tests.faults.test_disk_full import largest_file
 
 
 @pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    """A bundle of two small runs and, in between, a large one."""
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle of two small runs and, in between, a large one; a second one of them has exactly its size."""
+    # When a bundle was made is a number of 15 to 17 digits, and here a byte counts.
+    monkeypatch.setattr(time, "time", lambda: 1789000000.25)
     with AnalysisStore(tmp_path / "origin") as store:
         for size in (100, 60_000, 100):
             store.insert(result(1, size), {}, provenance=ORIGIN)

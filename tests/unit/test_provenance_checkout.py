@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -163,15 +162,14 @@ def test_a_new_commit_is_seen_at_once(repo: Path, fit: Path, monkeypatch: pytest
 
 
 def test_other_changes_are_seen_when_it_is_time_to_look(repo: Path, fit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until then nothing is asked: a hundred answers cost less than one question."""
+    """Until then git is not asked."""
     look(fit)
     monkeypatch.setattr(checkout_module, "LOOK_EVERY", 1000.0)
     look(fit)
     (repo / "notes.txt").write_text("changed\n")
-    start = time.perf_counter()
-    for _ in range(100):
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
         assert look(fit).changed == ()
-    assert time.perf_counter() - start < 0.1
     monkeypatch.setattr(checkout_module, "LOOK_EVERY", 0.0)
     checkout_module._looks.clear()
     assert look(fit).changed == ("notes.txt",)
@@ -325,10 +323,9 @@ def test_git_that_does_not_answer_is_not_waited_for(fit: Path, tmp_path: Path, m
     monkeypatch.setattr(checkout_module, "ASK_AGAIN", 60.0)
     with pytest.raises(ProvenanceError, match=r"git did not answer within 0\.2 s about "):
         look(fit)
-    start = time.perf_counter()
+    (folder / "git").unlink()
     with pytest.raises(ProvenanceError, match="git did not answer"):
         look(fit)
-    assert time.perf_counter() - start < 0.1
 
 
 def test_another_repository_in_the_environment_is_not_believed(

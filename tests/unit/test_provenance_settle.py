@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -318,20 +316,3 @@ def test_documents_of_another_process_are_not_given_our_code() -> None:
     assert (done.document["environment"]["python"], done.environment_digest) == ("3.9", "blake3:11")
     with pytest.raises(ProvenanceError, match="code: name and url and version or commit not known"):
         settle({"parents": ["a"]}, {}, policy=Policy(), lookup=KNOWN.get, capture=False)
-
-
-# ------------------------------------------------------------------------------------------------------------ speed
-
-
-def test_settling_again_takes_no_time_worth_mentioning() -> None:
-    """All that can be remembered is; the bound is generous, for a machine may be busy."""
-
-    def best(work: Callable[[], object]) -> float:
-        times = []
-        for _ in range(200):
-            start = time.perf_counter()
-            work()
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    assert best(lambda: settle(None, {"parent_uids": ["a"]}, policy=Policy(), lookup=KNOWN.get)) < 0.5e-3
