@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime
 import enum
 import json
-import math
 import os
+import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -316,4 +316,4 @@ def unpack_page(name: str, page: Mapping[str, Any]) -> Iterator[tuple[str, Docum
 
 def is_time(value: Any) -> bool:
     """Tell whether a value is a usable POSIX time: a finite number of seconds."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

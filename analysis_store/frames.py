@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis_store.arrays import as_objects
 from analysis_store.errors import DamagedFileError, InvalidDataError
 
 if TYPE_CHECKING:
@@ -281,10 +282,7 @@ def _make_object(part: Part) -> Any:
 
 
 def _make_json(part: Part) -> Any:
-    made = np.empty(len(part.rows["values"]), object)
-    for number, label in enumerate(part.rows["values"]):
-        made[number] = _name(json.loads(label))
-    return made
+    return as_objects([_name(json.loads(label)) for label in part.rows["values"]])
 
 
 def _make_categorical(part: Part) -> Any:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from analysis_store.errors import InvalidDocumentError, StoreWriteError
+from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError
 
 
 class AppendLog:
@@ -76,6 +76,10 @@ class AppendLog:
                 content = file.read()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise DamagedFileError(
+                error.errno, f"{self.path} cannot be read: {error.strerror}; check the permissions, or restore it"
+            ) from error
         return list(self._entries(content))
 
     def _entries(self, content: bytes) -> Iterator[dict[str, Any]]:

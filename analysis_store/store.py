@@ -7,39 +7,29 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
-from analysis_store.catalogs.base import Catalog, RunRecord
 from analysis_store.catalogs.query import Query
-from analysis_store.errors import (
-    DuplicateRunError,
-    RunNotFoundError,
-    StoreClosedError,
-)
+from analysis_store.errors import RunNotFoundError, StoreClosedError
 from analysis_store.pairs import HandlerRegistry
 from analysis_store.provenance import Lookup, Policy
-from analysis_store.provenance.settle import Settled, settle
 from analysis_store.runs.address import Address, address_of, reopened
 from analysis_store.runs.callback import Callback
 from analysis_store.runs.finding import find
 from analysis_store.runs.gather import StreamData, gather
+from analysis_store.runs.intake import Intake
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.measured import measured_run
-from analysis_store.runs.notes import Notes, retraction_of, warn_retracted
+from analysis_store.runs.notes import Notes
 from analysis_store.runs.noting import Noting
 from analysis_store.runs.opened import OpenRun, Unfinished
-from analysis_store.runs.packages import keep_packages
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.removed import refuse_removed, told_as_removed
+from analysis_store.runs.removed import told_as_removed
 from analysis_store.runs.results import Runs
 from analysis_store.runs.run import Context, Run
-from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft
+from analysis_store.runs.save import new_draft
 from analysis_store.runs.services import Services
-
-if TYPE_CHECKING:
-    from analysis_store.runs.draft import Draft
 
 
 class AnalysisStore(Noting, Services):
@@ -92,17 +82,26 @@ class AnalysisStore(Noting, Services):
         place = settings.place_of(location, root)
         self.location = place.label
         self.root = place.root
-        self._settings = settings.opened(place, policy)
-        self.policy = self._settings.policy if policy is None else self._settings.policy.tightened_by(policy)
+        opened = settings.opened(place, policy)
+        self.policy = opened.policy if policy is None else opened.policy.tightened_by(policy)
         self.handlers = HandlerRegistry(handler_registry)
-        self.catalog: Catalog = open_catalog(place.uri)
+        self.catalog = open_catalog(place.uri)
         self.sources: tuple[Any, ...] = tuple(sources or ())
-        self._lookup = Lookup(self.location, self.__contains__, self.sources)
-        self._saver = RunSaver(self.root, self._settings.compression)
-        moved = {**self._settings.root_map, **(root_map or {})}
-        self._context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
+        moved = {**opened.root_map, **(root_map or {})}
+        self.context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
+        """What a run needs of the store to be read."""
+        lookup = Lookup(self.location, self.__contains__, self.sources)
+        self.intake = Intake(
+            self.location,
+            self.context,
+            policy=self.policy,
+            lookup=lookup,
+            code=opened.code,
+            compression=opened.compression,
+        )
+        """Where everything that comes in passes."""
         self._notes = Notes(self.root, self.catalog)
-        self._callback = Callback(self._settle_foreign, self._save)
+        self._callback = Callback(self.intake.settle_foreign, self.intake.save)
         given = str(place.folder) if place.label == str(place.folder) else address_of(place.uri)
         self._address = Address(given, self.root, policy, self.sources, dict(handler_registry or {}), root_map or {})
         self._opened: set[Unfinished] = set()
@@ -123,8 +122,8 @@ class AnalysisStore(Noting, Services):
         """Save a result as one run; see `insert_analysis`."""
         self._alive()
         streams = gather(data, writers_dict, descriptor_md)
-        start, settled = self.begin(md, provenance)
-        return self._save(new_draft(start, streams, settled), settled, writers_dict)
+        start, settled = self.intake.begin(md, provenance)
+        return self.intake.save(new_draft(start, streams, settled), settled, writers_dict)
 
     def new_run(
         self,
@@ -134,7 +133,7 @@ class AnalysisStore(Noting, Services):
         descriptor_md: Mapping[str, Any] | None = None,
     ) -> OpenRun:
         """Return a run that takes events one by one; its provenance is checked now."""
-        start, settled = self.begin(md, provenance)
+        start, settled = self.intake.begin(md, provenance)
 
         def save(
             start: dict[str, Any], streams: dict[str, StreamData], times: Any, exit_status: str, reason: str
@@ -142,7 +141,7 @@ class AnalysisStore(Noting, Services):
             self._alive()
             draft = new_draft(start, streams, settled, times)
             draft.outcome = (exit_status, reason)
-            return self._save(draft, settled)
+            return self.intake.save(draft, settled)
 
         opened = OpenRun(start, descriptor_md, save, self.let_go)
         self.watch(opened)
@@ -190,11 +189,11 @@ class AnalysisStore(Noting, Services):
         """
         self._alive()
         measured = measured_run(path, md or {}, copy=copy, chunk=chunk, dataset=dataset, provenance=provenance)
-        start, settled = self.begin(measured.md, measured.provenance)
+        start, settled = self.intake.begin(measured.md, measured.provenance)
         streams = gather(measured.data, measured.writers, measured.descriptor_md)
         draft = new_draft(start, streams, settled)
         measured.refer(draft)
-        return self._save(draft, settled)
+        return self.intake.save(draft, settled)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take one Bluesky document: the store is a callback, e.g. ``RE.subscribe(store)``.
@@ -209,65 +208,6 @@ class AnalysisStore(Noting, Services):
         self._alive()
         self._callback.take(name, doc)
 
-    def _settle_foreign(self, start: dict[str, Any]) -> Settled:
-        self._refuse_known(start["uid"])
-        return self._settle(start, None, capture=False)
-
-    def begin(self, md: Mapping[str, Any], provenance: Any) -> tuple[dict[str, Any], Settled]:
-        """Return the start document of a run and its settled provenance; nothing is written yet.
-
-        Raises
-        ------
-        ProvenanceError
-            The origin is not told as the policy demands.
-        DuplicateRunError
-            The uid in ``md`` is in the store.
-        """
-        self._alive()
-        clean, stated = checked_metadata(md)
-        settled = self._settle(stated, provenance)
-        start = compose_start(clean, settled)
-        if "uid" in clean:
-            self._refuse_known(start["uid"])
-        return start, settled
-
-    def _settle(self, md: Mapping[str, Any], provenance: Any, *, capture: bool = True) -> Settled:
-        settled = settle(
-            provenance,
-            md,
-            policy=self.policy,
-            lookup=self._lookup,
-            code_defaults=self._settings.code,
-            capture=capture,
-        )
-        for parent in settled.parents:
-            if (note := retraction_of(self.catalog, parent)) is not None:
-                warn_retracted(note, f"the new result comes from run {parent}, which was retracted", stacklevel=4)
-        return settled
-
-    def _refuse_known(self, uid: str) -> None:
-        if uid in self:
-            raise DuplicateRunError(f"run {uid!r} is in {self.location} already; a correction is a run of its own.")
-        if told := told_as_removed(self.root, uid):
-            raise DuplicateRunError(f"the uid is taken: {told} Leave uid out of md for a new one.")
-
-    def _save(self, draft: Draft, settled: Settled, writers_dict: Mapping[str, Any] | None = None) -> Run:
-        saved: list[RunRecord] = []
-
-        def commit(draft: Draft, path: str) -> None:
-            keep_packages(self.root, settled)
-            saved.append(_record(draft, path, settled))
-            refuse_removed(self.root, self.location, saved[0])
-            documents = draft.all_documents() if self.catalog.stores_events else ()
-            try:
-                self.catalog.insert(saved[0], documents)
-            except DuplicateRunError:  # somebody who makes the catalog anew may have found our file before we told it
-                if not self._is_entered(saved[0]):
-                    raise
-
-        self._saver.save(draft, writers_dict, commit, self._is_committed)
-        return Run(saved[0], self._context)
-
     def adopt(self, file: Path) -> Run:
         """Take a whole run file, which lies at its place under the root, into the catalog; twice is as good as once.
 
@@ -276,32 +216,7 @@ class AnalysisStore(Noting, Services):
         DuplicateRunError
             The catalog has another file for this uid.
         """
-        self._alive()
-        content, path = RunFile(file), file.relative_to(self.root).as_posix()
-        record = content.record(path)
-        documents = content.documents() if self.catalog.stores_events else ()
-        try:
-            self.catalog.insert(record, documents)
-        except DuplicateRunError:
-            if not self._is_committed(record.uid, path):
-                raise
-        return Run(self.catalog.get(record.uid), self._context)
-
-    @property
-    def context(self) -> Context:
-        """What a run needs of the store to be read."""
-        return self._context
-
-    def _is_entered(self, record: RunRecord) -> bool:
-        """Tell whether the catalog has this very run, and not an earlier one of its uid and path."""
-        known = self.catalog.get(record.uid)
-        return known.path == record.path and (known.stop or {}).get("uid") == (record.stop or {}).get("uid")
-
-    def _is_committed(self, uid: str, path: str) -> bool:
-        try:
-            return self.catalog.get(uid).path == path
-        except RunNotFoundError:
-            return False
+        return self.intake.adopt(file)
 
     # --------------------------------------------------------------------------------------------- back
 
@@ -315,7 +230,7 @@ class AnalysisStore(Noting, Services):
         """
         self._alive()
         try:
-            return Run(find(self.catalog, key, self.location), self._context)
+            return Run(find(self.catalog, key, self.location), self.context)
         except RunNotFoundError as error:
             if isinstance(key, str) and (told := told_as_removed(self.root, key)):
                 raise told from error
@@ -352,13 +267,13 @@ class AnalysisStore(Noting, Services):
             The query cannot be understood.
         """
         self._alive()
-        found = Runs(Query.parse(query, since=since, until=until, text=text, **equals), self._context)
+        found = Runs(Query.parse(query, since=since, until=until, text=text, **equals), self.context)
         return found if retracted else found.without_retracted()
 
     def results(self, key: str, limit: int = 10) -> list[Run]:
         """Return up to ``limit`` runs that are results of a processing of this key, newest first."""
         self._alive()
-        return [Run(record, self._context) for record in self.catalog.results(key, limit)]
+        return [Run(record, self.context) for record in self.catalog.results(key, limit)]
 
     def read_checked(self, uid: str, stream: str | None = "primary", keys: Any = None) -> Any:
         """Return a stream in memory, compared with its digests as it is read.
@@ -464,17 +379,6 @@ class AnalysisStore(Noting, Services):
 
         head = f"<p>{html.escape(repr(self))}</p>"
         return head if self._closed or os.getpid() != self._pid else head + self.search()._repr_html_()
-
-
-def _record(draft: Draft, path: str, settled: Settled) -> RunRecord:
-    return RunRecord(
-        start=draft.start,
-        stop=draft.stop,
-        descriptors=tuple(draft.descriptors()),
-        path=path,
-        parents=tuple(settled.parents),
-        beside=draft.attachments.beside,
-    )
 
 
 def _policy_text(policy: Policy) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from analysis_store.processing import processor
 @processor(id="a_total", version="1")
 def total(inputs: Any) -> dict[str, Any]:
     """The sum of what was counted, and where it was done."""
-    return {"total": float(inputs["primary"]["x"].read().sum()), "pid": os.getpid()}
+    return {"total": float(inputs["primary"]["x"].read().sum()), "pid": os.getpid(), "session": os.getsid(0)}
 
 
 @processor(id="a_number", version="1")
@@ -32,12 +31,21 @@ def unlucky(inputs: Any) -> dict[str, Any]:
 
 
 @processor(id="a_busy", version="1")
-def busy(inputs: Any, seconds: float = 2.0) -> dict[str, Any]:
-    """Nothing, but it keeps a core busy, s."""
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+def busy(inputs: Any, gate: str) -> dict[str, Any]:
+    """Nothing, but it keeps a core busy until a file is there."""
+    while not Path(gate).exists():
         pass
-    return {"seconds": seconds}
+    return {"free": True}
+
+
+@processor(id="a_endless", version="1")
+def endless(inputs: Any, sign: str) -> dict[str, Any]:
+    """Nothing, ever; a file tells in which process."""
+    file = Path(f"{sign}.part")
+    file.write_text(str(os.getpid()))
+    file.rename(sign)
+    while True:
+        pass
 
 
 @processor(id="a_deadly", version="1")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from analysis_store import AnalysisStore, Policy, Provenance
 
@@ -18,8 +19,16 @@ if TYPE_CHECKING:
 REAL_DATA = "ANALYSIS_STORE_REAL_DATA"
 
 # What has passed passes again: the same examples every time. Others: PYTEST_ARGS=--hypothesis-profile=default
-settings.register_profile("repeatable", derandomize=True)
+# Neither asks the clock: a busy machine is no fault.
+for _name in ("repeatable", "default"):
+    settings.register_profile(
+        _name, derandomize=_name == "repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 settings.load_profile("repeatable")
+
+# A job in the background is born deaf to Ctrl-C, and so would be what the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -79,6 +79,12 @@ def returns(inputs: Any, *, what: str) -> Any:
     }[what]
 
 
+@processor(id="flow_peak", version="1")
+def peak(inputs: Any, *, gain: float = 1.0) -> Any:
+    """Return the highest value."""
+    return {"peak": float(inputs["primary"]["x"][0].max()) * gain}
+
+
 @processor(id="flow_size", version="1")
 def size(inputs: Any) -> Any:
     """Return the size of a file in bytes."""

@@ -42,6 +42,9 @@ class RunRecord:
     beside: Document = field(default_factory=dict)
     """What the store knows beyond the documents (provenance it resolved, digests it computed); JSON."""
 
+    more: bool | None = field(default=None, compare=False)
+    """Whether the run file has documents that can name other files, and are not here; None where that is not told."""
+
     @property
     def uid(self) -> str:
         """The uid of the run."""
@@ -79,9 +82,17 @@ class Catalog(ABC):
     stores_events: ClassVar[bool] = False
     """Whether `insert` wants the documents of every event, too (for databroker's sake)."""
 
+    def check_writable(self) -> None:
+        """Raise `StoreWriteError` where this process may only read; called before work that could not be kept."""
+        return
+
     @abstractmethod
-    def insert(self, record: RunRecord, documents: Documents = ()) -> None:
-        """Commit one run in one transaction. ``documents`` is consumed only where `stores_events`."""
+    def insert(self, record: RunRecord, documents: Documents = (), durable: bool = True) -> None:
+        """Commit one run in one transaction. ``documents`` is consumed only where `stores_events`.
+
+        One that need not be ``durable`` is there at once, for everybody and whoever is killed; a power cut may take it
+        back, until the next one that is durable makes both so.
+        """
 
     @abstractmethod
     def insert_many(
@@ -139,6 +150,10 @@ class Catalog(ABC):
     @abstractmethod
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield uid and path of every run, in the order they were inserted; what comes meanwhile may be among them."""
+
+    def may_name(self, texts: Iterable[str]) -> set[str]:
+        """Return the paths of all runs but those of which is known here that their files hold none of these texts."""
+        return {path for _, path in self.paths()}
 
     @abstractmethod
     def edges(self) -> Iterator[Edge]:

@@ -6,15 +6,16 @@ beyond 64 bits), where the file is, the parents, and the same index of terms tha
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
+from analysis_store.catalogs import mongo_kinship
 from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, Note, RunRecord
 from analysis_store.catalogs.dialects import key_of
-from analysis_store.catalogs.kinship import by_levels
 from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
 from analysis_store.catalogs.mongo_search import Search, entry
 from analysis_store.catalogs.nodes import UidPrefix
@@ -30,6 +31,7 @@ from analysis_store.catalogs.records import (
     start_time,
     terms_of,
     texts_of,
+    to_json,
 )
 from analysis_store.catalogs.scalars import read_order, tally
 from analysis_store.catalogs.terms import VALUE, place, text_term
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from analysis_store.catalogs.kinship import Edge
-
-AT_ONCE = 1000
-"""So many uids are named in one request."""
 
 LEASE = 600.0
 """Seconds after which a run that was begun and never finished is taken for a dead process's."""
@@ -92,8 +91,10 @@ class MongoCatalog(Catalog):
             self.close()
             raise
 
-    def insert(self, record: RunRecord, documents: Documents = ()) -> None:
+    def insert(self, record: RunRecord, documents: Documents = (), durable: bool = True) -> None:
         """Commit one run: its events first, its start document last, so that no reader sees a part of it.
+
+        How durable it is, the write concern of the URI says.
 
         Raises
         ------
@@ -108,6 +109,7 @@ class MongoCatalog(Catalog):
         token = uuid4().hex
         own = {"_id": record.uid, "token": token, "begun": time.time(), "committed": False, "time": start_time(record)}
         own |= {"path": record.path, "parents": list(record.parents), **texts_of(record)}
+        own |= {"more": record.more}
         own |= {"terms": [entry(place, value) for place, value in terms_of(record)]}
         with self._translated():
             self._reserve(own)
@@ -203,7 +205,7 @@ class MongoCatalog(Catalog):
     def known(self, uids: Iterable[str]) -> set[str]:
         """Return those of these uids that are runs of this catalog."""
         with self._translated():
-            return {str(own["_id"]) for own in self._among("_id", uids)}
+            return mongo_kinship.known(self._own, uids)
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield uid and path of every run, in the order they were inserted."""
@@ -211,32 +213,28 @@ class MongoCatalog(Catalog):
             for own in self._own.find({"committed": True}, {"path": True}).sort("order", 1):
                 yield str(own["_id"]), str(own["path"])
 
+    def may_name(self, texts: Iterable[str]) -> set[str]:
+        """Return the paths of all runs but those of which is known here that their files hold none of these texts."""
+        sought = "|".join(re.escape(to_json(text)[1:-1]) for text in texts)
+        held = [{name: {"$regex": sought}} for name in ("start", "stop", "descriptors", "beside") if sought]
+        with self._translated():
+            found = self._own.find({"$or": [{"more": {"$ne": False}}, *held], "committed": True}, {"path": True})
+            return {str(own["path"]) for own in found}
+
     def edges(self) -> Iterator[Edge]:
         """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
         with self._translated():
-            for own in self._own.find({"committed": True}, {"parents": True}).sort("order", 1):
-                yield from ((str(own["_id"]), str(parent)) for parent in own["parents"])
+            yield from mongo_kinship.all_edges(self._own)
 
     def edges_above(self, uids: Iterable[str]) -> list[Edge]:
         """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
-
-        def edges_at(level: list[str]) -> list[Edge]:
-            return [(str(own["_id"]), parent) for own in self._among("_id", level) for parent in own["parents"]]
-
-        # level by level: $graphLookup would read whole runs, their terms too, and may hold 100 MB of them at most
         with self._translated():
-            return by_levels(uids, edges_at, end=1)
+            return mongo_kinship.edges_above(self._own, uids)
 
     def edges_below(self, uids: Iterable[str]) -> list[Edge]:
         """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
-
-        def edges_at(level: list[str]) -> list[Edge]:
-            found = sorted(self._among("parents", level), key=lambda own: (own["time"], own["order"]))
-            wanted = set(level)
-            return [(str(own["_id"]), parent) for own in found for parent in own["parents"] if parent in wanted]
-
         with self._translated():
-            return by_levels(uids, edges_at, end=0)
+            return mongo_kinship.edges_below(self._own, uids)
 
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
         """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
@@ -284,13 +282,6 @@ class MongoCatalog(Catalog):
         if self._closed:
             raise StoreClosedError(f"the catalog {self._location} is closed; open it again")
         return self._database
-
-    def _among(self, field: str, uids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-        """Yield what of each run is needed for its lineage, where a field has one of these uids."""
-        wanted = [uid for uid in uids if is_text(uid)]
-        shown = {"parents": True, "time": True, "order": True}
-        for begin in range(0, len(wanted), AT_ONCE):
-            yield from self._own.find({field: {"$in": wanted[begin : begin + AT_ONCE]}, "committed": True}, shown)
 
     @property
     def _own(self) -> Any:

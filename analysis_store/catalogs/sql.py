@@ -24,7 +24,7 @@ from analysis_store.catalogs.records import (
 )
 from analysis_store.catalogs.scalars import read_order
 from analysis_store.catalogs.sql_conditions import uid_begins
-from analysis_store.catalogs.sql_engine import location, make_engine, prepare, reading, writing
+from analysis_store.catalogs.sql_engine import check_writable, location, make_engine, prepare, read, writing
 from analysis_store.catalogs.sql_schema import HEAD, lineage, note, run, term
 from analysis_store.catalogs.sql_search import Search
 from analysis_store.catalogs.terms import VALUE, place, text_term
@@ -57,7 +57,7 @@ _NOTES = "SELECT uid, kind, time, who, body FROM note WHERE uid = {mark} {kind}O
 
 _DELETE_TERMS = "DELETE FROM term WHERE place = {mark} AND value = {mark} AND time = {mark} AND run = {mark}"
 
-RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside")
+RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside", "more")
 
 
 class SqlCatalog(Catalog):
@@ -95,8 +95,15 @@ class SqlCatalog(Catalog):
             self.close()
             raise
 
-    def insert(self, record: RunRecord, documents: Documents = ()) -> None:
+    def check_writable(self) -> None:
+        """Raise `StoreWriteError` where the file of SQLite, or its folder, is not ours to write."""
+        check_writable(self._open())
+
+    def insert(self, record: RunRecord, documents: Documents = (), durable: bool = True) -> None:
         """Commit one run in one transaction; ``documents`` is not consumed: events stay in the run file.
+
+        One that need not be durable is not waited for until it is on the disk; what is committed later, and is, has it
+        there before.
 
         Raises
         ------
@@ -107,7 +114,7 @@ class SqlCatalog(Catalog):
         StoreBusyError, StoreWriteError
             The database refused; nothing of the run stays.
         """
-        if self.insert_many([record]):
+        if self._insert([record], durable):
             raise duplicate(record.uid)
 
     def insert_many(
@@ -120,10 +127,13 @@ class SqlCatalog(Catalog):
         InvalidDocumentError, StoreBusyError, StoreWriteError
             As `insert` does; nothing of any of the runs stays.
         """
+        return self._insert(records)
+
+    def _insert(self, records: Iterable[RunRecord], durable: bool = True) -> list[str]:
         prepared = [_prepared(record) for record in records]
         left_out: list[str] = []
         if prepared:
-            with writing(self._open()) as connection:
+            with writing(self._open(), durable) as connection:
                 for record, row, terms in prepared:
                     number = connection.exec_driver_sql(self._insert_run, row).scalar()
                     if number is None:
@@ -162,8 +172,7 @@ class SqlCatalog(Catalog):
 
     def get(self, uid: str) -> RunRecord:
         """Return the run of exactly this uid, or raise `RunNotFoundError`."""
-        with reading(self._open()) as connection:
-            rows = connection.exec_driver_sql(self._get, (uid,)).all() if is_text(uid) else []
+        rows = self._rows(self._get, (uid,)) if is_text(uid) else []
         if not rows:
             raise not_found(uid, location(self._engine))
         return _record(rows[0], [row.parent for row in rows if row.parent is not None])
@@ -174,8 +183,7 @@ class SqlCatalog(Catalog):
         if prefix:
             begins = select(run.c.id).where(uid_begins(prefix)).cte("begins").prefix_with("MATERIALIZED")
             statement = statement.where(run.c.id.in_(select(begins.c.id)))
-        with reading(self._open()) as connection:
-            return list(connection.scalars(statement))
+        return read(self._open(), lambda connection: list(connection.scalars(statement)))
 
     def search(
         self,
@@ -192,18 +200,17 @@ class SqlCatalog(Catalog):
         their first 100 bytes are in no particular order.
         """
         order = read_order(sort)
-        with reading(self._open()) as connection:
-            return _records(connection, Search(connection, query).ids(order, offset, limit))
+        return read(
+            self._open(), lambda connection: _records(connection, Search(connection, query).ids(order, offset, limit))
+        )
 
     def count(self, query: Query) -> int:
         """Return how many runs satisfy ``query``."""
-        with reading(self._open()) as connection:
-            return Search(connection, query).count()
+        return read(self._open(), lambda connection: Search(connection, query).count())
 
     def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
         """Return the scalar values of a key among the hits with their counts, the most frequent first."""
-        with reading(self._open()) as connection:
-            return Search(connection, query).distinct(key_of(key))
+        return read(self._open(), lambda connection: Search(connection, query).distinct(key_of(key)))
 
     def children(self, uid: str) -> list[str]:
         """Return the uids of the runs in this catalog that name ``uid`` as a parent, oldest first."""
@@ -211,17 +218,21 @@ class SqlCatalog(Catalog):
             return []
         ids = select(lineage.c.run).where(lineage.c.parent == uid)
         statement = select(run.c.uid).where(run.c.id.in_(ids)).order_by(run.c.time, run.c.id)
-        with reading(self._open()) as connection:
-            return list(connection.scalars(statement))
+        return read(self._open(), lambda connection: list(connection.scalars(statement)))
 
     def known(self, uids: Iterable[str]) -> set[str]:
         """Return those of these uids that are runs of this catalog."""
-        with reading(self._open()) as connection:
-            return sql_kinship.known(connection, uids)
+        uids = list(uids)
+        return read(self._open(), lambda connection: sql_kinship.known(connection, uids))
 
     def paths(self) -> Iterator[tuple[str, str]]:
         """Yield uid and path of every run, in the order they were inserted."""
         return sql_kinship.all_paths(self._open())
+
+    def may_name(self, texts: Iterable[str]) -> set[str]:
+        """Return the paths of all runs but those of which is known here that their files hold none of these texts."""
+        texts = list(texts)
+        return read(self._open(), lambda connection: sql_kinship.may_name(connection, texts))
 
     def edges(self) -> Iterator[Edge]:
         """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
@@ -229,23 +240,22 @@ class SqlCatalog(Catalog):
 
     def edges_above(self, uids: Iterable[str]) -> list[Edge]:
         """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
-        with reading(self._open()) as connection:
-            return sql_kinship.edges_above(connection, uids)
+        uids = list(uids)
+        return read(self._open(), lambda connection: sql_kinship.edges_above(connection, uids))
 
     def edges_below(self, uids: Iterable[str]) -> list[Edge]:
         """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
-        with reading(self._open()) as connection:
-            return sql_kinship.edges_below(connection, uids)
+        uids = list(uids)
+        return read(self._open(), lambda connection: sql_kinship.edges_below(connection, uids))
 
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
         """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
         rows: dict[int, Any] = {}
         parents: dict[int, list[str]] = {}
-        with reading(self._open()) as connection:
-            for row in connection.exec_driver_sql(self._results, (_RESULT_PLACE, VALUE + text_term(key), limit)):
-                rows[row.id] = row
-                if row.parent is not None:
-                    parents.setdefault(row.id, []).append(row.parent)
+        for row in self._rows(self._results, (_RESULT_PLACE, VALUE + text_term(key), limit)):
+            rows[row.id] = row
+            if row.parent is not None:
+                parents.setdefault(row.id, []).append(row.parent)
         return [_record(row, parents.get(number, ())) for number, row in rows.items()]
 
     def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
@@ -260,8 +270,7 @@ class SqlCatalog(Catalog):
         if not is_text(uid + (kind or "")):
             return []
         wanted = (uid,) if kind is None else (uid, kind)
-        with reading(self._open()) as connection:
-            return [note_of(*row) for row in connection.exec_driver_sql(self._notes[len(wanted)], wanted)]
+        return [note_of(*row) for row in self._rows(self._notes[len(wanted)], wanted)]
 
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:
         """Yield the notes on all runs, of one kind or of all, in no order that means something."""
@@ -275,6 +284,9 @@ class SqlCatalog(Catalog):
     def info(self) -> Mapping[str, Any]:
         """Return the kind of database, where it is, and the version of the schema."""
         return {"kind": self._engine.dialect.name, "location": location(self._engine), "schema": HEAD}
+
+    def _rows(self, statement: str, values: tuple[Any, ...]) -> Sequence[Row[Any]]:
+        return read(self._open(), lambda connection: connection.exec_driver_sql(statement, values).all())
 
     def _open(self) -> Engine:
         if self._closed:
@@ -304,6 +316,7 @@ def _row(record: RunRecord, time: float) -> tuple[Any, ...]:
     scan_id = record.start.get("scan_id")
     small = isinstance(scan_id, int) and not isinstance(scan_id, bool) and -(2**63) <= scan_id < 2**63
     values = {"uid": record.uid, "time": time, "scan_id": scan_id if small else None, "path": record.path}
+    values["more"] = record.more
     values |= texts_of(record)
     return tuple(values[column] for column in RUN_COLUMNS)
 

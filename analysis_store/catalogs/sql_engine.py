@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
+from analysis_store.catalogs import sqlite_visit
 from analysis_store.catalogs.sql_schema import HEAD, check_version, ensure, found_version
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -18,6 +19,7 @@ from analysis_store.errors import (
     MissingDependencyError,
     SettingsError,
     StoreBusyError,
+    StoreVersionError,
     StoreWriteError,
 )
 
@@ -29,6 +31,14 @@ PATIENCE = 30.0
 
 _FILE = "file"
 """Under which a connection to SQLite remembers device and inode of its file."""
+
+T = TypeVar("T")
+
+_VISITING = "visiting"
+"""The option of an engine whose database is ours to read only."""
+
+_WRITES = "writes"
+"""Under which it remembers how durable its writes are."""
 
 _DURABLE, _LAX = "durable", "lax"
 
@@ -57,12 +67,27 @@ def _sqlite(url: URL) -> Engine:
     url = url.set(drivername="sqlite+pysqlite", database=str(Path(str(url.database)).absolute()))
     # isolation_level None: we say when a transaction begins (see _begin), the driver's guess is too late for a lock
     options = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}
+    if sqlite_visit.is_visitor(Path(str(url.database))):
+        return _visiting(url, options)
     # the pool hands a connection to one thread at a time, and as many as there are threads
     engine = create_engine(url, connect_args=options, max_overflow=-1)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "invalidate", _let_go)
     return engine
+
+
+def _visiting(url: URL, options: dict[str, Any]) -> Engine:
+    """Return an engine that only reads: each time as if for the first time, for others may have written."""
+
+    def visit() -> sqlite_visit.Visit:
+        return sqlite_visit.visit(Path(str(url.database)), **options)
+
+    return create_engine(url, creator=visit, poolclass=NullPool, execution_options={_VISITING: True})
+
+
+def _is_visiting(engine: Engine) -> bool:
+    return bool(engine.get_execution_options().get(_VISITING))
 
 
 def _set_up(connection: Any, record: Any) -> None:
@@ -94,8 +119,10 @@ def _check_place(connection: Connection) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if (writes := connection.get_execution_options().get("writes")) is not None:
-        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if writes == _DURABLE else 'NORMAL'}")
+    if (writes := connection.get_execution_options().get(_WRITES)) is not None:
+        if connection.info.get(_WRITES) != writes:
+            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if writes == _DURABLE else 'NORMAL'}")
+            connection.info[_WRITES] = writes
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # the lock is taken, and waited for, here and nowhere else
 
 
@@ -121,11 +148,25 @@ def location(engine: Engine) -> str:
     return str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string()
 
 
+def read(engine: Engine, look: Callable[[Connection], T]) -> T:
+    """Return what a look into the database finds; a visitor looks again where the database changed meanwhile."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with _translated(engine), _lent(engine) as connection, _visited(connection):
+                return look(connection)
+        except StoreBusyError:
+            if not _is_visiting(engine) or time.monotonic() > deadline:
+                raise
+
+
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """Lend a connection to read with."""
-    with _translated(engine), _lent(engine) as connection:
-        yield connection
+def _visited(connection: Connection) -> Iterator[None]:
+    try:
+        yield
+    finally:  # whatever went wrong: it may be that the database changed
+        if _is_visiting(connection.engine):
+            connection.connection.driver_connection.check()  # type: ignore[union-attr]  # a Visit
 
 
 @contextmanager
@@ -134,8 +175,9 @@ def writing(engine: Engine, durable: bool = True) -> Iterator[Connection]:
 
     One that need not be durable is not waited for until it is on the disk, which takes most of its time.
     """
+    check_writable(engine)
     kind = _DURABLE if durable else _LAX
-    with _translated(engine), _lent(engine, writes=kind) as connection, connection.begin():
+    with _translated(engine), _lent(engine, **{_WRITES: kind}) as connection, connection.begin():
         if not durable and engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         _check_place(connection)
@@ -157,12 +199,13 @@ def _lent(engine: Engine, **options: Any) -> Iterator[Connection]:
 
 def prepare(engine: Engine) -> None:
     """Make the tables in a new database, upgrade those of an older version, refuse those of a newer one."""
-    with reading(engine) as connection:
-        there = found_version(connection)
+    there = read(engine, found_version)
     if there == HEAD:
         return
     if there is not None:
         check_version(there, location(engine))
+    if _is_visiting(engine):
+        raise _unprepared(engine, there)
     if engine.dialect.name == "sqlite":
         _keep_a_log(engine)
     with writing(engine) as connection:
@@ -195,6 +238,25 @@ def _translated(engine: Engine) -> Iterator[None]:
         while cause is not None and not isinstance(cause, KeyboardInterrupt):
             cause = cause.__context__
         raise cause or error from None
+
+
+def check_writable(engine: Engine) -> None:
+    """Refuse to change a database that is ours to read only."""
+    if _is_visiting(engine):
+        raise StoreWriteError(
+            f"the catalog {location(engine)} is yours to read only, nothing was changed; save into a store of your "
+            "own, with this one among its sources, or ask whom the folder belongs to for the permission to write",
+        )
+
+
+def _unprepared(engine: Engine, there: str | None) -> AnalysisStoreError:
+    if there is None:
+        return DamagedFileError(f"{location(engine)} holds no catalog, and none can be made: it is yours to read only")
+    return StoreVersionError(
+        f"the catalog {location(engine)} is of an older version ({there!r}, this package has {HEAD!r}), and yours to "
+        "read only: ask somebody who may write to open it once with this version, which upgrades it; or read it with "
+        "the version that made it"
+    )
 
 
 def _is_busy(error: DBAPIError) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, Select, select, tuple_
+from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, tuple_
 
-from analysis_store.catalogs.records import is_text, note_of
-from analysis_store.catalogs.sql_engine import reading
+from analysis_store.catalogs.records import is_text, note_of, to_json
+from analysis_store.catalogs.sql_engine import read
 from analysis_store.catalogs.sql_schema import lineage, note, run
 
 if TYPE_CHECKING:
@@ -62,6 +63,14 @@ def known(connection: Connection, uids: Iterable[str]) -> set[str]:
     return {uid for (uid,) in _asked(connection, _KNOWN, uids)}
 
 
+def may_name(connection: Connection, texts: Iterable[str]) -> set[str]:
+    """Return the paths of the runs whose documents, or whose files beyond these, may hold one of these texts."""
+    position = func.instr if connection.dialect.name == "sqlite" else func.strpos
+    documents = (run.c.start, run.c.stop, run.c.descriptors, run.c.beside)
+    held = [position(document, to_json(text)[1:-1]) > 0 for text in texts for document in documents]
+    return set(connection.scalars(select(run.c.path).where(or_(run.c.more.is_not(False), *held))))
+
+
 def _asked(connection: Connection, statement: str, uids: Iterable[str]) -> Iterator[Any]:
     given = json.dumps([uid for uid in uids if is_text(uid)])
     words = _WORDS[connection.dialect.name]
@@ -88,12 +97,15 @@ def all_notes(engine: Engine, kind: str | None) -> Iterator[Note]:
         yield note_of(row.uid, row.kind, row.time, row.who, row.body)
 
 
+def _rows(page: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
+    return connection.execute(page).all()
+
+
 def _pages(engine: Engine, statement: Select[Any], keys: tuple[Any, ...]) -> Iterator[Row[Any]]:
     """Yield all rows in the order of some columns, each page by a statement of its own."""
     page = statement.order_by(*keys).limit(PAGE)
     while True:
-        with reading(engine) as connection:
-            rows = connection.execute(page).all()
+        rows = read(engine, partial(_rows, page))
         yield from rows
         if len(rows) < PAGE:
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Double,
@@ -28,7 +29,7 @@ from sqlalchemy import (
 
 from analysis_store.errors import DamagedFileError, StoreVersionError
 
-VERSIONS = ("0001", "0002", "0003")
+VERSIONS = ("0001", "0002", "0003", "0004")
 """Every version of the schema, the oldest first; the last one is this package's."""
 
 HEAD = VERSIONS[-1]
@@ -52,6 +53,7 @@ run = Table(
     Column("stop", Text),
     Column("descriptors", Text, nullable=False),
     Column("beside", Text, nullable=False),
+    Column("more", Boolean, comment="whether the file has documents that can name others, and are not here"),
     Index("run_uid", "uid", unique=True),
     Index("run_time", "time", "id"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from analysis_store.cli.console import print_json, say, warned, working
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store, pairs
 from analysis_store.cli.presets import ImportOption, import_modules
+from analysis_store.errors import UnknownProcessorError
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
@@ -51,7 +53,7 @@ def rerun(
     with open_store(store) as opened, warned():
         old = find_run(opened, uid)
         with working(f"computing {old.uid[:8]} anew"):
-            new = opened.rerun(old.uid, **pairs(parameter or [], "--parameter"))
+            new = _anew(opened, old, pairs(parameter or [], "--parameter"))
         if compare_:
             _tell(opened, old, new, rtol, atol, as_json=as_json)
         elif as_json:
@@ -74,6 +76,16 @@ def compare(
     """
     with open_store(store) as opened:
         _tell(opened, find_run(opened, first), find_run(opened, second), rtol, atol, as_json=as_json)
+
+
+def _anew(store: AnalysisStore, old: Run, overrides: Mapping[str, Any]) -> Run:
+    try:
+        return store.rerun(old.uid, **overrides)
+    except UnknownProcessorError as error:
+        module = str(((old.start.get("provenance") or {}).get("code") or {}).get("entry_point", "")).partition(":")[0]
+        raise UnknownProcessorError(
+            f"{error} The run was made by the module {module}." if module else str(error)
+        ) from error
 
 
 def _tell(store: AnalysisStore, a: Run, b: Run, rtol: float | None, atol: float | None, *, as_json: bool) -> None:

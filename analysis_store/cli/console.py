@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
+
+_WHOLE = {"time", "uid"}
+"""Columns that are never broken: the others give way."""
+_UID = re.compile(r"\b([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def complain(error: Exception, *, as_json: bool) -> None:
@@ -30,18 +35,28 @@ def say(*lines: str) -> None:
         print(line)  # noqa: T201
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn for a person, tab-separated and never cut in a pipe."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str = "") -> None:
+    """Print a table: drawn for a person, tab-separated and never cut in a pipe.
+
+    A person, who may have 80 columns, gets the beginnings of uids, no columns that are empty, and, where there are no
+    rows, ``none`` instead.
+    """
     if not sys.stdout.isatty():
         say(*("\t".join(row) for row in [columns, *rows]))
+        return
+    if none and not rows:
+        say(none)
         return
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(*columns, box=None, pad_edge=False)
+    told = [index for index in range(len(columns)) if any(row[index] for row in rows)]
+    drawn = Table(box=None, pad_edge=False)
+    for index in told:  # folded, as what is cut cannot be copied
+        drawn.add_column(columns[index], no_wrap=columns[index] in _WHOLE, overflow="fold")
     for row in rows:
-        drawn.add_row(*map(escape, row))
+        drawn.add_row(*(escape(_UID.sub(r"\1", row[index])) for index in told))
     Console(highlight=False).print(drawn)
 
 
@@ -95,6 +110,11 @@ def fields(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
         if isinstance(value, Mapping) and value:
             yield f"{indent}{name}"
             yield from fields(value, indent + "  ")
+        elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+            yield f"{indent}{name}"
+            for each in value:
+                first, *more = fields(each, indent + "    ")
+                yield from (f"{indent}  - {first.lstrip()}", *more)
         elif isinstance(value, str) and "\n" in value:
             yield f"{indent}{name}"
             yield from (f"{indent}  {line}" for line in value.splitlines())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,13 +16,13 @@ if TYPE_CHECKING:
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many, newest first; 0 is all.")]
 
-COLUMNS = ("time", "uid", "scan_id", "plan_name", "sample", "events", "status")
+COLUMNS = ("time", "uid", "scan_id", "made by", "sample", "events", "status")
 
 
 def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List the newest runs."""
     with open_store(store) as opened:
-        _show(opened.search(), limit, as_json=as_json)
+        _show(opened.search(), limit, "there is no run yet; save one with: analysis-store insert FILE", as_json=as_json)
 
 
 def search(
@@ -44,38 +43,34 @@ def search(
     """Find runs by their metadata. All that is given must hold."""
     with open_store(store) as opened:
         hits = opened.search(parse_terms(terms or []), text=text, since=since, until=until, retracted=not usable)
-        _show(hits, limit, as_json=as_json)
+        _show(hits, limit, "no run is like that; analysis-store ls lists the newest.", as_json=as_json)
 
 
-def _show(runs: Any, limit: int, *, as_json: bool) -> None:
+def _show(runs: Any, limit: int, none: str, *, as_json: bool) -> None:
     shown: Iterable[Run] = islice(runs, limit or None)
     if as_json:
         print_json([{"uid": run.uid, "start": run.start, "stop": run.stop} for run in shown])
         return
     rows = [_row(run) for run in shown]
-    table(COLUMNS, rows)
+    table(COLUMNS, rows, none)
     if limit and len(rows) == limit and (total := len(runs)) > limit:
         note(f"{limit} of {total} runs; --limit 0 shows all.")
 
 
 def _row(run: Run) -> list[str]:
+    from analysis_store.runs.show import made_by, when
+
     start, stop = run.start, run.stop or {}
     sample = start.get("sample_name") or start.get("sample") or ""
     if isinstance(sample, dict):
         sample = sample.get("name", "")
     events = ", ".join(f"{name} {count}" for name, count in (stop.get("num_events") or {}).items())
     return [
-        begun(run),
+        when(start["time"]),
         run.uid[:8],
         str(start.get("scan_id", "")),
-        str(start.get("plan_name", "")),
+        made_by(start),
         str(sample),
         events,
         "retracted" if run.retraction else str(stop.get("exit_status", "not ended")),
     ]
-
-
-def begun(run: Run) -> str:
-    """Return when a run began, in the zone of this machine."""
-    time = datetime.datetime.fromtimestamp(run.start["time"], datetime.UTC).astimezone()
-    return f"{time:%Y-%m-%d %H:%M:%S}"

@@ -25,7 +25,7 @@ LIVE, DEAD = "live", "dead"
 """More can come; the process that recorded died. Else the status of what is followed tells how it ended."""
 _BYTES = 16 << 20
 _OBJECTS = 100
-_PATIENCE = 5.0
+_PATIENCE = 60.0
 """Seconds that a run may take from its last value to its entry in the catalog, when somebody looks."""
 _T = TypeVar("_T")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis_store.cli.console import print_json, say, table, working
-from analysis_store.cli.find import begun
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store, parse_terms
 from analysis_store.errors import StoreWriteError
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from analysis_store.runs.run import Run
     from analysis_store.trust.graph import Lineage
 
+_COUNTED = re.compile(r"-\d+|\d{1,6}")
+"""-1 is the newest run, and so few digits are a scan_id: a commit is told by seven or more."""
 IMPACT_COLUMNS = ("time", "uid", "made by", "steps", "how")
 STALE_COLUMNS = ("time", "uid", "made by", "why")
 
@@ -87,7 +89,7 @@ def impact(
     With the way that leads to each. A file is looked for by its content, wherever it was then.
     """
     with open_store(store) as opened, working("searching"):
-        asked = find_run(opened, what) if what.startswith("-") else what
+        asked = find_run(opened, what) if _COUNTED.fullmatch(what) else what
         found = opened.impact(asked)
         if as_json:
             told = [each.to_dict() for each in found]
@@ -96,7 +98,7 @@ def impact(
     if as_json:
         print_json(told)
     else:
-        table(IMPACT_COLUMNS, rows)
+        table(IMPACT_COLUMNS, rows, f"no run of this store used {what}.")
 
 
 def stale(
@@ -117,9 +119,10 @@ def stale(
     if as_json:
         print_json([each.to_dict() for each in found])
     else:
-        table(STALE_COLUMNS, rows)
+        table(STALE_COLUMNS, rows, "nothing is stale.")
 
 
 def _row(run: Run, *more: str) -> list[str]:
-    made_by = (run.start.get("processing") or {}).get("processor") or run.start.get("plan_name") or ""
-    return [begun(run), run.uid[:8], str(made_by), *more]
+    from analysis_store.runs.show import made_by, when
+
+    return [when(run.start["time"]), run.uid[:8], made_by(run.start), *more]

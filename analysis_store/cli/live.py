@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,7 +27,7 @@ def live(store: StoreOption = None, as_json: JsonOption = False) -> None:
         if as_json:
             print_json([_told(run) for run in found])
         else:
-            table(COLUMNS, [_row(run) for run in found])
+            table(COLUMNS, [_row(run) for run in found], "nothing is being recorded.")
 
 
 def recover(
@@ -60,9 +59,10 @@ def _told(run: LiveRun) -> dict[str, Any]:
 
 
 def _row(run: LiveRun) -> list[str]:
-    begun = datetime.datetime.fromtimestamp(run.start["time"], datetime.UTC).astimezone()
+    from analysis_store.runs.show import when
+
     counts = run.keys
-    return [f"{begun:%Y-%m-%d %H:%M:%S}", run.uid[:8], str(sum(counts.values())), str(len(counts)), _by(run)]
+    return [when(run.start["time"]), run.uid[:8], str(sum(counts.values())), str(len(counts)), _by(run)]
 
 
 def _by(run: LiveRun) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis_store.cli.console import finish, warned
 from analysis_store.cli.options import JsonOption, StoreOption, find_run, open_store, parse_terms
+from analysis_store.errors import RunNotFoundError
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
+    from analysis_store.runs.run import Run
 
 
 def dump(
@@ -43,6 +46,8 @@ def dump(
         raise typer.BadParameter("which runs? Give TERM, --uid or --all", param_hint="TERM")
     with open_store(store) as opened, warned():
         runs = _wanted(opened, terms or [], uid or [])
+        if not len(runs):
+            raise RunNotFoundError(f"no run of {opened.location} is like that, and {bundle} was not written.")
         report = opened.dump(runs, bundle, parents="stubs" if stubs else "closure", skip=skip_damaged)
     finish(report, as_json=as_json)
 
@@ -98,9 +103,9 @@ def backup(
     finish(report, as_json=as_json)
 
 
-def _wanted(store: AnalysisStore, terms: list[str], uids: list[str]) -> Any:
-    """Return what was asked for, as a query or as the runs themselves."""
+def _wanted(store: AnalysisStore, terms: list[str], uids: list[str]) -> Sequence[Run]:
+    """Return the runs that were asked for."""
     if not uids:
-        return parse_terms(terms) or {}
+        return store.search(parse_terms(terms))
     found = {run.uid: run for run in store.search(parse_terms(terms))} if terms else {}
     return list((found | {run.uid: run for run in (find_run(store, word) for word in uids)}).values())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
 
 import typer
 
@@ -21,6 +23,7 @@ StoreOption = Annotated[
     typer.Option("--store", "-s", envvar="ANALYSIS_STORE", help="Folder or URI of the store.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_OR_A_QUERY = """, nor a query in JSON such as '{"scan_id": {"$gt": 3}}'"""
 _REINDEX = "analysis-store reindex"
 UidArgument = Annotated[
     str, typer.Argument(metavar="UID", help="A uid, the beginning of one, a scan_id, or -1 for the newest run.")
@@ -56,7 +59,9 @@ def place_of_store(location: str | None) -> str:
         There is no store in that folder.
     """
     if location is None:
-        raise NoDefaultStoreError("no store was named; give --store FOLDER, or set $ANALYSIS_STORE.")
+        raise NoDefaultStoreError(
+            "no store was named; give --store FOLDER, or set $ANALYSIS_STORE. A new one: analysis-store init FOLDER"
+        )
     if "://" in location:
         return location
     folder = Path(location).expanduser()
@@ -72,7 +77,7 @@ def root_of_store(place: str) -> str | None:
 
 def find_run(store: AnalysisStore, name: str) -> Run:
     """Return the run that a word on the command line means; digits are a scan_id, or else begin a uid."""
-    from analysis_store.errors import RunNotFoundError
+    from analysis_store.errors import AmbiguousUidError, RunNotFoundError
 
     if name.lstrip("-").isdecimal():
         try:
@@ -80,10 +85,27 @@ def find_run(store: AnalysisStore, name: str) -> Run:
         except RunNotFoundError:
             if name.startswith("-"):
                 raise
-    return store[name]
+    try:
+        return store[name]
+    except RunNotFoundError as error:
+        if isinstance(error, AmbiguousUidError) or (removed := deleted_uid(store, name)) is None:
+            raise
+        return store[removed]  # which tells who deleted it, and why
 
 
-def pairs(words: Sequence[str], option: str) -> dict[str, Any]:
+def deleted_uid(store: AnalysisStore, name: str) -> str | None:
+    """Return the uid of the one deleted run that a word begins; None where there is none, or several."""
+    from analysis_store import layout
+
+    found = {
+        unquote(path.name.removesuffix(".json"))
+        for folder in (layout.TOMBSTONES, layout.QUARANTINE)
+        for path in (store.root / folder).glob(f"{glob.escape(layout.file_stem(name))}*")
+    }
+    return found.pop() if name and len(found) == 1 else None
+
+
+def pairs(words: Sequence[str], option: str, or_else: str = "") -> dict[str, Any]:
     """Return ``key=value`` words as a mapping. A value that is JSON is what JSON says, anything else is text.
 
     Raises
@@ -94,8 +116,8 @@ def pairs(words: Sequence[str], option: str) -> dict[str, Any]:
     found = {}
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise typer.BadParameter(f"{word!r} is not key=value", param_hint=option)
+        if not equals or not key or key[-1] in "<>!":
+            raise typer.BadParameter(f"{word!r} is not key=value{or_else}", param_hint=option)
         found[key] = value_of(value)
     return found
 
@@ -119,7 +141,7 @@ def parse_terms(terms: Sequence[str]) -> dict[str, Any] | None:
         A word is neither.
     """
     parts = [_parsed(term) for term in terms if term.lstrip().startswith("{")]
-    equal = pairs([term for term in terms if not term.lstrip().startswith("{")], "KEY=VALUE")
+    equal = pairs([term for term in terms if not term.lstrip().startswith("{")], "TERM", _OR_A_QUERY)
     if equal:
         parts.append(equal)
     if len(parts) > 1:

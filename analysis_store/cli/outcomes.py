@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -9,11 +10,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from analysis_store.cli.console import note, print_json, table
+from analysis_store.runs.lazy import counted
 
 if TYPE_CHECKING:
     from analysis_store.processing import Task
     from analysis_store.processing.outcomes import Failure, Outcome, Report
 
+_NONE = "no input: no run is like that yet."
 COLUMNS = ("input", "status", "result", "how", "seconds", "error")
 
 
@@ -27,23 +30,25 @@ def show_report(task: Task, report: Report, *, as_json: bool) -> None:
         note(summary(task, report))
     failed = len(report.failed)
     if failed and not as_json:
-        line = f"{failed} of {len(report)} inputs failed; why: analysis-store task show {task.uid[:8]} --failures"
-        typer.echo(f"error: {line}", err=True)
+        why = f"why: analysis-store task show {task.uid[:8]} --failures"
+        sys.stdout.flush()  # in a log of both, the table comes first
+        typer.echo(f"error: {failed} of {counted(len(report), 'input')} failed; {why}", err=True)
     if failed:
         raise typer.Exit(1)
 
 
 def outcome_table(task: Task, outcomes: Iterable[Outcome]) -> None:
     """Print a line for each input."""
-    steps = task.log.entries()[0]["pipeline"]["steps"]
+    steps = task.log.head["pipeline"]["steps"]
     used = {parent for step in steps.values() for parent in step["parents"]}
-    table(COLUMNS, [_row(each, [name for name in steps if name not in used]) for each in outcomes])
+    table(COLUMNS, [_row(each, [name for name in steps if name not in used]) for each in outcomes], _NONE)
 
 
 def summary(task: Task, report: Report) -> str:
     """Return what a report comes to, on one line."""
-    told = ", ".join(f"{number} {name}" for name, number in report.counts.items() if number or name == "inputs")
-    return f"task {task.uid}: {task.status}; {told}."
+    counts = report.counts
+    told = [f"{number} {name}" for name, number in counts.items() if number and name != "inputs"]
+    return f"task {task.uid}: {task.status}; {', '.join([counted(counts['inputs'], 'input'), *told])}."
 
 
 def failure_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis_store.cli.console import fields, print_json, say
+from analysis_store.cli.console import fields, note, print_json, say
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store, pairs
 
 if TYPE_CHECKING:
@@ -25,8 +25,13 @@ def retract(
 
     Nothing is removed. Printed are the uids of the runs that it concerns.
     """
+    from analysis_store.runs.lazy import counted
+
     with open_store(store) as opened:
-        _tell(opened.retract(find_run(opened, uid).uid, reason), as_json=as_json)
+        notes = opened.retract(find_run(opened, uid).uid, reason)
+    _tell(notes, as_json=as_json)
+    if not as_json:
+        note(f"{counted(len(notes), 'run')} retracted; to lift it: analysis-store reinstate {notes[0].uid[:8]}")
 
 
 def reinstate(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from analysis_store.cli.console import finish, print_json, say, warned, working
-from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store
+from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, deleted_uid, find_run, open_store
 from analysis_store.errors import RunNotFoundError
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it; without it, only tell what would be done.")]
@@ -35,13 +35,16 @@ def delete(
 
 
 def restore(
-    uid: Annotated[str, typer.Argument(metavar="UID", help="The whole uid of a run that was deleted.")],
+    uid: Annotated[str, typer.Argument(metavar="UID", help="A deleted run: its uid, or the beginning of one.")],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring a deleted run back from quarantine."""
+    """Bring a deleted run back from quarantine.
+
+    Which ones can be brought back is told by analysis-store gc.
+    """
     with open_store(store) as opened:
-        run = opened.restore(uid)
+        run = opened.restore(deleted_uid(opened, uid) or uid)
         told = {"uid": run.uid, "file": run.file}
     if as_json:
         print_json(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.cli.console import fields, print_json, say, table, warned
@@ -27,9 +27,9 @@ def show(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = Fals
             print_json(_told(run))
             return
         say(f"run {run.uid}", f"file {run.file}", "")
-        say(*fields(run.start), "")
+        say(*fields(_dated(run.start)), "")
         if run.stop:
-            say("ended", *fields({key: run.stop[key] for key in run.stop if key != "digests"}, "  "), "")
+            say("ended", *fields({key: value for key, value in _dated(run.stop).items() if key != "digests"}, "  "), "")
         if run.children:
             say("led to", *(f"  {child}" for child in run.children), "")
         say(*_later(run))
@@ -45,6 +45,13 @@ def documents(uid: UidArgument, store: StoreOption = None, as_json: JsonOption =
     with open_store(store) as opened, warned():
         for name, doc in find_run(opened, uid).documents():
             say(json.dumps({"name": name, "doc": doc}, ensure_ascii=False))
+
+
+def _dated(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document whose time a person can read."""
+    from analysis_store.runs.show import when
+
+    return {**document, "time": when(document["time"])}
 
 
 def _told(run: Run) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,7 +63,7 @@ def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption =
         if as_json:
             print_json([_document(task) for task in found])
         else:
-            table(COLUMNS, [_row(task) for task in found])
+            table(COLUMNS, [_row(task) for task in found], "there is no task yet; analysis-store run makes one.")
 
 
 @app.command(context_settings=_TASK)
@@ -104,7 +103,7 @@ def _found(store: AnalysisStore, name: str) -> Task:
 
 
 def _document(task: Task) -> dict[str, Any]:
-    head = task.log.entries()[0]
+    head = task.log.head
     return {
         "task": task.uid,
         "time": head["time"],
@@ -116,15 +115,16 @@ def _document(task: Task) -> dict[str, Any]:
 
 
 def _row(task: Task) -> list[str]:
+    from analysis_store.runs.show import when
+
     told = _document(task)
-    time = datetime.datetime.fromtimestamp(told["time"], datetime.UTC).astimezone()
     counts = [str(told["counts"][name]) for name in ("inputs", "done", "failed")]
-    return [f"{time:%Y-%m-%d %H:%M:%S}", task.uid[:8], told["status"], *counts, ", ".join(told["pipeline"]["steps"])]
+    return [when(told["time"]), task.uid[:8], told["status"], *counts, ", ".join(told["pipeline"]["steps"])]
 
 
 def _steps(task: Task) -> list[str]:
     """Return a line for each step: its name, processor, parameters and whose results it gets."""
-    steps: dict[str, dict[str, Any]] = task.log.entries()[0]["pipeline"]["steps"]
+    steps: dict[str, dict[str, Any]] = task.log.head["pipeline"]["steps"]
     return [
         f"  {name}: {step['processor']} {step['version']}"
         f"({', '.join(f'{key}={value!r}' for key, value in step['parameters'].items())})"

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h5py
-import numpy as np
 
+from analysis_store.arrays import Lazy
+from analysis_store.codecs.values import read_values
 from analysis_store.hdf5.opening import dtypes_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from h5py import h5d
 
     from analysis_store.dtypes import AnyArray
@@ -18,7 +20,7 @@ LARGE = 1 << 20
 """Bytes from which an array is left in the file by ``load(..., lazy=True)``."""
 
 
-class LazyValues:
+class LazyValues(Lazy):
     """An array in a file; it can be read as long as the file is open.
 
     Examples
@@ -28,21 +30,18 @@ class LazyValues:
 
     def __init__(self, dataset: h5d.DatasetID) -> None:
         self._dataset = h5py.Dataset(dataset)
-        self._stored, self.dtype = dtypes_of(dataset)
-        self.shape: tuple[int, ...] = tuple(int(length) for length in dataset.shape)
+        self._stored, self._dtype = dtypes_of(dataset)
+        self._shape = tuple(map(int, dataset.shape))
 
     @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
+    def shape(self) -> tuple[int, ...]:
+        """Of the array."""
+        return self._shape
 
     @property
-    def nbytes(self) -> int:
-        """Size in memory, bytes."""
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
+    def dtype(self) -> np.dtype[Any]:
+        """Of the array, as it was given."""
+        return self._dtype
 
     def __getitem__(self, key: Any) -> Any:
         """Return what ``key`` selects, as h5py takes it, reading no more than that."""
@@ -57,13 +56,7 @@ class LazyValues:
         TooLargeError
             They do not fit into memory.
         """
-        from analysis_store.codecs.read import read_values
-
         return read_values(self._dataset.id)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        values = self.read()
-        return values if dtype is None else values.astype(dtype, copy=bool(copy))
 
     def __repr__(self) -> str:
         return f"<LazyValues {self.dtype} {self.shape} of {self._dataset.file.filename}>"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
-import numpy as np
-from h5py import h5, h5d, h5f, h5fd, h5g, h5i, h5l, h5o, h5p, h5s, h5t
+from h5py import h5, h5d, h5g, h5l, h5o, h5p
 
 from analysis_store.codecs.lazy import LARGE, LazyValues
 from analysis_store.codecs.nodes import DATASETS, LABEL, VERSION, VERSION_ATTRIBUTE, Node, parse_label
-from analysis_store.dtypes import decode_text
+from analysis_store.codecs.values import name_of, read_values
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -21,13 +19,9 @@ from analysis_store.errors import (
     TooLargeError,
     UnsafeFileError,
 )
-from analysis_store.hdf5.opening import checked_dataset, dtypes_of, memory_type, text_attribute
-from analysis_store.hdf5.reading import SMALL_ENOUGH, check_fits, check_held, is_held
-from analysis_store.hdf5.text import read_text
+from analysis_store.hdf5.opening import checked_dataset, dtypes_of, text_attribute
+from analysis_store.hdf5.reading import SMALL_ENOUGH, check_fits, is_held
 from analysis_store.layout import TRUE_NAME
-
-if TYPE_CHECKING:
-    from analysis_store.dtypes import AnyArray
 
 _ESCAPED = re.compile("%|^_|_$")
 """What the name in the file of a member has where it is not its true one."""
@@ -72,7 +66,7 @@ class _Reader:
         info = h5o.get_info(here)
         if (info.fileno, info.addr) in self._met or depth > _MAX_DEPTH:
             raise UnsafeFileError(
-                f"{_name(here)} lies in the object twice, or too deep; expected a tree. Do not trust the file."
+                f"{name_of(here)} lies in the object twice, or too deep; expected a tree. Do not trust the file."
             )
         self._met.add((info.fileno, info.addr))
         label = text_attribute(here, LABEL)
@@ -81,7 +75,7 @@ class _Reader:
             self._check(form not in DATASETS, here, label)
             return Node(form, None, self._members(here, depth), layers, told=label is not None)
         if not isinstance(here, h5d.DatasetID):
-            raise DamagedFileError(f"{_name(here)} is neither a group nor a dataset; expected one of these.")
+            raise DamagedFileError(f"{name_of(here)} is neither a group nor a dataset; expected one of these.")
         checked_dataset(here)
         layers, form = ((), "array") if label is None else parse_label(label)
         self._check(form in DATASETS, here, label)
@@ -90,7 +84,7 @@ class _Reader:
     def _check(self, good: bool, here: Any, label: str | None) -> None:
         if not good:
             raise DamagedFileError(
-                f"{_name(here)} says that it is {label!r}, which it cannot be; the file was changed."
+                f"{name_of(here)} says that it is {label!r}, which it cannot be; the file was changed."
             )
 
     def _members(self, group: h5g.GroupID, depth: int) -> dict[str, Node]:
@@ -99,7 +93,7 @@ class _Reader:
             name = encoded.decode("utf-8", "surrogateescape")
             if kind != h5l.TYPE_HARD:
                 raise UnsafeFileError(
-                    f"{name!r} in {_name(group)} is a link; expected values that lie in the file itself. Copy them "
+                    f"{name!r} in {name_of(group)} is a link; expected values that lie in the file itself. Copy them "
                     "into it."
                 )
             here = h5o.open(group, encoded)
@@ -124,14 +118,14 @@ class _Reader:
             return
         self._taken += size
         if self._taken > SMALL_ENOUGH:
-            check_fits(self._taken, _name(dataset))
+            check_fits(self._taken, name_of(dataset))
             self._taken = 0
         if size <= _NOTABLE:
             return
         stored = dataset.get_type().get_size() * dataset.get_space().get_simple_extent_npoints()
         self._absent += 0 if is_held(dataset, stored) else size
         if self._absent > SMALL_ENOUGH:
-            raise TooLargeError(f"{_name(dataset)} and others before it declare more than the file holds.")
+            raise TooLargeError(f"{name_of(dataset)} and others before it declare more than the file holds.")
 
 
 def _links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
@@ -141,45 +135,3 @@ def _links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
     by = h5.INDEX_CRT_ORDER if ordered else h5.INDEX_NAME
     group.links.iterate(lambda name, info: found.append((name, info.type)), idx_type=by, info=True)
     return found
-
-
-def read_values(dataset: h5d.DatasetID) -> AnyArray:
-    """Return the values of a dataset, through HDF5 alone: the file may be in memory, or still be written."""
-    shape = tuple(map(int, dataset.shape))
-    stored, dtype = dtypes_of(dataset)
-    size = math.prod(shape) * max(dtype.itemsize, stored.itemsize)
-    if size > SMALL_ENOUGH:
-        check_held(dataset, stored.itemsize * math.prod(shape))
-        check_fits(size, _name(dataset))
-    if stored.kind == "O":
-        return _read_text(dataset, dtype, shape)
-    out = np.empty(shape, stored)
-    if out.size:
-        dataset.read(h5s.ALL, h5s.ALL, out, mtype=memory_type(dataset, stored)[0])
-    if dtype.kind in "mM":
-        return out.view(dtype)
-    return out if dtype == stored else decode_text(out, dtype)
-
-
-def _read_text(dataset: h5d.DatasetID, dtype: np.dtype[Any], shape: tuple[int, ...]) -> AnyArray:
-    file = h5i.get_file_id(dataset)
-    on_disk = file.get_access_plist().get_driver() == h5fd.SEC2 and not file.get_intent() & h5f.ACC_RDWR
-    if on_disk and shape:
-        return read_text(dataset, dtype, tuple((0, length, 1) for length in shape))
-    out = np.empty(shape, dtype)
-    flat = [bytes(text).decode() for text in _objects(dataset, shape).flat]
-    for index, text in zip(itertools.product(*map(range, shape)), flat, strict=True):
-        out[index] = text
-    return out
-
-
-def _objects(dataset: h5d.DatasetID, shape: tuple[int, ...]) -> AnyArray:
-    is_bytes = isinstance(dataset.get_type(), h5t.TypeVlenID)
-    out = np.empty(shape, h5py.vlen_dtype(np.uint8) if is_bytes else h5py.string_dtype())
-    if out.size:
-        dataset.read(h5s.ALL, h5s.ALL, out)
-    return out
-
-
-def _name(here: Any) -> str:
-    return (h5i.get_name(here) or b"?").decode(errors="replace")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis_store.arrays import as_objects
 from analysis_store.dtypes import VARIABLE_TEXT, AnyArray
 from analysis_store.errors import DamagedFileError
 
@@ -128,7 +129,7 @@ def array_of(body: Any, convert: Convert) -> AnyArray:
     """
     shape = tuple(_length(size) for size in body["shape"])
     if body["dtype"] == "object":
-        made = _flat([convert(item) for item in body["data"]], shape)
+        made = as_objects([convert(item) for item in body["data"]]).reshape(shape)
     elif isinstance(body["dtype"], dict):
         made = _structured(_dtype(body["dtype"], 0), shape, body["fields"], convert)
     else:
@@ -216,13 +217,6 @@ def _structured(dtype: np.dtype[Any], shape: tuple[int, ...], fields: Any, conve
     for name, field in values.items():
         made[name] = field
     return made
-
-
-def _flat(items: list[Any], shape: tuple[int, ...]) -> AnyArray:
-    made = np.empty(len(items), object)
-    for index, item in enumerate(items):
-        made[index] = item
-    return made.reshape(shape)
 
 
 def _check_affordable(declared: int, held: int) -> None:

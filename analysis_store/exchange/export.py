@@ -6,10 +6,9 @@ import codecs
 import io
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
@@ -19,13 +18,13 @@ from analysis_store.errors import ExportError
 from analysis_store.exchange import formats
 from analysis_store.exchange.files import Outgoing, translated
 from analysis_store.exchange.formats import Format, Options
+from analysis_store.progress import Progress, silent, watched
 from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
     from analysis_store.exchange.content import Export
 
 Target = str | os.PathLike[str] | IO[Any]
-Progress = Callable[[int, int], None]
 
 
 def export(
@@ -37,7 +36,7 @@ def export(
     key: str | Sequence[str] | None = None,
     event: int | None = None,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> Path | list[Path] | str | bytes | None:
     """Write a run in a format that other programs read; return where it is, or what it is.
 
@@ -60,8 +59,8 @@ def export(
         For pictures and sound: this event, from 0, negative from the end.
     overwrite : bool
         Whether a file that is there may be replaced.
-    progress : callable, optional
-        ``progress(done, total)``; by default a bar, if a person is watching.
+    progress : callable or bool, optional
+        ``progress(done, total)``; by default a bar, if a person is watching; False: none.
 
     Returns
     -------
@@ -84,7 +83,7 @@ def export(
     >>> export(store[-1], "result.json")  # doctest: +SKIP
     >>> export(store.search(sample_name="Fe foil"), "foils/", format="csv", stream="primary")  # doctest: +SKIP
     """
-    with watched(progress) as told:
+    with watched(progress, "Exporting") as told:
         options = Options(stream, (key,) if isinstance(key, str) else tuple(key or ()), event, told)
         if isinstance(target, (str, os.PathLike)):
             return _to_path(run, target, format, options, overwrite=overwrite)
@@ -156,7 +155,7 @@ def _to_path(
 def _all_to_folder(runs: list[Run], folder: Path, wanted: Format, options: Options, *, overwrite: bool) -> list[Path]:
     """Write every run; each is whole or not there, and those before one that fails stay."""
     made: list[Path] = []
-    quiet = replace(options, progress=formats.silent)
+    quiet = replace(options, progress=silent)
     for number, run in enumerate(runs):
         options.progress(number, len(runs))
         made += _save(run, _in_folder(run, folder, wanted, quiet), wanted, overwrite=overwrite)
@@ -220,20 +219,3 @@ def _to_file(run: Run, target: Any, wanted: Format, options: Options) -> str | b
         with scratch.open("rb") as file:
             shutil.copyfileobj(codecs.getreader("utf-8")(file) if isinstance(target, io.TextIOBase) else file, target)
     return None
-
-
-# ----------------------------------------------------------------------------------------------- progress
-
-
-@contextmanager
-def watched(progress: Progress | None, what: str = "Exporting") -> Iterator[Progress]:
-    """Give the caller's function, a bar if a person is watching, or nothing."""
-    if progress is not None or not sys.stderr.isatty():
-        yield progress or formats.silent
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -11,10 +11,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from analysis_store.errors import ExportError, MissingDependencyError
-
-
-def silent(done: int, total: int) -> None:
-    """Take the progress of an export and tell nobody."""
+from analysis_store.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Options:
     event: int | None = None
     """This event only, counted from 0, negative from the end: for pictures and sound."""
 
-    progress: Callable[[int, int], None] = silent
+    progress: Progress = silent
     """Called with what is done and what there is to do, in whatever the format counts."""
 
 

@@ -22,10 +22,10 @@ from blake3 import blake3
 
 from analysis_store import layout
 from analysis_store.errors import ExportError, TargetExistsError
-from analysis_store.exchange.export import watched
 from analysis_store.exchange.files import Outgoing, translated
 from analysis_store.exchange.link_check import FORM, FORM_VERSION, Dangling, check_tree, is_tree_file, tree_files
 from analysis_store.exchange.parameters import Parameters, canonical, parameters_of
+from analysis_store.progress import watched
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from analysis_store import layout
+from analysis_store.arrays import as_objects
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.exchange.content import Export, metadata_of, streams_of, units_of
 from analysis_store.exchange.json import dumps, loads
 from analysis_store.exchange.skeleton import MARK, VERSION, check_version, checked, data_keys_of, stored_names
 from analysis_store.exchange.tree import from_tree, to_tree
-from analysis_store.runs.lazy import as_objects
 from analysis_store.runs.npz import read_npz
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.arrays import Lazy
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
 from analysis_store.hdf5.opening import dtypes_of, find_dataset, reading, shape_of
@@ -107,7 +108,7 @@ class OpenDataset:
         return out
 
 
-class LazyDataset:
+class LazyDataset(Lazy):
     """One dataset of a file, opened anew for every reading, so that nothing is held open.
 
     Parameters
@@ -134,19 +135,8 @@ class LazyDataset:
         """Of the values, as they were when they were written."""
         return self._known().dtype
 
-    @property
-    def ndim(self) -> int:
-        """How many axes, that of the events included."""
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __iter__(self) -> Iterator[AnyArray]:
         return (self[index] for index in range(len(self)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        return self.read() if dtype is None else self.read().astype(dtype)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dataset} of {self.path}>"

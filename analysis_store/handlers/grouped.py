@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from analysis_store.arrays import Lazy, as_objects
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.base import Handler
 from analysis_store.handlers.columns import OpenDataset, check_number
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 
-class LazyGroup(ABC):
+class LazyGroup(Lazy):
     """A column of which each value is an object of its own: shape ``(n,)``, dtype object.
 
     Parameters
@@ -52,11 +53,6 @@ class LazyGroup(ABC):
         """Of the array of values: object."""
         return np.dtype(object)
 
-    @property
-    def ndim(self) -> int:
-        """One: the events."""
-        return 1
-
     def __len__(self) -> int:
         if self._length is None or self.swmr:
             with self._opened() as group:
@@ -65,9 +61,6 @@ class LazyGroup(ABC):
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        return self.read()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dataset} of {self.path}>"
@@ -172,14 +165,6 @@ class OpenGroup:
         if name not in self._datasets:
             self._datasets[name] = OpenDataset(self._file, f"{self.path}/{name}")
         return self._datasets[name]
-
-
-def as_objects(values: Sequence[Any]) -> AnyArray:
-    """Return an object array with one entry per value, never a deeper one."""
-    made = np.empty(len(values), object)
-    for index, value in enumerate(values):
-        made[index] = value
-    return made
 
 
 class GroupHandler(Handler):

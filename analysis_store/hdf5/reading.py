@@ -27,7 +27,7 @@ Box = tuple[tuple[int, int, int], ...]
 
 _LARGE = 1 << 20
 _PIECE = 16 << 20
-_CACHED = 1 << 20  # what is looked at at once stays in the cache
+_CACHED = 2 << 20  # what is looked at at once stays in the cache
 SMALL_ENOUGH = 64 << 20
 """Bytes up to which nothing is asked before they are taken."""
 _READERS = 2  # more do not help: two saturate the memory of a workstation

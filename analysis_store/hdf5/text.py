@@ -11,6 +11,7 @@ import numpy as np
 from h5py import h5d, h5i, h5s, h5t
 
 from analysis_store.errors import DamagedFileError
+from analysis_store.hdf5.heaps import check_referred
 from analysis_store.hdf5.opening import descriptor_of, shape_of
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from analysis_store.hdf5.reading import Box
 
 _BUDGET = 256 << 20
+_REFERENCE = 16
+"""Bytes that an element takes on disk, where addresses have eight."""
 
 _TEXT = h5py.string_dtype()
 _BYTES = h5py.vlen_dtype(np.uint8)
@@ -59,7 +62,7 @@ def _declared(dataset: h5d.DatasetID, box: Box) -> float:
     if offset is None:
         return float("inf")
     shape = shape_of(dataset)
-    # On disk each string is its length, in four bytes, and the address of its bytes.
+    # On disk each string is its length, in four bytes, the address of a heap, and its number in that.
     width = dataset.get_storage_size() // math.prod(shape)
     per_row = width * math.prod(shape[1:])
     start, count, step = box[0]
@@ -70,8 +73,10 @@ def _declared(dataset: h5d.DatasetID, box: Box) -> float:
     if size > os.fstat(file).st_size:
         raise DamagedFileError(f"The file ends in the middle of its text: {size} bytes at {offset} are not all there.")
     raw = os.pread(file, size, offset + start * per_row)
-    entries = np.frombuffer(raw, np.uint8)
-    return float(entries.reshape(-1, width)[:, :4].copy().view("<u4").sum())
+    entries = np.frombuffer(raw, np.uint8).reshape(-1, width)
+    if width == _REFERENCE:
+        check_referred(file, entries[:, 4:12].copy().view("<u8"), os.fsdecode(h5i.get_file_id(dataset).name))
+    return float(entries[:, :4].copy().view("<u4").sum())
 
 
 def _read(dataset: h5d.DatasetID, box: Box) -> list[bytes]:

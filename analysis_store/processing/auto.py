@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSES = (0.02, 2.0)
 """Seconds between two looks whether a run can be read: the first, and at most."""
-_INPUT_ERROR = f"{InputError.__module__}.{InputError.__name__}"
+_INPUT_ERROR = f"{InputError.__name__}: "
 _SUCCESSES = Query.parse({"stop.exit_status": "success"})
 _ORIGINALS = Query.parse({"processing": {"$exists": False}})
 

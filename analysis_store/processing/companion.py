@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import queue
 import subprocess
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import IO, Any
@@ -60,6 +62,8 @@ class Companion:
 
     def _asked(self, item: str | Path) -> Outcome:
         process = self._process = self._process or self._started()
+        if self._closed:  # whoever gave up may have looked for a process before this one was there
+            raise EOFError("closed")
         _send(_pipe(process.stdin), item)
         answer: Outcome = pickle.load(_pipe(process.stdout))  # noqa: S301 - from the process that was started here
         return answer
@@ -87,8 +91,9 @@ class Companion:
     def give_up(self) -> None:
         """End what it is doing; whoever waits for that is told."""
         self._closed = True
-        if self._process is not None:
-            self._process.kill()
+        process = self._process
+        if process is not None:
+            process.kill()
 
     def close(self) -> None:
         """Let it go, when nobody waits for it."""
@@ -108,16 +113,23 @@ def _send(pipe: IO[bytes], message: Any) -> None:
 
 
 def main() -> None:
-    """Answer for each input that comes, until no more can come."""
-    questions, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    """Answer for each input that comes, until no more can come: then end at once, whatever is being done."""
+    answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a processor prints must not be taken for an answer
-    data = pickle.load(questions)  # noqa: S301 - from the process that started this one
+    questions: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(questions,), daemon=True).start()
+    data = questions.get()
     while True:
-        try:
-            item = pickle.load(questions)  # noqa: S301 - as above
-        except EOFError:
-            return
-        _send(answers, _outcome(data, item))
+        _send(answers, _outcome(data, questions.get()))
+
+
+def _listen(questions: queue.SimpleQueue[Any]) -> None:
+    """Pass on what comes. Who asked is gone when nothing can come: a processor that never ends would go on for ever."""
+    try:
+        while True:
+            questions.put(pickle.load(sys.stdin.buffer))  # noqa: S301 - from the process that started this one
+    except EOFError:
+        os._exit(0)  # no result is half stored, and a task does what is missing
 
 
 def _outcome(data: bytes, item: str | Path) -> Outcome:

@@ -12,10 +12,10 @@ import numpy as np
 
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
 from analysis_store.processing.differences import Differences, kind_of
+from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
     from analysis_store.runs.lazy import LazyArray
-    from analysis_store.runs.run import Run
     from analysis_store.store import AnalysisStore
 
 Verdict = Literal["identical", "close", "different", "shape", "dtype", "only in a", "only in b", "unreadable"]
@@ -106,10 +106,11 @@ class Comparison:
 
 def compare(store: AnalysisStore, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Comparison:
     """Return how the values of two runs differ; see `AnalysisStore.compare`."""
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if not 0 <= value < math.inf:
+    tolerances: dict[str, Any] = {"rtol": rtol, "atol": atol}
+    for name, value in tolerances.items():
+        if not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
             raise InvalidDataError(f"{name}: {value!r} came; expected a number of at least 0.")
-    ours, theirs = (store[run] if isinstance(run, str) else run for run in (a, b))
+    ours, theirs = (run if isinstance(run, Run) else store[run] for run in (a, b))
     keys = _keys(ours), _keys(theirs)
     digests = _digests(ours), _digests(theirs)
     rows = []

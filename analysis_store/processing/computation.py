@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import warnings
 from collections import Counter
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from analysis_store.errors import InvalidMetadataError, ProcessorError
+from analysis_store.errors import InvalidMetadataError, ProcessorError, StoreWriteError
 from analysis_store.processing.claims import claimed
 from analysis_store.processing.fresh import FreshInput, SavedInput
 from analysis_store.processing.identity import Identity, digest_of
@@ -19,6 +20,7 @@ from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.results import Result, Results
 from analysis_store.processing.returned import blaming, gather_returned
 from analysis_store.processing.stored import stored
+from analysis_store.runs.save import new_draft
 
 if TYPE_CHECKING:
     from analysis_store.processing.pipeline import Step
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from analysis_store.runs.gather import StreamData
     from analysis_store.runs.run import Run
     from analysis_store.store import AnalysisStore
+
+logger = logging.getLogger(__name__)
 
 REUSE = "reuse"
 """The kind of the notes that tell who asked for a result that was there already."""
@@ -80,7 +84,7 @@ def run_pipeline(
     *,
     md: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
-    failed: Callable[[str, Exception], None] | None = None,
+    failed: Callable[[str, BaseException], None] | None = None,
 ) -> Results:
     """Run every step of a pipeline, parents first; what a step returns is the input of the next as it is.
 
@@ -117,7 +121,7 @@ def run_pipeline(
             continue
         try:
             work.do(step)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if failed is None:
                 raise
             failed(name, error)
@@ -172,7 +176,8 @@ class _Work:
         if self.store is None:
             streams, _ = called(step.preset, inputs)
             return Result(FreshInput(streams, f"the result of {step.preset.processor.id}"), None)
-        run, made = found_or_made(self.store, step.preset, inputs, self.md, self.extra)
+        # an inner result is as durable as the last one, which is saved after it
+        run, made = found_or_made(self.store, step.preset, inputs, self.md, self.extra, durable=not self._wanted[step])
         home = self.store.location
         content = SavedInput(run, made, home) if made is not None and self._wanted[step] else RunInput(run, home)
         return Result(content, run, reused=made is None)
@@ -195,7 +200,13 @@ def identity_of(preset: Preset, inputs: Inputs) -> Identity:
 
 
 def found_or_made(
-    store: AnalysisStore, preset: Preset, inputs: Inputs, md: Mapping[str, Any], extra: Mapping[str, Any]
+    store: AnalysisStore,
+    preset: Preset,
+    inputs: Inputs,
+    md: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    *,
+    durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData] | None]:
     """Return the stored run of a result, and its streams if they were made now."""
     key = identity_of(preset, inputs).key
@@ -207,17 +218,24 @@ def found_or_made(
         run = _reused(store, key, extra, spoilt)  # somebody may have made it between our look and our claim
         if run is not None:
             return run, None
-        return made_anew(store, preset, inputs, md, extra)
+        return made_anew(store, preset, inputs, md, extra, durable=durable)
 
 
 def made_anew(
-    store: AnalysisStore, preset: Preset, inputs: Inputs, md: Mapping[str, Any], extra: Mapping[str, Any]
+    store: AnalysisStore,
+    preset: Preset,
+    inputs: Inputs,
+    md: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    *,
+    durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData]]:
     """Compute a result and store it, whatever is stored already; return its run and its streams."""
     streams, value = called(preset, inputs)
     with blaming(preset.processor.id, value):
         said = {**md, "processing": {**_document(preset, inputs), **extra}}
-        return store.insert(streams, said, provenance=_provenance(store, preset, inputs)), streams
+        start, settled = store.intake.begin(said, _provenance(store, preset, inputs))
+        return store.intake.save(new_draft(start, streams, settled), settled, durable=durable), streams
 
 
 def _reused(store: AnalysisStore, key: str, extra: Mapping[str, Any], spoilt: set[str]) -> Run | None:
@@ -227,13 +245,22 @@ def _reused(store: AnalysisStore, key: str, extra: Mapping[str, Any], spoilt: se
     """
     for found in stored(store, key, spoilt):
         if not found.fault:
-            how = {name: extra[name] for name in ("pipeline", "task") if name in extra}
-            store.note(found.run.uid, REUSE, {"key": key, "how": how or "compute"}, durable=False)
+            _note_reuse(store, found.run, key, extra)
             return found.run
         spoilt.add(found.run.uid)
         if found.is_damaged:
             warnings.warn(f"{found.fault}. The result is computed again; the damaged run stays.", stacklevel=2)
     return None
+
+
+def _note_reuse(store: AnalysisStore, run: Run, key: str, extra: Mapping[str, Any]) -> None:
+    try:
+        store.catalog.check_writable()
+    except StoreWriteError as refusal:  # who may only read is given what is there all the same
+        logger.info("that run %s was reused is noted nowhere: %s", run.uid, refusal)
+        return
+    how = {name: extra[name] for name in ("pipeline", "task") if name in extra}
+    store.note(run.uid, REUSE, {"key": key, "how": how or "compute"}, durable=False)
 
 
 def called(preset: Preset, inputs: Inputs) -> tuple[dict[str, StreamData], Any]:

@@ -115,7 +115,8 @@ class ProcessCrew(Crew):
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Give one piece of work."""
         try:
-            return self._pool.submit(function, *arguments)
+            with _interrupts_held():
+                return self._pool.submit(function, *arguments)
         except BrokenProcessPool as error:  # it died between two pieces of work; whoever waits is told as of any other
             failed: Future[Any] = Future()
             failed.set_exception(error)
@@ -135,9 +136,20 @@ class ProcessCrew(Crew):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Take Ctrl-C at the end only: a process that is started meanwhile is not met by it before it can ignore it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_interrupts() -> None:
     """Ignore Ctrl-C, which every process of a terminal gets: the one that started this one decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class GivenCrew(Crew):
@@ -183,7 +195,13 @@ class DaskCrew(Crew):
                 "a Dask cluster needs distributed: pip install 'analysis_store[cluster]'."
             ) from error
         self._ours = not isinstance(executor, Client)
-        self._client: Any = Client(executor) if self._ours else executor  # type: ignore[no-untyped-call,unused-ignore]
+        try:
+            self._client: Any = Client(executor) if self._ours else executor  # type: ignore[no-untyped-call,unused-ignore]
+        except (OSError, ValueError) as error:
+            raise ProcessorError(
+                f"the Dask cluster {executor} cannot be reached ({error}); start its scheduler, or give another "
+                "address."
+            ) from error
         self._executor = self._client.get_executor(pure=False)
 
     @property

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis_store.runs.run import Run
     from analysis_store.store import AnalysisStore
 
-_PARTS = ("version", "source", "parameters", "inputs")
+_OWN = ("version", "source", "parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +108,24 @@ def _of_preset(store: AnalysisStore, preset: Preset, inputs: Inputs) -> Explanat
 
 
 def _nearest(store: AnalysisStore, identity: Identity) -> Run | None:
-    """Return the newest of the stored results that have most parts of their identity in common with this one."""
+    """Return the newest of the stored results that have most parts of their identity in common with this one.
+
+    Those of the same inputs come first: whoever edits a processor knows that other inputs are other inputs.
+    """
     ours = {
         "version": identity.version,
         "source": identity.source,
         "parameters": identity.parameters,
         "inputs": {"$eq": list(identity.inputs)},
     }
-    for count in range(len(_PARTS), -1, -1):
-        found: list[Run] = []
-        for parts in combinations(_PARTS, count):
-            query: dict[str, Any] = {"processing.processor": identity.processor}
-            found += store.search(query | {f"processing.{part}": ours[part] for part in parts})[:1]
-        if found:
-            return max(found, key=lambda run: float(run.start["time"]))
+    for same in (("inputs",), ()):
+        for count in range(len(_OWN), -1, -1):
+            found: list[Run] = []
+            for parts in combinations(_OWN, count):
+                query: dict[str, Any] = {"processing.processor": identity.processor}
+                found += store.search(query | {f"processing.{part}": ours[part] for part in (*same, *parts)})[:1]
+            if found:
+                return max(found, key=lambda run: float(run.start["time"]))
     return None
 
 

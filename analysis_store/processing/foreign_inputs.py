@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.arrays import as_objects
 from analysis_store.errors import InputError
 from analysis_store.processing.input_base import DocumentedInput, InputStream, run_digest
 from analysis_store.provenance.parts import Parent
 from analysis_store.provenance.sources import uid_of
-from analysis_store.runs.lazy import as_objects
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document

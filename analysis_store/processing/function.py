@@ -79,11 +79,11 @@ class Processor:
             kept = self.__dict__["_source"] = source, loaded_parts(source)
         return kept[0]
 
-    def __call__(self, inputs: Any, **parameters: Any) -> Any:
+    def __call__(self, inputs: Any, /, **parameters: Any) -> Any:
         """Call the function."""
         return self.function(inputs, **parameters)
 
-    def preset(self, **parameters: Any) -> Preset:
+    def preset(self, /, **parameters: Any) -> Preset:
         """Return this processor with parameters; those not given have their defaults.
 
         Raises

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.arrays import as_objects
 from analysis_store.runs.columns import stack
-from analysis_store.runs.lazy import as_objects
 
 if TYPE_CHECKING:
     from analysis_store.runs.columns import Column

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from analysis_store.documents import dumps, loads
 from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError
 from analysis_store.layout import file_stem
 from analysis_store.locks import FileLock, holder_of, is_held
@@ -17,6 +18,7 @@ from analysis_store.processing.outcomes import Outcome, Report, Status, status_o
 from analysis_store.runs.notes import who
 
 _FOLDER = "tasks"
+_LISTED = "tasks(store), or analysis-store task ls, lists them."
 _PATIENCE = 0.1
 """Seconds; whoever looks whether a task is running has its lock for a moment."""
 
@@ -73,7 +75,7 @@ class TaskLog:
         )
 
     def begin(self, head: Mapping[str, Any], inputs: int | None) -> None:
-        """Tell that the task is run now; at the first time what it is, too.
+        """Tell that the task is run now; what it is, too, unless the log says so already.
 
         Parameters
         ----------
@@ -82,7 +84,9 @@ class TaskLog:
         inputs : int or None
             How many there are; None if that is not known yet.
         """
-        first = [] if self._log.read() else [{"task": self.uid, "time": time.time(), **head}]
+        known = _heads(self._log.read())[-1:]
+        is_known = any(loads(dumps(head)).items() <= told.items() for told in known)
+        first = [] if is_known else [{"task": self.uid, "time": time.time(), **head}]
         self._log.append([*first, {"began": time.time(), "who": who(), "pid": os.getpid(), "inputs": inputs}])
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
@@ -111,9 +115,14 @@ class TaskLog:
             There is no such task.
         """
         found = self._log.read()
-        if not found or "task" not in found[0]:
-            raise RunNotFoundError(f"no task {self.uid!r} is kept in {self.path.parent}; tasks(store) lists them.")
+        if not _heads(found):
+            raise RunNotFoundError(f"no task {self.uid!r} is kept in {self.path.parent}; {_LISTED}")
         return found
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What the task is, as it was run last; raises as `entries` does."""
+        return _heads(self.entries())[-1]
 
     @property
     def status(self) -> Status:
@@ -129,14 +138,23 @@ class TaskLog:
         return status_of(self.report())
 
     def report(self) -> Report:
-        """Return what became of each input last."""
+        """Return what became of each input last; what another pipeline of that name did is no part of it."""
         found: dict[str, Outcome] = {}
+        pipeline = None
         for entry in self._log.read():
-            if "outcome" in entry:
+            if "task" in entry and entry["pipeline"] != pipeline:
+                pipeline = entry["pipeline"]
+                found.clear()
+            elif "outcome" in entry:
                 outcome = Outcome.from_document(entry["outcome"])
                 found.pop(outcome.input, None)
                 found[outcome.input] = outcome
         return Report(found.values())
+
+
+def _heads(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries that tell what the task is: a name can be used again, for something else."""
+    return [entry for entry in entries if "task" in entry]
 
 
 def find_log(root: Path, uid: str) -> TaskLog:
@@ -150,7 +168,7 @@ def find_log(root: Path, uid: str) -> TaskLog:
     found = [log for log in logs(root) if log.uid.startswith(uid)] if uid else []
     exact = [log for log in found if log.uid == uid] or found
     if not exact:
-        raise RunNotFoundError(f"no task's uid is or begins with {uid!r} in {root / _FOLDER}; tasks(store) lists them.")
+        raise RunNotFoundError(f"no task's uid is or begins with {uid!r} in {root / _FOLDER}; {_LISTED}")
     if len(exact) > 1:
         raise AmbiguousUidError(f"{uid!r} begins the uids of {len(exact)} tasks. Give more of it.")
     return exact[0]

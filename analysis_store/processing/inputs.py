@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from analysis_store.errors import InputError, ProvenanceError, RunNotFoundError
+from analysis_store.errors import AmbiguousUidError, InputError, ProvenanceError, RunNotFoundError
 from analysis_store.processing.fresh import FreshInput
 from analysis_store.processing.input_base import Input, InputStream
 from analysis_store.processing.input_kinds import FileInput, RunInput
@@ -161,6 +161,8 @@ def _by_uid(uid: str, store: AnalysisStore | None) -> Input:
         raise InputError(f"inputs: the uid {uid!r} came and no store to look it up in; give the run itself.")
     try:
         return RunInput(store[uid], store.location)
+    except AmbiguousUidError as error:
+        raise InputError(f"inputs: {error}") from error
     except RunNotFoundError as error:
         found = _in_sources(uid, store)
         if found is not None:

@@ -20,6 +20,8 @@ Target = tuple[str, tuple[str, ...]]
 
 _BLOCKS = ("body", "orelse", "finalbody")
 
+_DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
 
 class ModuleText:
     """A module as it is written."""
@@ -46,7 +48,8 @@ class ModuleText:
         found: dict[str, list[ast.stmt]] = defaultdict(list)
         for statement in self.tree.body:
             for name in dict.fromkeys(_names_bound(statement)):
-                found[name].append(statement)
+                if not (isinstance(statement, _DEFINITION) and name != statement.name and name in self.imports):
+                    found[name].append(statement)  # a decorator of another module changes nothing here
         return dict(found)
 
     @cached_property
@@ -103,15 +106,18 @@ def _outside(tree: ast.AST) -> Iterator[ast.AST]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case)):
             yield node
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            if not isinstance(node, _DEFINITION):
                 yield from _outside(node)
 
 
 def _names_bound(statement: ast.stmt) -> Iterator[str]:
     """Yield the names that a statement defines, assigns or changes; imports are looked at apart."""
     for node in [statement, *_outside(statement)]:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        if isinstance(node, _DEFINITION):
             yield node.name
+            for decorator in node.decorator_list:  # @kinds.register changes kinds
+                target = decorator.func if isinstance(decorator, ast.Call) else decorator
+                yield from _first_name(target) if isinstance(target, ast.Attribute) else ()
             if node is statement:
                 return
         elif isinstance(node, ast.stmt):

@@ -6,7 +6,10 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import TracebackType
 from typing import Any, Literal
+
+from analysis_store import errors
 
 Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]
 """``new``: never run; ``done``: nothing failed; ``partial``: something did; ``failed``: everything did."""
@@ -44,8 +47,9 @@ class Failure:
     @classmethod
     def of(cls, step: str | None, error: BaseException) -> Failure:
         """Return the failure that an error is."""
-        told = "".join(traceback.format_exception_only(error)).strip()
-        return cls(step, told.partition("\n")[0], "".join(traceback.format_exception(error)))
+        told = "".join(traceback.format_exception_only(error)).strip().removeprefix(f"{errors.__name__}.")
+        where = traceback.format_exception(type(error), error, _place(error))
+        return cls(step, told.partition("\n")[0], "".join(where))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +134,18 @@ def status_of(outcomes: Iterable[Outcome]) -> Status:
     """Return what outcomes come to."""
     kinds = {one.status for one in outcomes}
     return "partial" if len(kinds) > 1 else "failed" if kinds == {"failed"} else "done"
+
+
+def _place(error: BaseException) -> TracebackType | None:
+    """Return where an error was raised, without the way from here to the function of a processor."""
+    place = error.__traceback__
+    while place is not None and _is_way(place.tb_frame.f_globals.get("__name__", "")):
+        place = place.tb_next
+    return place or error.__traceback__  # one that was raised on the way is of this package
+
+
+def _is_way(module: str) -> bool:
+    return module.startswith(f"{__package__}.") and not module.startswith(f"{__package__}.library.")
 
 
 def _told(failure: Failure) -> str:

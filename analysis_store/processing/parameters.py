@@ -20,10 +20,15 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from analysis_store.errors import ParameterError, ProcessorError
+from analysis_store.processing.differences import Differences
 from analysis_store.processing.plain import NotPlainError, plain, told_in_json
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _SECTION = re.compile(r"^Parameters\n-{3,}\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", re.MULTILINE | re.DOTALL)
+_CHANGES = (
+    "what its type makes of it comes back from JSON as another value; take a type without validators that change "
+    "values and without hidden fields"
+)
 _ENTRY = re.compile(r"^(\w[\w, ]*?)(?: *:.*)?\n((?:[ \t]+\S.*\n?|[ \t]*\n)+)", re.MULTILINE)
 
 
@@ -69,21 +74,25 @@ class Parameter:
     def _validated(self, given: Any) -> Any:
         try:
             told = plain(given)
-        except NotPlainError as refusal:
-            return self._by_way_of_json(given, refusal)
-        value = self.adapter.validate_json(json.dumps(told), strict=True)
+        except NotPlainError as refusal:  # an instance of the hint's type: a dataclass, an Enum, a date
+            return self._by_way_of_json(self.adapter.validate_python(given, strict=True), "", refusal)
+        text = json.dumps(told)
+        value = self.adapter.validate_json(text, strict=True)
         if type(value) is int and type(told) is not int and type(told) is not str:  # Literal[1] equals True and 1.0
             raise NotPlainError(f": {given!r} came; input should be a valid integer")
-        return value
+        return self._by_way_of_json(value, text, NotPlainError(f": {given!r:.80} came; {_CHANGES}"))
 
-    def _by_way_of_json(self, given: Any, refusal: NotPlainError) -> Any:
-        """Return an instance of the hint's type (a dataclass, an Enum, a date) as it comes back from JSON."""
-        value = self.adapter.validate_python(given, strict=True)
+    def _by_way_of_json(self, value: Any, text: str, refusal: NotPlainError) -> Any:
+        """Return a value as it comes back from JSON; refuse one that comes back as another.
+
+        Those do of which the type hides a part, and those that a validator changes each time.
+        """
         try:
-            again = self.adapter.validate_json(json.dumps(told_in_json(value)), strict=True)
+            told = json.dumps(told_in_json(value))
+            again = self.adapter.validate_json(told, strict=True)
         except (NotPlainError, ValidationError) as error:
             raise refusal from error
-        if type(again) is not type(value) or again != value:
+        if told != text and (type(again) is not type(value) or not _is_same(value, again)):
             raise refusal
         return again
 
@@ -148,6 +157,10 @@ class Parameters:
         ParameterError
             Names every parameter that is wrong, its value and the rule it breaks.
         """
+        if not isinstance(given, Mapping):
+            raise ParameterError(
+                f"processor {self._name!r}: {given!r:.200} came; expected parameters by name, {{name: value}}."
+            )
         faults = [self._unknown(name) for name in given if name not in self._parameters]
         values: dict[str, Any] = {}
         for name, one in self._parameters.items():
@@ -207,6 +220,13 @@ def _descriptions(docstring: str) -> dict[str, str]:
     section = _SECTION.search(docstring + "\n")
     entries = _ENTRY.findall(section[1]) if section else []
     return {name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")}
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """Whether two values are equal; NaN is equal to itself."""
+    found = Differences(0.0, 0.0)
+    found.compare(value, other)
+    return not found.unequal
 
 
 def _first_line(error: Exception) -> str:

@@ -50,7 +50,7 @@ class Pipeline:
     Raises
     ------
     ProcessorError
-        No step; a parent that is no step; a cycle, which is named.
+        No step, or no name of one; a parent that is no step; a cycle, which is named.
 
     Examples
     --------
@@ -58,6 +58,8 @@ class Pipeline:
     """
 
     def __init__(self, steps: Mapping[str, Any]) -> None:
+        if not isinstance(steps, Mapping):
+            raise ProcessorError(f"{steps!r:.200} came; expected the steps by name, {{name: (preset, [parents])}}.")
         told = {name: _told(name, entry) for name, entry in steps.items()}
         made: dict[str, Step] = {}
         for name in _ordered({name: parents for name, (_, parents) in told.items()}):
@@ -206,8 +208,10 @@ def as_preset(value: Any) -> Preset:
 
 
 def _told(name: str, entry: Any) -> tuple[Preset, tuple[str, ...]]:
+    if not isinstance(name, str):
+        raise ProcessorError(f"step {name!r}: {type(name).__name__} came; expected a text as the name of a step.")
     preset, parents = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, ())
-    if isinstance(parents, str) or not isinstance(parents, Sequence):
+    if isinstance(parents, str) or not isinstance(parents, Sequence) or not all(isinstance(it, str) for it in parents):
         raise ProcessorError(f"step {name!r}: parents {parents!r} came; expected a list of names of steps.")
     return as_preset(preset), tuple(parents)
 

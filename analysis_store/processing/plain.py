@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 _SAME = frozenset({type(None), bool, int, float})
+_MOST_BITS = 1024
 # What NumPy's scalars of these kinds hold, Python's hold too; `item` of a datetime64 is now a datetime, now a number.
 SCALAR_KINDS = "biufU"
 
@@ -30,6 +31,8 @@ def plain(value: Any, path: str = "") -> Any:
         It holds anything else: an array, an object, a key that is no text.
     """
     kind = type(value)
+    if kind is int and value.bit_length() > _MOST_BITS:
+        raise NotPlainError(f"{path}: an int of {value.bit_length()} bits came; expected one that a float can hold")
     if kind in _SAME:
         return value
     if kind is str:
@@ -66,7 +69,7 @@ def told_in_json(value: Any, path: str = "") -> Any:
         return sorted((told_in_json(item, path) for item in value), key=json.dumps)
     members = _members(value)
     if members is not None:
-        return {_jsonable(key, path): told_in_json(item, f"{path}[{key!r}]") for key, item in members.items()}
+        return {_told_key(key, path): told_in_json(item, f"{path}[{key!r}]") for key, item in members.items()}
     return _jsonable(value, path)
 
 
@@ -78,6 +81,11 @@ def _members(value: Any) -> Mapping[Any, Any] | None:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return None
+
+
+def _told_key(key: Any, path: str) -> str:
+    """Return a key as JSON has it: numbers, dates and their like are text there."""
+    return _key(key if type(key) is str else next(iter(_jsonable({key: None}, path))), path)
 
 
 def _jsonable(value: Any, path: str) -> Any:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.errors import ProcessorError
+from analysis_store.processing.function import Processor
 from analysis_store.processing.identity import digest_of
 
 if TYPE_CHECKING:
-    from analysis_store.processing.function import Processor
     from analysis_store.processing.pipeline import Pipeline
 
 
@@ -28,6 +29,8 @@ class Preset:
 
     Raises
     ------
+    ProcessorError
+        What came is no processor: a function that is not decorated, for instance.
     UnknownProcessorError
         None has this id and version; the nearest are named.
     ParameterError
@@ -38,12 +41,17 @@ class Preset:
     _told: dict[str, Any] = field(repr=False)
 
     def __init__(self, processor: Processor | str, parameters: Mapping[str, Any] | None = None) -> None:
+        found: Any = processor
         if isinstance(processor, str):
             from analysis_store.processing.registry import get_processor
 
-            processor = get_processor(processor)
-        object.__setattr__(self, "processor", processor)
-        object.__setattr__(self, "_told", processor.parameters.to_json(processor.parameters.validate(parameters or {})))
+            found = get_processor(processor)
+        if not isinstance(found, Processor):
+            hint = " Decorate it with @processor(id=…, version=…)." if callable(found) else ""
+            raise ProcessorError(f"{found!r:.200} came; expected a processor or its id.{hint}")
+        given = {} if parameters is None else parameters
+        object.__setattr__(self, "processor", found)
+        object.__setattr__(self, "_told", found.parameters.to_json(found.parameters.validate(given)))
 
     @property
     def parameters(self) -> dict[str, Any]:

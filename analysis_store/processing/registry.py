@@ -29,6 +29,9 @@ _registering = threading.Lock()
 # Not the lock above: a plug-in that is being imported registers its processors.
 _loading = threading.RLock()
 
+_LATER = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
+"""Functions that have not done their work when they return."""
+_LOAD = "_load"
 _PLACE = "put it into a module that can be imported, by def at the top level"
 
 
@@ -58,13 +61,14 @@ def register_processor(
         )
     with _registering:
         there = _known.get((id, version))
-        if there is not None and there.entry_point != made.entry_point:
+        if there is not None and (there.entry_point != made.entry_point or _is_second(there, function)):
             if _is_copy(there.function, function):
                 return there
             raise ProcessorError(
                 f"processor {id!r} {version!r} is {_place(there.function)} already, and now comes from "
                 f"{_place(function)} with other code; give one of them another id or version."
             )
+        made.__dict__[_LOAD] = _load_of(function)
         _known[id, version] = made
     return made
 
@@ -136,8 +140,18 @@ def _check(function: Any, id: str) -> None:
         raise ProcessorError(f"{told}, which is defined inside another function; {_PLACE}.")
     if function.__module__ == "__main__" or not function.__module__:
         raise ProcessorError(f"{told}, of the script or notebook that runs; {_PLACE}, and import it from there.")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise ProcessorError(f"{told}, which is async; expected a plain function that returns its results.")
+    if any(kind(function) for kind in _LATER):
+        raise ProcessorError(f"{told}, which is async or yields; expected a plain function that returns its results.")
+
+
+def _load_of(function: Callable[..., Any]) -> Any:
+    """Return what is another object each time the module of a function is loaded."""
+    return inspect.unwrap(function).__globals__.get("__spec__")
+
+
+def _is_second(there: Processor, function: Callable[..., Any]) -> bool:
+    """Whether a module that was loaded once defines another function of the same name."""
+    return there.__dict__.get(_LOAD) is _load_of(function) is not None and not same_code(there.function, function)
 
 
 def _is_copy(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
@@ -161,9 +175,9 @@ def _age(version: str) -> tuple[bool, Any]:
 def _nearest(id: str) -> str:
     ids = sorted({one for one, _ in _known.copy()})
     near = get_close_matches(id, ids, 3)
-    if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
-    return f"there are {', '.join(ids) or 'none'}; import the module that defines it, or install its package."
+    known = f"did you mean {' or '.join(map(repr, near))}" if near else f"there are {', '.join(ids) or 'none'}"
+    first = "import the module that defines it (in a shell: --import MODULE), or install its package."
+    return f"{known}? Else {first}" if near else f"{known}; {first}"
 
 
 class _PlugIns:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store.catalogs.dialects import OBJECTS
 from analysis_store.catalogs.query import Query
-from analysis_store.errors import InputError, RunNotFoundError
+from analysis_store.errors import AmbiguousUidError, InputError, RunNotFoundError
 from analysis_store.processing.query_documents import query_document, query_from_document
 from analysis_store.provenance.sources import uid_of
 
@@ -27,7 +28,7 @@ class Selection:
     ----------
     *parts
         Of each: the uid of a run or a unique prefix of one, a run, a `pathlib.Path` of a file, a query (a mapping or
-        a query object), another selection; or a list of these.
+        a query object), another selection; or a list of these, such as what `AnalysisStore.search` returns.
 
     Raises
     ------
@@ -77,6 +78,11 @@ class Selection:
         """Return the uid of each run and the path of each file, each once, in order; those of a query oldest first.
 
         A uid that the store does not have stays: a source may have the run.
+
+        Raises
+        ------
+        AmbiguousUidError
+            Several runs begin with what was to be the beginning of one uid.
         """
         found: dict[str | Path, None] = {}
         for part in self.parts():
@@ -122,7 +128,7 @@ def _understood(part: Any) -> list[Part | Selection]:
         return [part]
     if isinstance(part, os.PathLike):
         return [Path(os.path.abspath(Path(part).expanduser()))]  # noqa: PTH100 - keeps links, takes ".." out
-    if isinstance(part, (list, tuple, set, frozenset)):
+    if isinstance(part, (Sequence, AbstractSet)) and not isinstance(part, (str, bytes)):
         return [one for each in part for one in _understood(each)]
     uid = uid_of(part)  # before queries: a run of databroker is a mapping
     if uid is not None:
@@ -142,6 +148,8 @@ def _resolved(part: Part, store: AnalysisStore) -> list[str | Path]:
         return [run.uid for run in reversed(list(store.search(part)))]
     try:
         return [store[part].uid]
+    except AmbiguousUidError:
+        raise
     except RunNotFoundError:
         return [part]
 

@@ -9,14 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from analysis_store.errors import ProcessorError
 from analysis_store.processing.batch import Batch
 from analysis_store.processing.executors import crew
 from analysis_store.processing.feeding import Feed
 from analysis_store.processing.history import TaskLog, find_log, logs
 from analysis_store.processing.outcomes import Outcome, Report, Status
 from analysis_store.processing.pipeline import Pipeline
-from analysis_store.processing.progress import Progress, watched
 from analysis_store.processing.selection import Selection
+from analysis_store.progress import Progress, watched
 
 if TYPE_CHECKING:
     from analysis_store.store import AnalysisStore
@@ -38,12 +39,13 @@ class Task:
     store : AnalysisStore, optional
         Where the results are kept. Default: the one that `set_working_dir` or ``$ANALYSIS_STORE`` names.
     uid : str, optional
-        Default: a new one.
+        Default: a new one. One that was used before goes on with its log, even if pipeline or selection are others now;
+        what became of the inputs of another pipeline is told no more.
 
     Raises
     ------
     ProcessorError
-        The pipeline is none, or a parameter in it is wrong.
+        The pipeline is none, a parameter in it is wrong, or the uid is no text.
     InputError
         The selection is none.
 
@@ -58,6 +60,8 @@ class Task:
     def __init__(
         self, pipeline: Any, selection: Any, *, store: AnalysisStore | None = None, uid: str | None = None
     ) -> None:
+        if not isinstance(uid, str | None):
+            raise ProcessorError(f"uid: {uid!r:.200} came, a {type(uid).__name__}; a task is named by text.")
         self.__dict__["pipeline"] = Pipeline.of(pipeline)
         self.selection = selection if isinstance(selection, Selection) else Selection(selection)
         self.uid = uid or str(uuid.uuid4())
@@ -79,7 +83,7 @@ class Task:
     def _of(cls, store: AnalysisStore, log: TaskLog) -> Self:
         task = cls.__new__(cls)
         task.store, task.log, task.uid = store, log, log.uid
-        head = task._head = log.entries()[0]  # noqa: SLF001 - of this class
+        head = task._head = log.head  # noqa: SLF001 - of this class
         task.selection = Selection.from_document(head["selection"])
         return task
 
@@ -112,7 +116,7 @@ class Task:
             Where: here (None or "serial"), in "processes" or so many of them, on a `concurrent.futures.Executor`, on a
             Dask cluster (`distributed.Client`, cluster object or the address of the scheduler).
         progress : callable or bool, optional
-            Called with (done, failed, total). Default: a bar if a person is watching; False: none.
+            Called with (done, total, failed). Default: a bar if a person is watching; False: none.
 
         Raises
         ------
@@ -142,12 +146,12 @@ class Task:
         try:
             with watched(progress, f"task {self.uid[:_SHORT]}") as tell:
                 failed = 0
-                tell(0, 0, total)
+                tell(0, total, 0)
                 for chunk in chunks:
                     self.log.add(chunk)
                     found += chunk
                     failed += sum(bool(one.failures) for one in chunk)
-                    tell(len(found), failed, total)
+                    tell(len(found), total, failed)
         except BaseException as error:
             self.log.end_badly(error)
             raise

@@ -97,7 +97,7 @@ def settle(
     )
     document = _document(result, problems)
     if problems and (capture or not policy.is_open):
-        raise ProvenanceError(_message(problems))
+        raise ProvenanceError(_message(problems) + ("" if capture else _MEASURED))
     return _settled(document, result, around)
 
 
@@ -170,6 +170,13 @@ def _document(result: Provenance, problems: list[str]) -> dict[str, Any]:
         problems.append(str(error))
         return {}
     return document
+
+
+_MEASURED = (
+    "\nMeasured data have no such provenance. They go into a store of their own that demands none: make it with\n"
+    "  analysis-store init --open FOLDER\n"
+    "or AnalysisStore(folder, policy=Policy(require_inputs=False, require_code=False)), and subscribe that."
+)
 
 
 def _message(problems: list[str]) -> str:

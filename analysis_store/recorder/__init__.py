@@ -2,64 +2,40 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from analysis_store.names import loaded_when_used
 
 if TYPE_CHECKING:
-    from analysis_store.recorder.base import DataStore
-    from analysis_store.recorder.collector import Collector
-    from analysis_store.recorder.hdf5 import HDF5DataStore
-    from analysis_store.recorder.lives import LiveRun, live_runs, recover, resume
-    from analysis_store.recorder.memory import InMemoryDataStore
-    from analysis_store.recorder.recorder import Recorder
-    from analysis_store.recorder.recording import Recording, recorded
-    from analysis_store.recorder.redis import RedisDataStore
-    from analysis_store.recorder.run import RunDataStore
-    from analysis_store.recorder.series import Series
-    from analysis_store.recorder.zarr import ZarrDataStore
-
-_HOMES = {
-    "Collector": "collector",
-    "DataStore": "base",
-    "HDF5DataStore": "hdf5",
-    "InMemoryDataStore": "memory",
-    "LiveRun": "lives",
-    "Recording": "recording",
-    "Recorder": "recorder",
-    "RedisDataStore": "redis",
-    "RunDataStore": "run",
-    "Series": "series",
-    "ZarrDataStore": "zarr",
-    "live_runs": "lives",
-    "recorded": "recording",
-    "recover": "lives",
-    "resume": "lives",
-}
-__all__ = [
-    "Collector",
-    "DataStore",
-    "HDF5DataStore",
-    "InMemoryDataStore",
-    "LiveRun",
-    "Recorder",
-    "Recording",
-    "RedisDataStore",
-    "RunDataStore",
-    "Series",
-    "ZarrDataStore",
-    "live_runs",
-    "recorded",
-    "recover",
-    "resume",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+    from analysis_store.recorder.base import DataStore as DataStore
+    from analysis_store.recorder.collector import Collector as Collector
+    from analysis_store.recorder.hdf5 import HDF5DataStore as HDF5DataStore
+    from analysis_store.recorder.lives import LiveRun as LiveRun
+    from analysis_store.recorder.lives import live_runs as live_runs
+    from analysis_store.recorder.lives import recover as recover
+    from analysis_store.recorder.lives import resume as resume
+    from analysis_store.recorder.memory import InMemoryDataStore as InMemoryDataStore
+    from analysis_store.recorder.recorder import Recorder as Recorder
+    from analysis_store.recorder.recording import Recording as Recording
+    from analysis_store.recorder.recording import recorded as recorded
+    from analysis_store.recorder.redis import RedisDataStore as RedisDataStore
+    from analysis_store.recorder.run import RunDataStore as RunDataStore
+    from analysis_store.recorder.series import Series as Series
+    from analysis_store.recorder.zarr import ZarrDataStore as ZarrDataStore
+else:
+    __all__, __getattr__, __dir__ = loaded_when_used(
+        __name__,
+        {
+            "base": ["DataStore"],
+            "collector": ["Collector"],
+            "hdf5": ["HDF5DataStore"],
+            "lives": ["LiveRun", "live_runs", "recover", "resume"],
+            "memory": ["InMemoryDataStore"],
+            "recorder": ["Recorder"],
+            "recording": ["Recording", "recorded"],
+            "redis": ["RedisDataStore"],
+            "run": ["RunDataStore"],
+            "series": ["Series"],
+            "zarr": ["ZarrDataStore"],
+        },
+    )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from analysis_store.errors import RunClosedError, StoreBusyError, StoreWriteError
 from analysis_store.recorder import redis_scripts
-from analysis_store.recorder.forms import Declared, Form, unpacked
+from analysis_store.recorder.forms import Declared, Form
+from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.redis_lease import Lease
 from analysis_store.recorder.redis_link import Link
 from analysis_store.recorder.redis_values import decoded, form_told

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.arrays import as_objects
 from analysis_store.digests import utf8
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.handlers.columns import OpenDataset
@@ -17,7 +18,7 @@ from analysis_store.hdf5.making import set_attrs
 from analysis_store.layout import FORM, OFFSETS, RAGGED_FORM, SHAPES, VALUES
 from analysis_store.recorder.counts import Column
 from analysis_store.recorder.following import rows_in
-from analysis_store.recorder.forms import Form, unpacked
+from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.selection import select
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from h5py import h5f
 
     from analysis_store.dtypes import AnyArray
+    from analysis_store.recorder.forms import Form
 
 TEXT_FORM = "recorded_text"
 OBJECTS_FORM = "recorded_objects"
@@ -178,10 +180,8 @@ class ColumnSource:
 
     def _rows(self, file: h5f.FileID, run: slice, rest: tuple[Any, ...]) -> AnyArray:
         wanted = range(run.start, run.stop, run.step or 1)
-        made = np.empty(len(wanted), object)
-        for at, value in enumerate(self._parts(file, wanted) if wanted else []):
-            made[at] = returned(self._form, value)
-        return made[(slice(None), *rest)]
+        parts = self._parts(file, wanted) if wanted else []
+        return as_objects([returned(self._form, part) for part in parts])[(slice(None), *rest)]
 
     def _parts(self, file: h5f.FileID, wanted: range) -> list[Any]:
         """Return values as `kept` gave them; what lies between them is read as well."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,21 +10,18 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from analysis_store.dtypes import AnyArray, encode_text, parse_array
+from analysis_store.dtypes import AnyArray, parse_array
 from analysis_store.errors import DamagedFileError, InvalidDataError
+from analysis_store.recorder.numeric import PLAIN, as_array, is_same
+from analysis_store.recorder.packing import packed
 
 Kind = Literal["array", "ragged", "text", "object"]
 
-_PLAIN = "biufcmM"
-_INTEGERS = range(-(2**63), 2**63)
-_DEEPEST = 32
+_FLOAT = np.dtype(np.float64)
 
 # Of a kind among values of another: what is the same whenever the dtype is wider, and what is looked at each time.
 _WIDER = {"bb", "ii", "ui", "uu", "ff", "cc", "fc", "SS", "UU"}
 _MIXED = {"ii", "iu", "ui", "uu", "if", "uf", "ic", "uc", "mm", "MM"}
-
-
-_FLOAT = np.dtype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,7 @@ class Form:
         if kinds in _MIXED:
             with np.errstate(all="ignore"), suppress(OverflowError):  # of a date that nanoseconds cannot hold
                 made = found.astype(self.dtype)
-                if _same(found, made):
+                if is_same(found, made):
                     return made
         raise InvalidDataError(
             f"{key!r}: a value of dtype {found.dtype} came, those before it are {self.dtype}, which cannot hold it; "
@@ -175,52 +171,11 @@ def checked_declared(declared: Declared) -> Declared:
         raise InvalidDataError(
             f"It cannot be declared: {error}. Expected a dtype such as 'f8', and attributes that JSON can say."
         ) from error
-    if dtype.kind not in f"{_PLAIN}US" or dtype.itemsize == 0:
+    if dtype.kind not in f"{PLAIN}US" or dtype.itemsize == 0:
         raise InvalidDataError(
             f"dtype={declared.dtype!r} cannot be declared; expected a number, a time, or text of a width, like 'U20'."
         )
     return declared
-
-
-def as_array(value: Any) -> AnyArray | None:
-    """Return a number, an array or a regular list of numbers as an array; None of what is something else."""
-    if type(value) is int:
-        return np.array(value, np.int64) if value in _INTEGERS else None
-    if type(value) in {bool, float, complex}:
-        return np.array(value)
-    if type(value) is list:
-        return _regular(value)
-    if isinstance(value, np.generic) or type(value) is np.ndarray:
-        found = np.asarray(value)
-        fixed = found.dtype.kind in "US" and type(value) is np.ndarray and _is_fixed(found)  # one by one, widths vary
-        return found if found.dtype.kind in _PLAIN or fixed else None
-    return None
-
-
-def _regular(values: list[Any]) -> AnyArray | None:
-    """Return numbers in lists of equal lengths, if an array says the same."""
-    if not values or not _is_numbers(values):
-        return None
-    try:
-        made = np.array(values)
-    except (ValueError, OverflowError):  # of many lengths
-        return None
-    return made if made.dtype.kind in "if" and made.size and _same(np.array(values, object), made) else None
-
-
-def _is_numbers(values: list[Any], depth: int = 0) -> bool:
-    return depth < _DEEPEST and all(
-        type(item) in {int, float} or (type(item) is list and _is_numbers(item, depth + 1)) for item in values
-    )
-
-
-def _same(found: AnyArray, made: AnyArray) -> bool:
-    """Whether every value is what it was, a NaN and a NaT among them."""
-    if found.dtype.kind in "mM":
-        back = made.astype(found.dtype)
-        return bool(np.all((back == found) | (np.isnat(back) & np.isnat(found))))
-    before, after = found.astype(object), made.astype(object)
-    return bool(np.all((before == after) | (before != before)))  # noqa: PLR0124 - so is NaN
 
 
 def _text(value: Any, key: str) -> str:
@@ -235,58 +190,8 @@ def _text(value: Any, key: str) -> str:
     return str(value)
 
 
-def _is_fixed(found: AnyArray) -> bool:
-    if found.dtype.kind == "S":
-        return found.dtype.itemsize > 0
-    try:
-        encode_text(found)
-    except InvalidDataError:
-        return False
-    return found.dtype.itemsize > 0
-
-
 def _refusal(key: str, value: Any, expected: str) -> str:
     return (
         f"{key!r}: a value of type {type(value).__name__} came, {expected} was expected; all values of a key are of "
         "one kind. Convert it, or use another key."
     )
-
-
-def packed(value: Any, key: str = "value") -> bytes:
-    """Return an object as the bytes of an HDF5 file, in which it is ``value`` in the forms of `analysis_store.codecs`.
-
-    Raises
-    ------
-    InvalidDataError
-        Something in it cannot be stored; the message names its path.
-    """
-    import h5py
-
-    from analysis_store.codecs.encode import encode
-    from analysis_store.codecs.graph import Graph
-    from analysis_store.codecs.write import write
-
-    node = encode(Graph(value, key))
-    with io.BytesIO() as memory:
-        with h5py.File(memory, "w", libver="v110") as file:
-            write(node, file, "value")
-        return memory.getvalue()
-
-
-def unpacked(data: bytes) -> Any:
-    """Return the object that `packed` made bytes of.
-
-    Raises
-    ------
-    DamagedFileError, UnknownTypeError
-        As `analysis_store.codecs.load` has them.
-    """
-    import h5py
-
-    from analysis_store.codecs import load
-
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            return load(file["value"])
-    except (OSError, KeyError) as error:
-        raise DamagedFileError(f"A recorded object cannot be read: {error}. The file was changed.") from error

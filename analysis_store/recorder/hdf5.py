@@ -7,7 +7,6 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -24,10 +23,10 @@ from analysis_store.errors import (
 from analysis_store.handlers.columns import OpenDataset
 from analysis_store.hdf5.blocks import Compression, choose
 from analysis_store.recorder.base import DataStore
-from analysis_store.recorder.columns import ColumnSource, columns_of, kept, mark, returned, rows_of
-from analysis_store.recorder.counts import Column, remove
+from analysis_store.recorder.columns import ColumnSource, columns_of, kept
+from analysis_store.recorder.counts import remove
 from analysis_store.recorder.following import read_live, rows_in
-from analysis_store.recorder.forms import Form, unpacked
+from analysis_store.recorder.forms import Form
 from analysis_store.recorder.hdf5_keys import (
     Line,
     line_of,
@@ -39,11 +38,12 @@ from analysis_store.recorder.hdf5_keys import (
     set_place,
     set_time,
     times_place,
-    write_set,
     write_table,
 )
+from analysis_store.recorder.hdf5_waiting import Waiting
 from analysis_store.recorder.live import LiveFile
 from analysis_store.recorder.memory import Listed
+from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.pulse import Pulse
 from analysis_store.recorder.series import Series
 
@@ -52,18 +52,7 @@ if TYPE_CHECKING:
     from h5py import h5f
 
 _TIME = Form("array", np.dtype(float))
-_OVERHEAD = 64
-"""Bytes that a value takes in memory beside its own, about."""
 _T = TypeVar("_T")
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """What is not written yet of a key."""
-
-    form: Form
-    values: list[Any] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
 
 
 class HDF5DataStore(DataStore):
@@ -117,11 +106,7 @@ class HDF5DataStore(DataStore):
         choose(np.zeros(1), 8, 1, compression)
         self.path = Path(path).expanduser().absolute()
         self._mode, self._block = mode, block
-        self._compression = None if compression == "auto" else compression
-        self._waiting: dict[str, _Waiting] = {}
-        self._new: dict[str, str] = {}
-        self._sets_waiting: dict[str, tuple[Any, float]] = {}
-        self._size = 0
+        self._waiting = Waiting(None if compression == "auto" else compression)
         self._table = b""
         self._without_values: list[Line] = []
         self._failed: StoreWriteError | None = None
@@ -163,80 +148,30 @@ class HDF5DataStore(DataStore):
 
     def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
         self._raise_failed()
-        self._new[key] = line_of(key, form, is_set=is_set)
-        if not is_set:
-            self._waiting[key] = _Waiting(form)
+        self._waiting.add_key(key, form, is_set=is_set)
 
     def _append(self, key: str, form: Form, value: Any, time: float) -> None:
+        before = self._waiting.size
         try:
-            self._keep(key, form, value if form.kind == "array" else kept(form, value, key), time)
-        except BaseException:
-            if key in self._new and not self._waiting[key].values:  # a key without values is none
-                del self._new[key], self._waiting[key], self._forms[key]
-            raise
-
-    def _keep(self, key: str, form: Form, value: Any, time: float) -> None:
-        if self._failed is not None:
-            self._raise_failed()
-        waiting = self._waiting.get(key)
-        if waiting is None:
-            waiting = self._waiting[key] = _Waiting(form)
-        size = _OVERHEAD + (len(value) if type(value) is bytes else value.nbytes)
-        waiting.values.append(value)
-        waiting.times.append(time)
-        self._size += size
-        if self._size > self._block:
-            try:
+            if self._failed is not None:
+                self._raise_failed()
+            self._waiting.append(key, form, value if form.kind == "array" else kept(form, value, key), time)
+            if self._waiting.size > self._block:
                 self._flush()
-            except BaseException:
-                self._size -= size
-                waiting.values.pop()
-                waiting.times.pop()
-                raise
+        except BaseException:
+            if self._waiting.take_back(key, before):  # a key without values is none
+                del self._forms[key]
+            raise
 
     def _set(self, key: str, form: Form, value: Any, time: float) -> None:
         self._raise_failed()
-        self._sets_waiting[key] = (value, time)
+        self._waiting.put(key, value, time)
 
     def _flush(self) -> None:
         """Write everything that waits; if that fails, it waits on."""
-        live = self._live
-        if live is None:
-            return
-        self._failed = None
-        if self._new or self._sets_waiting:
-            self._make(live)
-        if not self._size:
-            return
-        for key, waiting in self._waiting.items():
-            if waiting.values:
-                for dataset, rows in rows_of(place(key), waiting.form, waiting.values, live.length).items():
-                    live.append(dataset, rows)
-                live.append(times_place(key), np.array(waiting.times))
-        live.commit()
-        self._waiting.clear()
-        self._size = 0
-
-    def _make(self, live: LiveFile) -> None:
-        """Make what SWMR forbids, all at once: new keys, and values that are set."""
-        new, sets = dict(self._new), dict(self._sets_waiting)
-        columns: dict[str, Column] = {}
-        for key in new:
-            if key not in self._sets:
-                columns |= columns_of(place(key), self._forms[key], self._compression)
-                columns[times_place(key)] = Column(_TIME.dtype, attrs={"units": "seconds since 1970-01-01"})
-
-        def work(file: h5py.File) -> None:
-            for key in new:
-                if key not in self._sets:
-                    mark(file, place(key), self._forms[key])
-            for key, (value, time) in sets.items():
-                write_set(file, key, value, time)
-            write_table(file, list(new.values()))
-
-        live.add(columns, work)
-        self._new.clear()
-        self._sets_waiting.clear()
+        if self._live is not None:
+            self._failed = None
+            self._waiting.write(self._live)
 
     def _raise_failed(self) -> None:
         """Tell of what the thread could not write."""
@@ -322,11 +257,8 @@ class HDF5DataStore(DataStore):
             return self._live.read(work)
 
     def _last(self, key: str) -> Any:
-        form, waiting = self._forms[key], self._waiting.get(key)
-        if key in self._sets_waiting:
-            return unpacked(self._sets_waiting[key][0])
-        if waiting is not None and waiting.values:
-            return returned(form, waiting.values[-1])
+        if key in self._waiting:
+            return self._waiting.last(key)
         if key in self._sets:
             return unpacked(self._read(lambda file: OpenDataset(file, set_place(key)).whole().tobytes()))
         return self._series(key)[-1]
@@ -338,7 +270,7 @@ class HDF5DataStore(DataStore):
     def _times(self, key: str) -> Series:
         if key not in self._sets:
             return Series(key, ColumnSource(self._read, times_place(key), _TIME), {"units": "s"})
-        _, time = self._sets_waiting.get(key) or (None, self._read(partial(set_time, key)))
+        time = self._waiting.time_set(key) if key in self._waiting else self._read(partial(set_time, key))
         return Series(key, Listed([time], _TIME), {"units": "s"})
 
     def __repr__(self) -> str:

@@ -144,7 +144,10 @@ def _found(store: AnalysisStore, uid: str) -> LiveRun:
     for live in live_runs(store):
         if live.uid == uid:
             return live
-    raise RunNotFoundError(f"no recording of {store.location} that has not ended has the uid {uid!r}; try live_runs().")
+    raise RunNotFoundError(
+        f"no recording of {store.location} that has not ended has the uid {uid!r}; try live_runs(), "
+        "in a shell analysis-store live."
+    )
 
 
 def _all_recovered(store: AnalysisStore) -> list[Run]:

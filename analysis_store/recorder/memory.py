@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.arrays import as_objects
 from analysis_store.recorder.base import DataStore
-from analysis_store.recorder.forms import Form, unpacked
+from analysis_store.recorder.forms import Form
+from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.selection import select
 from analysis_store.recorder.series import Series
 
@@ -84,10 +86,7 @@ class Listed:
     def _array(self, values: list[Any]) -> AnyArray:
         if self._form.kind == "array":
             return np.array(values, self.dtype).reshape(len(values), *self._form.shape)
-        made = np.empty(len(values), object)
-        for index, value in enumerate(values):
-            made[index] = given(self._form, value)
-        return made
+        return as_objects([given(self._form, value) for value in values])
 
 
 def given(form: Form, value: Any) -> Any:

@@ -76,7 +76,7 @@ class RunDataStore(HDF5DataStore):
         *,
         flush_every: float = 1.0,
     ) -> None:
-        start, settled = store.begin(md or {}, provenance)
+        start, settled = store.intake.begin(md or {}, provenance)
         path = live_path(store.root, layout.run_path(start["uid"], start["time"]))
         self._made: list[Path] = []
         try:

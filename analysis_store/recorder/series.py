@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from analysis_store.errors import TooLargeError
+from analysis_store.runs.lazy import Values
 
 if TYPE_CHECKING:
-    import dask.array
-
     from analysis_store.dtypes import AnyArray
-
-_CHUNK = 16 << 20
-_OBJECTS = 256
 
 
 class Source(Protocol):
@@ -37,7 +32,7 @@ class Source(Protocol):
         ...
 
 
-class Series:
+class Series(Values):
     """The values of a key; axis 0 is their number. It grows while they are recorded.
 
     Examples
@@ -46,39 +41,13 @@ class Series:
     """
 
     def __init__(self, key: str, source: Source, attrs: Mapping[str, Any] | None = None) -> None:
-        self.key = key
-        self.attrs = dict(attrs or {})
+        super().__init__(key, source)
+        self._attrs = dict(attrs or {})
+
+    @property
+    def attrs(self) -> dict[str, Any]:
         """``units`` and what else is known of the values."""
-        self._source = source
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Values first."""
-        return tuple(self._source.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the values; object for text, arrays of many shapes, and objects."""
-        return self._source.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        """Return what ``key`` selects, reading no more than that; an integer gives one value."""
-        value = self._source[key]
-        if isinstance(value, np.ndarray) and value.ndim == 0:
-            return value[()]
-        return value
-
-    def __iter__(self) -> Iterator[Any]:
-        step, total = self._run(), len(self)
-        return (value for start in range(0, total, step) for value in self[start : min(start + step, total)])
+        return self._attrs
 
     def read(self) -> AnyArray:
         """Return all values.
@@ -92,36 +61,3 @@ class Series:
             return np.asarray(self._source[:])
         except MemoryError as error:
             raise TooLargeError(f"{self!r} does not fit into memory; read slices, or use to_dask().") from error
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        values = self.read()
-        return values if dtype is None else values.astype(dtype, copy=bool(copy))
-
-    def to_dask(self) -> dask.array.Array:
-        """Return a dask array of what is recorded now, whose chunks are read when it is computed."""
-        import dask.array
-
-        shape = self.shape
-        chunks = (max(1, min(shape[0], self._run())), *(size or 1 for size in shape[1:]))
-        lazy: dask.array.Array = dask.array.from_array(_Fixed(self, shape), chunks=chunks, asarray=True)  # type: ignore[no-untyped-call]
-        return lazy
-
-    def _run(self) -> int:
-        """Return how many values are read at once where all are wanted."""
-        if self.dtype.kind == "O":
-            return _OBJECTS
-        return max(1, _CHUNK // max(1, math.prod(self.shape[1:]) * self.dtype.itemsize))
-
-    def __repr__(self) -> str:
-        units = self.attrs.get("units")
-        return f"<{self.key}: {self.dtype} {self.shape}{f' {units}' if units else ''}>"
-
-
-class _Fixed:
-    """A series as long as it was once."""
-
-    def __init__(self, series: Series, shape: tuple[int, ...]) -> None:
-        self._series, self.shape, self.dtype, self.ndim = series, shape, series.dtype, len(shape)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._series[key]

@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import orjson
 
 from analysis_store.errors import (
-    DamagedFileError,
     InvalidDataError,
-    MissingDependencyError,
     RunClosedError,
     StoreClosedError,
-    StoreVersionError,
     StoreWriteError,
 )
 from analysis_store.recorder.base import DataStore, checked_key
@@ -26,9 +22,9 @@ from analysis_store.recorder.memory import Listed, given
 from analysis_store.recorder.pulse import Pulse
 from analysis_store.recorder.series import Series
 from analysis_store.recorder.zarr_arrays import Arrays, Latest
+from analysis_store.recorder.zarr_directory import Directory, number_told
 from analysis_store.recorder.zarr_keys import Key, KeyTimes, KeyValues, reading
 
-_VERSION = 1
 _FORM = Form("array", np.dtype(float))
 _MOST = 1 << 16
 """Values that wait, however small."""
@@ -79,11 +75,10 @@ class ZarrDataStore(DataStore):
                 f"mode={mode!r}, flush_every={flush_every!r}, block={block!r} came; expected mode 'a' or 'r', and "
                 "numbers above 0."
             )
-        _zarr()
         self.path = Path(path).expanduser().absolute()
+        self._directory = Directory(self.path)
         self._mode, self._block = mode, block
         self._keys: dict[str, Key] = {}
-        self._seen: tuple[int, ...] | None = None
         self._grown = self._failed = False
         self._lock_file = None if mode == "r" else self._locked()
         try:
@@ -103,23 +98,13 @@ class ZarrDataStore(DataStore):
             raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
 
     def _begin(self) -> None:
-        attributes = self.path / ".zattrs"
-        if not attributes.exists():
-            if self._mode == "r" or (self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))):
-                raise InvalidDataError(f"There is no recording at {self.path}; expected a directory that one made.")
-            self._group().attrs.put(self._attributes())
-        self._look()
+        self._directory.begin(new=self._mode == "a")
+        self._directory.look(self._take)
         if self._mode == "a":
             for key in self._keys.values():
                 if key.arrays is not None:
                     key.arrays.cut()
                     key.room = key.arrays.room()
-
-    def _group(self) -> Any:
-        try:
-            return _zarr().open_group(self.path, mode="a", zarr_format=2)
-        except OSError as error:
-            raise self._refused(error) from error
 
     # ------------------------------------------------------------------------------------------- writing
 
@@ -134,7 +119,7 @@ class ZarrDataStore(DataStore):
         try:
             arrays.make()
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._directory.refused(error) from error
         self._keys[key] = Key(form, arrays, room=arrays.room())
         self._grown = True
 
@@ -165,7 +150,7 @@ class ZarrDataStore(DataStore):
             elif entry.latest is not None:
                 entry.latest.write(entry.values[-1])
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._directory.refused(error) from error
         entry.values, entry.times, entry.size = [], [], 0
         self._grown = True
 
@@ -173,10 +158,7 @@ class ZarrDataStore(DataStore):
         for entry in self._keys.values():
             self._write(entry)
         if self._grown:
-            try:
-                self._group().attrs.put(self._attributes())
-            except OSError as error:
-                raise self._refused(error) from error
+            self._directory.put(self._keys)
             for entry in self._keys.values():
                 if entry.latest is not None:
                     entry.latest.drop()
@@ -197,12 +179,6 @@ class ZarrDataStore(DataStore):
         if self._lock_file is not None:
             self._lock_file.release()
 
-    def _refused(self, error: OSError) -> StoreWriteError:
-        return StoreWriteError(
-            f"{self.path} cannot be written: {error.strerror or error}. What was flushed before is still there; make "
-            "room, or record elsewhere."
-        )
-
     def _check_open(self) -> None:
         if self._mode == "r" and not self._closed:
             raise RunClosedError(f"{self!r} is open for reading; open it with mode='a' to record.")
@@ -222,30 +198,7 @@ class ZarrDataStore(DataStore):
         if self._mode != "r":
             super().flush()
 
-    # ---------------------------------------------------------------------------------------- attributes
-
-    def _attributes(self) -> dict[str, Any]:
-        keys = {name: entry.described() for name, entry in self._keys.items() if entry.counts()}
-        return {"analysis_store_recording": {"version": _VERSION, "keys": keys}}
-
-    def _look(self) -> None:
-        """Take note of the keys and sizes that the directory says, if it was changed."""
-        file = self.path / ".zattrs"
-        try:
-            status = file.stat()
-            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if seen == self._seen:
-                return
-            told = orjson.loads(file.read_bytes())["analysis_store_recording"]
-            if told["version"] > _VERSION:
-                raise StoreVersionError(f"{self.path} was recorded by a newer version; install that to read it.")
-            for key, described in told["keys"].items():
-                self._take(key, described)
-        except (OSError, KeyError, TypeError, AttributeError, InvalidDataError, orjson.JSONDecodeError) as error:
-            raise DamagedFileError(
-                f"{file} does not describe a recording: {error!r}. It was changed, or is another's."
-            ) from error
-        self._seen = seen
+    # ------------------------------------------------------------------------------------------- reading
 
     def _take(self, key: str, told: dict[str, Any]) -> None:
         entry = self._keys.get(key)
@@ -258,15 +211,13 @@ class ZarrDataStore(DataStore):
             entry = self._keys[key] = Key(form, arrays, Latest(self.path, key) if arrays is None else None)
             self._known(key, form, is_set=arrays is None)
         if entry.arrays is not None:
-            entry.arrays.sizes = {name: _count(told["sizes"][name]) for name in entry.arrays.none()}
+            entry.arrays.sizes = {name: number_told(told["sizes"][name]) for name in entry.arrays.none()}
         elif entry.latest is not None:
-            entry.latest.number, entry.at = _count(told["set"]), float(told["time"])
-
-    # ------------------------------------------------------------------------------------------- reading
+            entry.latest.number, entry.at = number_told(told["set"]), float(told["time"])
 
     def _refresh(self) -> None:
         if self._mode == "r":
-            self._look()
+            self._directory.look(self._take)
 
     def _last(self, key: str) -> Any:
         entry = self._keys[key]
@@ -280,7 +231,7 @@ class ZarrDataStore(DataStore):
         try:
             return latest.read()
         except (FileNotFoundError, KeyError):  # its writer has set another meanwhile
-            self._seen = None
+            self._directory.forget()
             self._refresh()
             return latest.read()
 
@@ -294,20 +245,3 @@ class ZarrDataStore(DataStore):
 
     def __repr__(self) -> str:
         return f"<ZarrDataStore of {len(self._forms)} keys in {self.path}>"
-
-
-def _count(told: Any) -> int:
-    """Return a number that is part of a path, or of memory to be taken; a file may say anything."""
-    if type(told) is not int or told < 0:
-        raise TypeError(f"{told!r:.60} came as a number of values")
-    return told
-
-
-def _zarr() -> Any:
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Zarr is not installed; a ZarrDataStore needs it. Install it with: pip install 'analysis_store[zarr]'"
-        ) from error
-    return zarr

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, RunRecord
 
 _PREFIX_SHOWN = 10
+_LISTED = "store.search(), or analysis-store ls, lists what is there."
 
 
 def find(catalog: Catalog, key: str | int, location: str) -> RunRecord:
@@ -30,7 +31,7 @@ def find(catalog: Catalog, key: str | int, location: str) -> RunRecord:
     found = catalog.search(query, offset=max(0, -number - 1), limit=1)
     if not found:
         told = f"no run has scan_id {number}" if number >= 0 else f"there are only {catalog.count(query)} runs"
-        raise RunNotFoundError(f"{told} in {location}; try store.search().")
+        raise RunNotFoundError(f"{told} in {location}; {_LISTED}")
     return found[0]
 
 
@@ -44,4 +45,4 @@ def _by_uid(catalog: Catalog, text: str, location: str) -> RunRecord:
     if found:
         shown = ", ".join(found[:_PREFIX_SHOWN]) + (" …" if len(found) > _PREFIX_SHOWN else "")
         raise AmbiguousUidError(f"{text!r} begins the uids of several runs: {shown}. Give more of it.")
-    raise RunNotFoundError(f"no run's uid is or begins with {text!r} in {location}; try store.search().")
+    raise RunNotFoundError(f"no run's uid is or begins with {text!r} in {location}; {_LISTED}")

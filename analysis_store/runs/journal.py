@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis_store import layout
+from analysis_store.arrays import as_objects
 from analysis_store.documents import Document, dumps, loads, unpack_page
 from analysis_store.errors import InvalidDataError, InvalidDocumentError, UnknownSpecError
 from analysis_store.runs import columns
@@ -16,7 +17,7 @@ from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.draft import Draft, StreamDraft
 from analysis_store.runs.emit import NamedDocument, StreamDocuments
 from analysis_store.runs.gather import StreamData
-from analysis_store.runs.lazy import Memory, Source, as_objects
+from analysis_store.runs.lazy import Memory, Source
 
 _MAX_TEXT = 1 << 20
 

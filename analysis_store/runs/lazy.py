@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from analysis_store.arrays import Lazy, as_objects, rows_at_once
 from analysis_store.dtypes import TEXT_KINDS
 
 if TYPE_CHECKING:
     import dask.array
 
 
-_BLOCK = 16 << 20
 _OBJECTS = 64
 """How many objects are read at once by who goes through all of them."""
 
@@ -38,7 +39,73 @@ class Source(Protocol):
         ...
 
 
-class LazyArray:
+class Values(Lazy):
+    """The values of a key, which a source gives as far as they are asked for."""
+
+    def __init__(self, key: str, source: Any) -> None:
+        self.key = key
+        self._source = source
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Values first, those of a stream by event."""
+        return tuple(self._source.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values; ``object`` for tables, objects, ragged arrays and text of variable length."""
+        dtype: np.dtype[Any] = self._source.dtype
+        return dtype
+
+    @property
+    @abstractmethod
+    def attrs(self) -> dict[str, Any]:
+        """``units`` and what else is known of the values."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return what ``key`` selects, reading no more than that; an integer gives one value."""
+        return _one(self._source[key])
+
+    def __iter__(self) -> Iterator[Any]:
+        step, total = self._at_once(), len(self)
+        for start in range(0, total, step):
+            block = self[start : min(start + step, total)]
+            yield from (_one(block[index, ...]) for index in range(len(block)))
+
+    def _at_once(self) -> int:
+        """Return how many values are read at once by who goes through all of them."""
+        return _OBJECTS if self.dtype.kind == "O" else rows_at_once(self.shape, self.dtype)
+
+    def to_dask(self) -> dask.array.Array:
+        """Return a dask array of the values that there are now, whose chunks are read when it is computed."""
+        import dask.array
+
+        shape = self.shape
+        chunks = (max(1, min(shape[0], self._at_once())), *(size or 1 for size in shape[1:]))
+        lazy: dask.array.Array = dask.array.from_array(_Fixed(self, shape), chunks=chunks, asarray=True)  # type: ignore[no-untyped-call]
+        return lazy
+
+    def __repr__(self) -> str:
+        units = self.attrs.get("units")
+        return f"<{self.key}: {self.dtype} {self.shape}{f' {units}' if units else ''}>"
+
+
+def _one(value: Any) -> Any:
+    """Return a scalar for an array without axes; of foreign byte order it stays one, as NumPy's scalars are native."""
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.isnative else value
+
+
+class _Fixed:
+    """Values as many as there were once."""
+
+    def __init__(self, values: Values, shape: tuple[int, ...]) -> None:
+        self._values, self.shape, self.dtype, self.ndim = values, shape, values.dtype, len(shape)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[key]
+
+
+class LazyArray(Values):
     """The values of one data key; axis 0 is the event.
 
     Examples
@@ -47,39 +114,13 @@ class LazyArray:
     """
 
     def __init__(self, key: str, source: Source, data_key: Mapping[str, Any]) -> None:
-        self.key = key
-        self._source = source
+        super().__init__(key, source)
         self._data_key = data_key
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Events first."""
-        return tuple(self._source.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Of the values; ``object`` for tables and ragged arrays."""
-        return self._source.dtype
 
     @property
     def form(self) -> str:
         """How the values are kept: ``"array"``, ``"ragged"``, ``"table"`` or ``"object"``."""
         return str(getattr(self._source, "form", "array"))
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions, the event's included."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def nbytes(self) -> int:
-        """Size in memory, bytes."""
-        return self.size * self.dtype.itemsize
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -94,23 +135,6 @@ class LazyArray:
         inner = len(self.shape) - 1
         names = declared if len(declared) == inner else [f"{self.key}-dim-{axis}" for axis in range(inner)]
         return ("time", *map(str, names))
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, key: Any) -> Any:
-        """Return what ``key`` selects, reading no more than that; an integer gives the value of one event."""
-        value = self._source[key]
-        if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.isnative:
-            return value[()]
-        return value  # a 0-d array of foreign byte order stays one: NumPy's scalars are native
-
-    def __iter__(self) -> Iterator[Any]:
-        if self.dtype.kind != "O":
-            yield from (self[index] for index in range(len(self)))
-            return
-        for start in range(0, len(self), _OBJECTS):
-            yield from self[start : start + _OBJECTS]
 
     def loaded(self) -> LazyArray:
         """Return the same column with its values in memory."""
@@ -146,36 +170,19 @@ class LazyArray:
             for block in self._source.blocks():
                 digest.update(block)
             return digest.result()
-        row = max(1, int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize)
-        step = max(1, _BLOCK // row)
+        step = rows_at_once(self.shape, self.dtype)
         for start in range(0, len(self), step):
             digest.update(np.asarray(self._source[start : start + step]))
         return digest.result()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        values = np.asarray(self.read())
-        return values if dtype is None else values.astype(dtype, copy=bool(copy))
-
     def to_dask(self) -> dask.array.Array:
-        """Return a dask array whose chunks are read when it is computed."""
+        """Return a dask array whose chunks are read when it is computed; what has none is read at once."""
         import dask.array
 
         if self.dtype.kind == "O" or self.ndim == 0:
             whole: dask.array.Array = dask.array.from_array(self.read())  # type: ignore[no-untyped-call]
             return whole
-        chunks = _chunks(self.shape, self.dtype)
-        lazy: dask.array.Array = dask.array.from_array(self, chunks=chunks, asarray=True)  # type: ignore[no-untyped-call]
-        return lazy
-
-    def __repr__(self) -> str:
-        units = self.attrs.get("units")
-        return f"<{self.key}: {self.dtype} {self.shape}{f' {units}' if units else ''}>"
-
-
-def _chunks(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """Return chunks of whole events, some 16 MiB each."""
-    row = max(1, int(np.prod(shape[1:], dtype=np.int64)) * max(dtype.itemsize, 1))
-    return (max(1, min(shape[0] or 1, (16 << 20) // row)), *(size or 1 for size in shape[1:]))
+        return super().to_dask()
 
 
 class Memory:
@@ -235,14 +242,6 @@ class PerEvent:
 def counted(number: Any, thing: str) -> str:
     """Return e.g. "1 event", "3 events"."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def as_objects(values: Sequence[Any]) -> np.ndarray:
-    """Return a one-dimensional object array with one entry per event, whatever the entries are."""
-    array = np.empty(len(values), dtype=object)
-    for index, value in enumerate(values):
-        array[index] = value
-    return array
 
 
 def safe_dtype(text: Any) -> np.dtype[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping
@@ -14,7 +15,13 @@ from analysis_store import layout
 from analysis_store.catalogs.base import Catalog, Note
 from analysis_store.catalogs.records import note_row
 from analysis_store.documents import dumps, is_time
-from analysis_store.errors import InputError, InvalidMetadataError, RetractedWarning, StoreWriteError
+from analysis_store.errors import (
+    InputError,
+    InvalidDocumentError,
+    InvalidMetadataError,
+    RetractedWarning,
+    StoreWriteError,
+)
 from analysis_store.locks import user_and_host
 from analysis_store.logs import AppendLog
 
@@ -57,10 +64,11 @@ class Notes:
         self._catalog.get(uid)
         if (told := retraction_of(self._catalog, uid)) is not None:
             raise InputError(f"run {uid} is retracted already: {retraction_text(told)}.")
-        now, me = time.time(), who()
+        children = [child for child, _ in self._catalog.descendants(uid)]
+        now, me = self._moment([uid, *children], RETRACTED, REINSTATED), who()
         notes = [Note(uid, RETRACTED, now, me, {"reason": reason})]
         because = {_BECAUSE: uid, "reason": reason}
-        notes += [Note(child, RETRACTED, now, me, because) for child, _ in self._catalog.descendants(uid)]
+        notes += [Note(child, RETRACTED, now, me, because) for child in children]
         self._keep(notes, durable=True)
         return notes
 
@@ -73,21 +81,29 @@ class Notes:
             raise InputError(f"run {uid} is not retracted, so there is nothing to lift.")
         if _cause(told) != uid:
             raise InputError(f"run {uid} is retracted because of run {_cause(told)}: reinstate that one.")
-        now, me = time.time(), who()
-        notes = [Note(uid, REINSTATED, now, me, {"reason": reason})]
-        because = {_BECAUSE: uid, "reason": reason}
         # all that the retraction reached, whatever has become of the lineage since
         reached = (note.uid for note in self._catalog.all_notes(RETRACTED) if note.body.get(_BECAUSE) == uid)
-        notes += [Note(child, REINSTATED, now, me, because) for child in dict.fromkeys(reached)]
+        children = list(dict.fromkeys(reached))
+        now, me = self._moment([uid, *children], RETRACTED, REINSTATED), who()
+        notes = [Note(uid, REINSTATED, now, me, {"reason": reason})]
+        because = {_BECAUSE: uid, "reason": reason}
+        notes += [Note(child, REINSTATED, now, me, because) for child in children]
         self._keep(notes, durable=True)
         return notes
+
+    def _moment(self, uids: Iterable[str], *kinds: str) -> float:
+        """Return the time of notes that shall count from now on: after those they answer, whatever clock made these."""
+        told = [note for uid in uids for kind in kinds for note in self._catalog.notes(uid, kind)]
+        return max([time.time(), *(math.nextafter(note.time, math.inf) for note in told)])
 
     def annotate(self, uid: str, body: Any) -> Note:
         """Keep what became known of a run; see `AnalysisStore.annotate`."""
         if not isinstance(body, Mapping) or not body or not all(isinstance(key, str) for key in body):
             raise InvalidMetadataError(f"{body!r:.200} came; expected a mapping of names to what is known.")
         self._catalog.get(uid)
-        return self.add(uid, ANNOTATION, body)
+        note = Note(uid, ANNOTATION, self._moment([uid], ANNOTATION), who(), dict(body))
+        self._keep([note], durable=True)
+        return note
 
     def merge(self, notes: Iterable[Note]) -> None:
         """Keep notes that were made elsewhere, as they were made; one that is in its log already is only indexed."""
@@ -104,6 +120,8 @@ class Notes:
     def _keep(self, notes: list[Note], durable: bool) -> None:
         for note in notes:
             note_row(note)  # refused before the log has it
+            _check_text(note)
+        self._catalog.check_writable()
         log = AppendLog(month_log(self._root, notes[0].time))
         log.append(map(asdict, notes), durable)
         try:
@@ -115,9 +133,20 @@ class Notes:
             ) from error
 
 
+def _check_text(note: Note) -> None:
+    """Refuse text that no file of ours could hold: a name that is no UTF-8, as a shell hands it on."""
+    try:
+        dumps(asdict(note)).encode()
+    except UnicodeEncodeError as error:
+        shown = error.object[max(error.start - 20, 0) : error.end]
+        raise InvalidDocumentError(
+            f"a note on run {note.uid!r} holds the text {shown!r}, which is not valid Unicode; write it otherwise."
+        ) from error
+
+
 def logged(root: Path) -> Iterable[Note]:
     """Yield every note in the logs under a root, by month: what an index of them is rebuilt from."""
-    for path in sorted((root / layout.NOTES).glob("*.jsonl")):
+    for path in sorted(path for path in (root / layout.NOTES).glob("*.jsonl") if path.is_file()):
         for entry in AppendLog(path).read():
             note = _note(entry)
             if note is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,10 +59,11 @@ class RunFile:
         with reading(str(self.path)) as file:
             self._check_layout(file)
             group = find_group(file, _GROUP)
+            there = set(group)
             for name in _NAMES:
-                if name.encode() in group and name != layout.JOURNAL:
+                if name.encode() in there and name != layout.JOURNAL:
                     texts[name] = [read_scalar(find_dataset(group, name), f"{self.path}: {name}")]
-            listed = layout.JOURNAL.encode() in group
+            listed = layout.JOURNAL.encode() in there
         if listed:
             texts[layout.JOURNAL] = list(read_column(self.path, f"{_GROUP}/{layout.JOURNAL}").read())
         return texts
@@ -80,7 +81,7 @@ class RunFile:
             return default
         try:
             return loads(self._texts[name][0])
-        except (json.JSONDecodeError, IndexError) as error:
+        except (json.JSONDecodeError, IndexError, RecursionError) as error:
             raise DamagedFileError(
                 f"{self.path}: {_GROUP}/{name} is not JSON ({error}); the file is damaged."
             ) from error
@@ -189,7 +190,15 @@ class RunFile:
         parents = start.get("parent_uids", ())
         if self.is_foreign:  # their start documents are not ours to complete
             parents = [parent["uid"] for parent in (beside.get("provenance") or {}).get("parents", ())]
-        return RunRecord(start, self.stop, tuple(self.descriptors), path, tuple(parents), beside)
+        return RunRecord(start, self.stop, tuple(self.descriptors), path, tuple(parents), beside, self._has_more())
+
+    def _has_more(self) -> bool:
+        """Tell whether there are documents besides those in a record, and the resources that are this very file."""
+        return (
+            self.is_foreign
+            or layout.DATUMS in self._texts
+            or any(PurePosixPath(str(each.get("resource_path"))).name != self.path.name for each in self.resources)
+        )
 
     def documents(self) -> Iterator[NamedDocument]:
         """Yield every document of the run, in the order they were emitted."""
@@ -227,7 +236,8 @@ class RunFile:
 def read_scalar(dataset: h5d.DatasetID, where: str) -> str:
     """Return a scalar of text; its size is not believed before the file is seen to hold as much."""
     kind = dataset.get_type()
-    if dataset.get_space().get_simple_extent_npoints() != 1 or not isinstance(kind, h5t.TypeStringID):
+    is_text = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()  # which is a pointer
+    if dataset.get_space().get_simple_extent_npoints() != 1 or not is_text:
         raise DamagedFileError(f"{where} is no text; the file is damaged, or not ours.")
     check_held(dataset, kind.get_size())
     value = np.empty((), dtype=f"S{kind.get_size()}")

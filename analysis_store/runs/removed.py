@@ -137,7 +137,9 @@ def read_removal(path: Path) -> Removal | None:
 def told_as_removed(root: Path, uid: str) -> RunNotFoundError | None:
     """Return what is said to somebody who asks for a run that was deleted; None where it was not."""
     if (removal := quarantined(root, uid)) is not None:
-        return RunNotFoundError(f"run {uid} was {removal}. store.restore({uid!r}) brings it back.")
+        return RunNotFoundError(
+            f"run {uid} was {removal}. store.restore({uid!r}) (analysis-store restore) brings it back."
+        )
     if (removal := buried(root, uid)) is not None and not (root / removal.path).exists():  # as when it was loaded again
         kept = tombstone_path(root, uid)
         return RunNotFoundError(f"run {uid} was {removal}. Its data are gone; what it was is told by {kept}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +29,18 @@ def when(time: Any) -> str:
         return str(time)
 
 
+def made_by(start: Mapping[str, Any]) -> str:
+    """Return what made a run: the processor as ``id@version``, or else the plan."""
+    told = start.get("processing")
+    if isinstance(told, Mapping) and isinstance(told.get("processor"), str):
+        return f"{told['processor']}@{told.get('version', '?')}"
+    return str(start.get("plan_name") or "")
+
+
 def run_text(run: Run) -> str:
     """Return a run as a few lines of text."""
     status = (run.stop or {}).get("exit_status", "no stop document")
-    lines = [f"<Run {run.uid}>", f"  {when(run.start['time'])}  {run.start.get('plan_name', '')}  {status}"]
+    lines = [f"<Run {run.uid}>", f"  {when(run.start['time'])}  {made_by(run.start)}  {status}"]
     lines += [f"  {key}: {run.start[key]}" for key in _TOLD if key in run.start]
     lines += [f"  {line}" for line in _streams(run)]
     if run.parents:
@@ -82,7 +90,7 @@ def _row(run: Run) -> list[str]:
     named = row["sample_name"] if isinstance(row["sample_name"], str) else ""
     streams = ", ".join(row["streams"])
     status = str(row["exit_status"] or "") + (", RETRACTED" if run.retraction is not None else "")
-    return [run.uid[:8], when(row["time"]), str(row["plan_name"] or ""), named, streams, status]
+    return [run.uid[:8], when(row["time"]), made_by(run.start), named, streams, status]
 
 
 def run_html(run: Run) -> str:
@@ -94,7 +102,7 @@ def runs_html(runs: Runs) -> str:
     """Return a result list as an HTML table; everything from the documents is escaped."""
     total = len(runs)
     rows = "".join(_html_row(_row(run)) for run in runs[:_SHOWN])
-    head = _html_row(["uid", "time", "plan", "sample", "streams", "status"], "th")
+    head = _html_row(["uid", "time", "made by", "sample", "streams", "status"], "th")
     more = f"<p>… and {total - _SHOWN} more</p>" if total > _SHOWN else ""
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 

@@ -87,18 +87,25 @@ def faults_of(run: Run, *, values: bool = True) -> Iterator[Fault]:
         Read the values, too.
     """
     try:
-        fault = place_fault(run.context.root, run.record.path) or _document_fault(run)
-        outer = [] if fault else list(_outer_faults(run))
+        found = [fault] if (fault := place_fault(run.context.root, run.record.path)) else _faults_inside(run, values)
     except AnalysisStoreError as error:
-        fault, outer = Fault("damaged", str(error)), []
-    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
-        fault, outer = Fault("damaged", f"the documents of {run.file} are none: {error!r}"), []
-    if fault is not None:
-        yield fault
-        return
-    yield from outer
-    if values and run.digests:
-        yield from _value_faults(run)
+        found = [Fault("damaged", str(error))]
+    yield from found
+
+
+def _faults_inside(run: Run, values: bool) -> list[Fault]:
+    """Return what is wrong with a file that is at its place; it is opened once for all of it."""
+    with kept_open(str(run.file)):
+        try:
+            fault = _document_fault(run)
+            outer = [] if fault else list(_outer_faults(run))
+        except AnalysisStoreError:
+            raise
+        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
+            return [Fault("damaged", f"the documents of {run.file} are none: {error!r}")]
+        if fault is not None:
+            return [fault]
+        return [*outer, *(_value_faults(run) if values else [])]
 
 
 def place_fault(root: Path, path: str) -> Fault | None:
@@ -150,11 +157,7 @@ def _outer_faults(run: Run) -> Iterator[Fault]:
 
 
 def _value_faults(run: Run) -> list[Fault]:
-    try:
-        with kept_open(str(run.file)):
-            told = [(_value_fault(run, entry), entry) for entry in run.digests]
-    except AnalysisStoreError as error:  # it was there a moment ago
-        return [Fault("damaged", str(error))]
+    told = [(_value_fault(run, entry), entry) for entry in run.digests]
     return [Fault("damaged", fault, (entry["stream"], entry["data_key"])) for fault, entry in told if fault]
 
 

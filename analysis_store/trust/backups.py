@@ -10,16 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.filesize import decimal
+
 from analysis_store import layout
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import AnalysisStoreError, SettingsError
-from analysis_store.exchange.export import Progress, watched
+from analysis_store.progress import Progress, watched
+from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import buried, quarantined, read_removal
 from analysis_store.settings import FILE_NAME
 from analysis_store.trust.copying import Copier, replace, unwritable
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.quarantine import removing
-from analysis_store.trust.snapshot import Snapshot
+from analysis_store.trust.snapshot import DUMP, Snapshot
 from analysis_store.trust.walking import Entry, Kind, walk
 
 if TYPE_CHECKING:
@@ -60,7 +63,7 @@ class BackupReport:
     """Runs that are being recorded, and not in it."""
 
     catalog: str
-    """``"sqlite"``; ``"pg_dump"``, beside the files; ``"none"``: open the backup and call ``reindex()``."""
+    """``"sqlite"``; ``"pg_dump"``, beside the files, for ``pg_restore``; ``"none"``: reindexing makes it."""
 
     findings: tuple[Finding, ...] = ()
     """What is missing or damaged."""
@@ -74,11 +77,15 @@ class BackupReport:
 
     def __str__(self) -> str:
         head = (
-            f"{self.runs} runs in {self.target}: {self.copied} files copied ({self.size} bytes), {self.linked} linked, "
-            f"{self.known} known"
+            f"{counted(self.runs, 'run')} in {self.target}: {counted(self.copied, 'file')} copied "
+            f"({decimal(self.size)}), {self.linked} linked, {self.known} known"
         )
-        lines = [head] + ([f"{self.recording} runs are being recorded, and not in it"] if self.recording else [])
-        if self.catalog != "sqlite":
+        lines = [head]
+        if self.recording:
+            lines.append(f"not in it, being recorded: {counted(self.recording, 'run')}")
+        if self.catalog == "pg_dump":
+            lines.append(f"the catalog is in {DUMP}: restore it with pg_restore, or open the backup and call reindex()")
+        elif self.catalog == "none":
             lines.append("the catalog is rebuilt from the files: open the backup and call reindex()")
         return "\n".join([*lines, *map(str, self.findings)])
 
@@ -176,7 +183,10 @@ def _copy(store: AnalysisStore, folder: Path, copier: Copier, tell: Progress) ->
         tell(done, len(files))
         _take(copier, entry, folder / FILES / entry.relative)
     tell(len(files), len(files))
-    copier.take(_home(store) / FILE_NAME, folder / FILE_NAME)
+    home = _home(store)
+    copier.take(home / FILE_NAME, folder / FILE_NAME)
+    if home == store.root:  # the catalog is elsewhere: restored there, it is opened with the files as its root
+        copier.take(home / FILE_NAME, folder / FILES / FILE_NAME)
     copier.finish()
     return recording
 

@@ -1,24 +1,17 @@
-"""Runs that come into a store from a bundle or another store: looked at, then taken, each wholly or not at all."""
+"""Runs that could come into a store from a bundle or another store: looked at, before anything is written."""
 
 from __future__ import annotations
 
-import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from analysis_store import layout
-from analysis_store.errors import DamagedFileError, DuplicateRunError, ProvenanceError, RunNotFoundError
-from analysis_store.exchange.files import translated
+from analysis_store.errors import DamagedFileError, ProvenanceError, RunNotFoundError
 from analysis_store.provenance import Lookup, Provenance
 from analysis_store.provenance.settle import settle
-from analysis_store.runs.durable import claim, publish, remove_folders
 from analysis_store.runs.removed import told_as_removed
-from analysis_store.runs.whereabouts import kept_path
-from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, Cargo, Piece, packages_of
-from analysis_store.trust.bundle_values import Traveller, differences, faults_of
+from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, Cargo
+from analysis_store.trust.bundle_values import differences
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
@@ -26,8 +19,6 @@ if TYPE_CHECKING:
 
 Offer = tuple["RunRecord", Callable[[], Cargo]]
 """A run that could come: what a catalog says of it, and what fetches the rest."""
-
-_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 @dataclass(slots=True)
@@ -61,7 +52,7 @@ class Prospect:
 
 
 class Arrival:
-    """Takes runs into a store.
+    """Tells what would become of runs that come into a store.
 
     Parameters
     ----------
@@ -125,95 +116,6 @@ class Arrival:
             return self.store.location
         told = [self._stubs[uid]] if uid in self._stubs else self.store.catalog.notes(uid, EXTERNAL_NOTE)
         return self._lookup(uid) or next((str(note.body.get("catalog")) for note in told), None)
-
-    def take(self, cargo: Cargo) -> None:
-        """Take one run: what belongs to it, its file, verified, and last what the catalog knows.
-
-        Raises
-        ------
-        DamagedFileError
-            The run is not what was told of it; nothing of it stays.
-        StoreWriteError
-            The disk refuses; likewise.
-        """
-        final = self.store.root / layout.run_path(cargo.uid, cargo.record.start["time"])
-        with translated(final):
-            if final.exists():  # of a load that was killed, then: it is looked at as closely
-                self._verified(cargo, final)
-            else:
-                with _scratch(final) as scratch:
-                    with cargo.file.copied_to(scratch):
-                        self._verified(cargo, scratch)
-                    scratch.chmod(_READ_ONLY)
-                    with suppress(FileExistsError):  # another process brings the same; which it is, is seen below
-                        publish(scratch, final)
-        adopted = self.store.adopt(final)
-        if differ := differences(cargo.record, self.store.catalog.get(adopted.uid)):
-            raise DuplicateRunError(f"run {cargo.uid} was saved here meanwhile, with another {' and '.join(differ)}.")
-
-    def _verified(self, cargo: Cargo, file: Path) -> None:
-        """Put what goes with a run into its place and compare the run with its digests, or raise."""
-        run = Traveller(cargo.record, self.store.context, file)
-        _check(run, values=False)
-        if astray := {PurePosixPath(name) for name in cargo.beside} - _due(run):
-            raise DamagedFileError(
-                f"run {cargo.uid} does not refer to {min(astray)}, which comes with it; nothing of it stays"
-            )
-        placed: list[Path] = []
-        try:
-            for name, piece in cargo.beside.items():
-                self._place(name, piece, placed)
-            _check(run, values=True)
-        except BaseException:
-            for path in placed:
-                path.unlink(missing_ok=True)
-            remove_folders([path.parent for path in placed])
-            raise
-
-    def _place(self, name: str, piece: Piece, placed: list[Path]) -> None:
-        final = self.store.root / name
-        shared = name.startswith(f"{layout.ENVIRONMENTS}/")
-        if shared and piece.digest() != final.stem:
-            raise DamagedFileError(f"the list of packages {name} is not the one of its digest; nothing was taken")
-        if final.exists():
-            if Piece(final, final.stat().st_size).digest() != piece.digest():
-                raise DamagedFileError(f"{final} is there already, and is another file; nothing was changed")
-            return
-        with _scratch(final) as scratch:
-            piece.copy_to(scratch)
-            with suppress(FileExistsError):  # another process brought it
-                publish(scratch, final)
-                placed += [] if shared else [final]  # other runs may have come to count on a list of packages
-
-
-def _check(run: Traveller, *, values: bool) -> None:
-    if faults := faults_of(run, values=values):
-        raise DamagedFileError(f"run {run.uid} did not come whole, and was not taken: {faults[0]}")
-
-
-def _due(run: Traveller) -> set[PurePosixPath]:
-    """Return the places, relative to the root, at which a run looks for files."""
-    folder = PurePosixPath(run.record.path).parent
-    due = {kept_path(resource) for resource in run.content.resources}
-    names = (str(resource["resource_path"]) for resource in run.content.resources)
-    stem = PurePosixPath(run.record.path).stem
-    due |= {folder / name for name in names if "/" not in name and name.startswith(f"{stem}.")}
-    packages = packages_of(run.start)
-    return due | ({packages} if packages else set())
-
-
-@contextmanager
-def _scratch(final: Path) -> Iterator[Path]:
-    """Give the scratch name of a file; on an error nothing of it stays."""
-    scratch, made = layout.scratch_path(final), list[Path]()
-    try:
-        claim(scratch, made)
-        yield scratch
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        remove_folders(made)
-        raise
-    scratch.unlink(missing_ok=True)
 
 
 def told(problems: dict[str, str]) -> str:

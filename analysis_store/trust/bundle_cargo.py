@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 """Bytes that are read at once: few enough to stay in the cache of a processor until they are written."""
+_PAGE = 4096
 EXTERNAL_NOTE = "external"
 """The kind of the note on a run that is not here: its documents, and where it is."""
 STAYING = frozenset({"deleted", "restored", "purged"})
@@ -61,7 +62,7 @@ class Piece:
 
     def digest(self) -> str:
         """Return the blake3 of it, 64 hexadecimal digits."""
-        hasher = blake3(max_threads=blake3.AUTO)
+        hasher = blake3()  # in one thread: the members of a bundle are hashed side by side
         left, buffer = self.size, memoryview(bytearray(min(BLOCK, self.size)))
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
@@ -72,13 +73,14 @@ class Piece:
 
 
 def _copy(source: int, target: int, offset: int, left: int) -> None:
-    """Copy in the kernel where that can be done, which takes no copy at all on some file systems."""
-    if hasattr(os, "copy_file_range"):
+    """Copy, in the kernel only what begins where a block does: some file systems share it; the rest it writes twice."""
+    if hasattr(os, "copy_file_range") and offset % _PAGE == 0:
         with suppress(OSError):  # another file system, say: what was copied stays, the rest is copied by hand
             while left and (count := os.copy_file_range(source, target, left, offset)):
                 offset, left = offset + count, left - count
-    while left and (block := os.pread(source, min(BLOCK, left), offset)):
-        written = os.write(target, block)
+    buffer = memoryview(bytearray(min(BLOCK, left)))
+    while left and (count := os.preadv(source, [buffer[:left]], offset)):
+        written = os.write(target, buffer[:count])
         offset, left = offset + written, left - written
 
 

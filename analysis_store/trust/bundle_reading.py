@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +23,6 @@ from analysis_store.trust.bundle import FILES, MANIFEST, Entry, Manifest, check_
 from analysis_store.trust.bundle_cargo import Cargo, Piece
 
 if TYPE_CHECKING:
-    import os
-
     from analysis_store.trust.bundle_arrival import Offer
 
 _MOST_TEXT = 512 << 20
@@ -70,14 +70,14 @@ class Bundle:
 
     def check(self) -> None:
         """Compare the content of every member with its digest."""
-        for name, told in self.manifest.members.items():
-            stored = self._members[name].compress_type == zipfile.ZIP_STORED
-            found = self._piece(name).digest() if stored else blake3(self._read(name)).hexdigest()
-            if found != told.blake3:
-                raise DamagedFileError(
-                    f"{self.path}: {name} has the digest {found}, and the manifest tells {told.blake3}: it was changed "
-                    "or is damaged. Nothing was taken from this bundle; get it again."
-                )
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for name, found in zip(self.manifest.members, pool.map(self._digest, self.manifest.members), strict=True):
+                if found != (told := self.manifest.members[name].blake3):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise DamagedFileError(
+                        f"{self.path}: {name} has the digest {found}, and the manifest tells {told}: it was changed or "
+                        "is damaged. Nothing was taken from this bundle; get it again."
+                    )
 
     def offers(self) -> Iterator[Offer]:
         """Yield every run, parents before their children."""
@@ -148,6 +148,10 @@ class Bundle:
         if mark != b"PK\3\4" or not same:
             raise DamagedFileError(f"{self.path}: {name} is not where the list of members says. Get it again.")
         return Piece(self.path, info.file_size, info.header_offset + _LOCAL_HEADER.size + names + extra)
+
+    def _digest(self, name: str) -> str:
+        stored = self._members[name].compress_type == zipfile.ZIP_STORED
+        return self._piece(name).digest() if stored else blake3(self._read(name)).hexdigest()
 
     def _read(self, name: str) -> bytes:
         if self._members[name].file_size > _MOST_TEXT:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.documents import dumps
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnknownSpecError, UnsafeFileError
+from analysis_store.hdf5.opening import kept_open
 from analysis_store.runs.run import Context, Run
+from analysis_store.runs.whereabouts import kept_path
+from analysis_store.trust.bundle_cargo import packages_of
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
@@ -37,19 +40,32 @@ def differences(one: RunRecord, other: RunRecord) -> list[str]:
     return [name for name in _PARTS if dumps(getattr(one, name)) != dumps(getattr(other, name))]
 
 
-def faults_of(run: Traveller, *, values: bool = True) -> list[str]:
-    """Return what is wrong with a run: documents that are not the record's, values that are not what they were.
+def faults_of(run: Traveller) -> list[str]:
+    """Return what is wrong with a run: with its documents, or where they are the record's, with its values."""
+    return document_faults(run) or value_faults(run)
+
+
+def document_faults(run: Traveller) -> list[str]:
+    """Return how the documents of a run are not the record's."""
+    try:
+        differ = differences(run.record, run.content.record(run.record.path))
+    except AnalysisStoreError as error:
+        return [str(error)]
+    return [f"the file holds another {' and '.join(differ)} than was told of it"] if differ else []
+
+
+def value_faults(run: Traveller) -> list[str]:
+    """Return which values of a run are not what they were.
 
     A key whose values other writers stored counts only where they can be read here: a run may be moved without them.
     """
     try:
-        if differ := differences(run.record, run.content.record(run.record.path)):
-            return [f"the file holds another {' and '.join(differ)} than was told of it"]
-        return [
-            f"stream {entry['stream']!r}, key {entry['data_key']!r}: {fault}"
-            for entry in (run.digests if values else ())
-            if (fault := _fault(run, entry))
-        ]
+        with kept_open(str(run.file)):
+            return [
+                f"stream {entry['stream']!r}, key {entry['data_key']!r}: {fault}"
+                for entry in run.digests
+                if (fault := _fault(run, entry))
+            ]
     except AnalysisStoreError as error:
         return [str(error)]
 
@@ -67,3 +83,14 @@ def _is_elsewhere(run: Run, entry: Document) -> bool:
     """Tell whether a key's values are in a file of another writer."""
     content = run.content
     return content.is_foreign or entry["data_key"] in content.streams[entry["stream"]].foreign
+
+
+def places_due(run: Traveller) -> set[PurePosixPath]:
+    """Return the places, relative to the root, at which a run looks for files."""
+    folder = PurePosixPath(run.record.path).parent
+    due = {kept_path(resource) for resource in run.content.resources}
+    names = (str(resource["resource_path"]) for resource in run.content.resources)
+    stem = PurePosixPath(run.record.path).stem
+    due |= {folder / name for name in names if "/" not in name and name.startswith(f"{stem}.")}
+    packages = packages_of(run.start)
+    return due | ({packages} if packages else set())

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self
 
 from blake3 import blake3
+from rich.filesize import decimal
 
 from analysis_store import __version__, layout
 from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError, InvalidDataError
-from analysis_store.exchange.export import Progress, watched
 from analysis_store.exchange.files import Outgoing
+from analysis_store.progress import Progress, watched
+from analysis_store.runs.lazy import counted
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.run import Run
 from analysis_store.trust.bundle import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member
@@ -71,7 +73,8 @@ class BundleReport:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.path}: {len(self.runs)} runs ({self.parents} of them parents), {self.size / 1e6:.1f} MB"]
+        parents = f", {self.parents} of them only because others came from them" if self.parents else ""
+        lines = [f"{self.path}: {counted(len(self.runs), 'run')}{parents}, {decimal(self.size)}"]
         lines += [f"  stub of parent {uid}" for uid in self.stubs]
         lines += [f"  parent {uid} is not in this store" for uid in self.missing]
         lines += [

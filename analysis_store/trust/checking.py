@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import InputError, SettingsError
-from analysis_store.exchange.export import watched
+from analysis_store.progress import watched
 from analysis_store.runs.lazy import counted
 from analysis_store.trust.findings import Finding, findings_text
 from analysis_store.trust.leftovers import log_findings, other_findings

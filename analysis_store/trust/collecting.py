@@ -11,9 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.filesize import decimal
+
 from analysis_store.errors import SettingsError
 from analysis_store.locks import FileLock, is_held
 from analysis_store.logs import sync_folder
+from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import Removal, quarantine_folder
 from analysis_store.trust.naming import Naming
 from analysis_store.trust.quarantine import (
@@ -74,10 +77,12 @@ class GcReport:
 
     def __str__(self) -> str:
         verb = "were" if self.done else "would be"
-        head = f"{len(self.purged)} deleted runs and {len(self.swept)} leftovers {verb} purged, {self.size} bytes; "
-        lines = [head + f"{len(self.waiting)} deleted runs can still be restored"]
+        gone = f"{counted(len(self.purged), 'deleted run')} and {counted(len(self.swept), 'leftover')}"
+        lines = [f"{gone} {verb} purged, {decimal(self.size)}"]
         lines += [f"  run {uid}" for uid in self.purged]
         lines += [f"  {path}" for path in self.swept]
+        lines.append(f"{counted(len(self.waiting), 'deleted run')} can still be restored")
+        lines += [f"  run {uid}" for uid in self.waiting]
         lines += [f"run {uid} is kept: {named_text(names)}; restore it" for uid, names in self.kept.items()]
         return "\n".join([*lines, *map(str, self.unfinished)])
 

@@ -116,8 +116,7 @@ class Crate:
         objects = [*self._parents(entry.parents), *self._inputs(provenance.get("files"))]
         objects += self._parameters(entry.uid, provenance.get("parameters"))
         if objects:
-            found = _ids(dict.fromkeys(objects))
-            action["object"] = found if len(found) > 1 else found[0]
+            action["object"] = _ids(dict.fromkeys(objects))
         if person := _person(start):
             action["agent"] = {"@id": self._add({"@id": f"#person-{_uri(person)}", "@type": "Person", "name": person})}
         if not done:
@@ -208,8 +207,10 @@ def crate_of(manifest: Manifest, records: Iterable[RunRecord]) -> Document:
     return crate.to_document()
 
 
-def _ids(names: Iterable[str]) -> list[Entity]:
-    return [{"@id": name} for name in names]
+def _ids(names: Iterable[str]) -> list[Entity] | Entity:
+    """Return references to entities; to one alone as RO-Crate recommends it."""
+    found = [{"@id": name} for name in names]
+    return found[0] if len(found) == 1 else found
 
 
 def _uri(text: object) -> str:

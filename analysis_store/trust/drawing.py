@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis_store.trust.graph import Lineage
+
+_SPECIAL = re.compile(r"(?!(?<=\d):\d)[^\w .,/+()-]")
+"""What a word for Mermaid may not hold: a colon is no part of a time, but of an icon or of a style."""
 
 
 def text(graph: Lineage) -> str:
@@ -50,17 +53,23 @@ def dot(graph: Lineage) -> str:
     """Return the graph for Graphviz; arrows go from a run to what came of it."""
     lines = ["digraph lineage {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
     for uid, member in graph.members.items():
-        looks = [f"label={_quoted(chr(10).join(member.words))}"]
+        looks = [f"label={_quoted(chr(10).join(map(_visible, member.words)))}"]
         looks += ["penwidth=2"] if uid == graph.uid else []
         looks += ["color=red"] if member.is_retracted else []
         looks += ['style="rounded,dashed"'] if member.record is None else []
-        lines.append(f"  {_quoted(uid)} [{', '.join(looks)}];")
-    lines += [f"  {_quoted(parent)} -> {_quoted(child)};" for child, parent in dict.fromkeys(graph.edges)]
+        lines.append(f"  {_name(uid)} [{', '.join(looks)}];")
+    lines += [f"  {_name(parent)} -> {_name(child)};" for child, parent in dict.fromkeys(graph.edges)]
     return "\n".join([*lines, "}", ""])
 
 
+def _name(uid: str) -> str:
+    """Return a uid as the name of a node; what XML cannot hold is written as an escape."""
+    return _quoted("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in uid))
+
+
 def _quoted(words: str) -> str:
-    escaped = words.replace("\\", "\\\\").replace('"', '\\"').replace("\0", "").replace("\n", "\\n")
+    """Return words in quotes; Graphviz takes entities for what they mean, in names as well."""
+    escaped = words.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
@@ -82,5 +91,5 @@ def mermaid(graph: Lineage) -> str:
 
 
 def _escaped(word: str) -> str:
-    """Return a word as Mermaid has it, whose entities begin with # where those of HTML begin with &."""
-    return html.escape(_visible(word.replace("#", "\N{FULLWIDTH NUMBER SIGN}"))).replace("&", "#")
+    """Return a word in which nothing is special to Mermaid: all but letters and the like is an entity, of a number."""
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", _visible(word))

@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import AnalysisStoreError
-from analysis_store.exchange.export import watched
+from analysis_store.progress import watched
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.verify import place_fault
 from analysis_store.trust.findings import Finding, findings_text
 from analysis_store.trust.leftovers import quietly_logged
-from analysis_store.trust.orphans import is_run_file
+from analysis_store.trust.orphans import is_ordinary, is_run_file, misplaced, record_of
 from analysis_store.trust.runcheck import ADVICE
 from analysis_store.trust.spreading import MANY, chunked, spread
 from analysis_store.trust.walking import run_files
@@ -81,9 +81,11 @@ class _Reader:
 
     def _read(self, path: str) -> tuple[int, RunRecord] | Finding | None:
         file = self.root / path
+        if not is_ordinary(file):
+            return None  # nor another writer's that could be read
         try:
             written = file.stat().st_mtime_ns
-            return written, RunFile(file).record(path)
+            return written, record_of(file, path)
         except FileNotFoundError:
             return None
         except AnalysisStoreError as error:
@@ -91,9 +93,6 @@ class _Reader:
                 if not is_run_file(file):
                     return None  # another writer's, beside the runs
             return Finding("damaged-orphan", path, str(error), "restore it from a backup, then reindex again")
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
-            what = f"its documents are none: {error!r}"
-            return Finding("damaged-orphan", path, what, "restore it from a backup, then reindex again")
 
 
 def filled(catalog: Catalog, root: Path, workers: int | None, progress: Any) -> ReindexReport:
@@ -138,10 +137,13 @@ def _enter(catalog: Catalog, root: Path, found: list[RunRecord], paths: dict[str
     """Enter runs in their order; return how many are new. ``paths`` has the file of each run that is known."""
     fresh: list[RunRecord] = []
     for record in found:
-        if (path := paths.setdefault(record.uid, record.path)) != record.path:
+        if (path := paths.get(record.uid, record.path)) != record.path:
             what = f"it holds run {record.uid}, whose file is {path}"
             findings.append(Finding("duplicate", record.path, what, "compare the two, and move this one away"))
+        elif (astray := misplaced(record)) is not None:
+            findings.append(astray)
         else:
+            paths[record.uid] = record.path
             fresh.append(record)
     left = 0
     for batch in chunked(fresh, _BATCH):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.kinship import Edge, downwards, upwards
-from analysis_store.runs.show import when
+from analysis_store.runs.show import made_by, when
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
@@ -42,9 +42,7 @@ class Member:
         if self.record is None:
             return [self.uid[:8] or "?", f"in {self.catalog}" if self.catalog else "not in this store"]
         start = self.record.start
-        told = start.get("processing")
-        made_by = told.get("processor") if isinstance(told, dict) else None
-        named = [made_by or start.get("plan_name"), start.get("sample_name")]
+        named = [made_by(start), start.get("sample_name")]
         words = [self.uid[:8], when(start["time"]), *(each for each in named if isinstance(each, str) and each)]
         return [*words, "RETRACTED"] if self.is_retracted else words
 

@@ -81,7 +81,7 @@ def _asked(store: AnalysisStore, what: Any) -> tuple[list[str], dict[str, str]]:
         return [uid], {}
     if _COMMIT.fullmatch(what):
         return [], _of_commit(store, what.lower())
-    if os.sep in what or Path(what).exists():
+    if os.sep in what or os.path.exists(what):  # noqa: PTH110  which is no error for what no file can be named
         return [], _of_file(store, what)
     raise _unknown(what)
 
@@ -158,9 +158,12 @@ def _of_package(store: AnalysisStore, name: str, version: str) -> dict[str, str]
 
 def _environments_with(root: Path, name: str, version: str) -> Iterator[str]:
     """Yield the digests of the environments in which a package of this version was installed."""
-    wanted = {"name": _plain(name), "version": version}
+    wanted = (_plain(name), version)
     for path in sorted((root / layout.ENVIRONMENTS).glob("*.json")):
-        if any({**each, "name": _plain(each["name"])} == wanted for each in read_package_file(path)):
+        listed: list[Any] = read_package_file(path)  # a file that somebody damaged may list anything
+        if wanted in (
+            (_plain(str(each.get("name"))), each.get("version")) for each in listed if isinstance(each, dict)
+        ):
             yield f"{ALGORITHM}:{path.stem}"
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DuplicateRunError, ProvenanceError, StoreWriteError
-from analysis_store.exchange.export import Progress, watched
+from analysis_store.progress import Progress, watched
+from analysis_store.runs.lazy import counted
 from analysis_store.runs.notes import REINSTATED, RETRACTED, Notes
 from analysis_store.trust.bundle_arrival import Arrival, Prospect, told
 from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, STAYING
+from analysis_store.trust.bundle_landing import landing, take
 from analysis_store.trust.bundle_reading import Bundle
 from analysis_store.trust.findings import Finding, findings_text
 
@@ -63,7 +65,8 @@ class LoadReport:
 
     def __str__(self) -> str:
         would = "would be loaded" if self.dry_run else "loaded"
-        head = f"{self.source}: {len(self.loaded)} runs {would}, {len(self.skipped)} were here, {self.notes} new notes"
+        head = f"{self.source}: {counted(len(self.loaded), 'run')} {would}, {len(self.skipped)} known, "
+        head += counted(self.notes, "new note")
         return "\n".join([head, *([findings_text(self.findings)] if self.findings else [])])
 
 
@@ -78,8 +81,7 @@ def load(
     with Bundle(bundle) as source, watched(progress, "Loading") as tell:
         source.check()
         notes = source.notes()
-        arrival = Arrival(store, notes)
-        prospect = arrival.look(source.offers())
+        prospect = Arrival(store, notes).look(source.offers())
         refuse(prospect, source.name)
         report = LoadReport(source.name, skipped=prospect.known, dry_run=dry_run)
         report.findings += remarks(prospect, notes)
@@ -88,10 +90,11 @@ def load(
             report.notes = len(strange_notes(store, notes))
             return report
         check_space(store, prospect.size)
-        for uid, cargo in prospect.new.items():
-            arrival.take(cargo)
-            report.loaded.append(uid)
-            tell(len(report.loaded), len(prospect.new))
+        with landing(store, prospect.new.values()) as runs:
+            for ready in runs:
+                for uid in take(store, ready):
+                    report.loaded.append(uid)
+                    tell(len(report.loaded), len(prospect.new))
         report.notes = merge_notes(store, notes)
     return report
 

@@ -1,4 +1,4 @@
-"""Who names a run or its files: looked for in every document under a root, never in the catalog alone."""
+"""Who names a run or its files: looked for in all documents under a root, those in files that no catalog knows, too."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _BLOCK = 16 << 20
+_FEW = 32
+"""More names than this are looked for in all files: each one is compared with every document in the catalog."""
 
 _Wanted = dict[bytes, set[str]]
 """Whom each name means."""
@@ -68,8 +70,9 @@ class Naming:
         # Live files first: one that ends meanwhile is a run file before its live name goes.
         for path in self._store.root.glob(f"*/*/*/*.h5{SUFFIX}"):
             self._look_into(path, found)
-        for path in self._store.root.glob("*/*/*/*.h5"):
-            if path not in self._seen and self._look_into(path, self._found):
+        files = set(self._store.root.glob("*/*/*/*.h5"))
+        for path in files - self._seen - self._without_name():
+            if self._look_into(path, self._found):
                 self._seen.add(path)
         if self._with_quarantine:
             inside = self._store.root / layout.QUARANTINE
@@ -79,13 +82,28 @@ class Naming:
                 self._look_into(path, found)
         return {uid: list(named | self._found[uid]) for uid, named in found.items()}
 
+    def _without_name(self) -> set[Path]:
+        """Return the files that are known to name nobody.
+
+        A run that is entered between the two questions is none of them: it has not the path that is asked for first.
+        """
+        if len(self._wanted) > _FEW:
+            return set()
+        entered = {path for _, path in self._store.catalog.paths()}
+        texts = [name.decode(errors="surrogatepass") for name in self._wanted]
+        return {self._store.root / path for path in entered - self._store.catalog.may_name(texts)}
+
     def _look_into(self, path: Path, found: _Found) -> bool:
         """Tell whether the file was there."""
+        if not path.is_file():  # a pipe, say: whoever opens one waits for another to write to it
+            return False
         relative = path.relative_to(self._store.root).as_posix()
         try:
             who, named = _read(path, self._wanted)
         except FileNotFoundError:  # the file of a save that failed, or a recording that ended
             return False
+        except OSError as error:
+            raise DamagedFileError(f"{path} cannot be read, so none knows whom it names: {error.strerror}.") from error
         for uid in named:
             if uid != who and relative not in self._own[uid]:
                 found[uid][who or relative] = None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
-from analysis_store.errors import AnalysisStoreError, RunNotFoundError
+from analysis_store.catalogs.records import check_names
+from analysis_store.documents import validate
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFoundError
 from analysis_store.hdf5.opening import find_group, reading, text_attribute
+from analysis_store.provenance import Provenance
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.run import Run
 from analysis_store.runs.verify import faults_of
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.runcheck import Checked
+from analysis_store.trust.runcheck import ADVICE, Checked
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
@@ -46,9 +50,11 @@ class OrphanCheck:
         if not _settled(file):
             return None
         try:
+            if not is_ordinary(file):
+                return Finding("foreign", path, "it is no ordinary file", "move it out of the store, or leave it")
             if not is_run_file(file):
                 return Finding("foreign", path, "it is HDF5, but no run file", "move it out of the store, or leave it")
-            record = RunFile(file).record(path)
+            record = record_of(file, path)
             if (other := self._known(record.uid)) is not None:
                 return None if other.path == path else _twin(path, other)
             return self._orphan(record)
@@ -56,9 +62,6 @@ class OrphanCheck:
             if not file.exists():
                 return None
             return Finding("damaged-orphan", path, str(error), "restore it from a backup, or move it out of the store")
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
-            what = f"its documents are none: {error!r}"
-            return Finding("damaged-orphan", path, what, "restore it from a backup, or move it out of the store")
 
     def _known(self, uid: str) -> RunRecord | None:
         try:
@@ -67,10 +70,8 @@ class OrphanCheck:
             return None
 
     def _orphan(self, record: RunRecord) -> Finding:
-        place = layout.run_path(record.uid, record.start["time"]).as_posix()
-        if place != record.path:
-            what = f"it holds run {record.uid}, whose place is {place}"
-            return Finding("damaged-orphan", record.path, what, f"move it to {place}")
+        if (astray := misplaced(record)) is not None:
+            return astray
         wrong = [str(fault) for fault in faults_of(Run(record, self.store.context), values=self.values)]
         if wrong:
             advice = "restore it from a backup, or move it out of the store"
@@ -79,9 +80,69 @@ class OrphanCheck:
         return Finding("orphan", record.path, what, "check with repair, which takes it into the catalog", True)
 
 
+def misplaced(record: RunRecord) -> Finding | None:
+    """Return what is to be said of a run whose file is not at its place, where its resources say that the data are."""
+    place = layout.run_path(record.uid, record.start["time"]).as_posix()
+    if place == record.path:
+        return None
+    what = f"it holds run {record.uid}, whose place is {place}"
+    return Finding("damaged-orphan", record.path, what, ADVICE["exchanged"])
+
+
 def _twin(path: str, other: RunRecord) -> Finding:
     what = f"it holds run {other.uid}, whose file is {other.path}"
     return Finding("duplicate", path, what, "compare the two, and move this one out of the store")
+
+
+def record_of(file: Path, path: str) -> RunRecord:
+    """Return what a catalog keeps of a run file, of which the catalog does not vouch.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    path : str
+        The same, relative to the root.
+
+    Raises
+    ------
+    DamagedFileError
+        It cannot be read, or its documents are none: a file of the first release has no seal.
+    """
+    content = RunFile(file)
+    try:
+        record = content.record(path)
+        _check_documents(record, content)
+    except AnalysisStoreError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise DamagedFileError(f"{file}: its documents are none: {error!r}") from error
+    return record
+
+
+def _check_documents(record: RunRecord, content: RunFile) -> None:
+    """Refuse what no store lets in; else it would be in everybody's way from now on."""
+    validate("start", record.start)
+    if record.stop is not None:
+        validate("stop", record.stop)
+    for descriptor in record.descriptors:
+        validate("descriptor", descriptor)
+    for resource in content.resources:
+        validate("resource", resource)
+    _ = "".join(record.parents)  # they are texts, or this is an error
+    check_names(record)
+    own = None if content.is_foreign else record.start.get("provenance")  # in foreign ones it may be anything
+    Provenance.from_document(record.beside.get("provenance") or own)
+    for entry in record.beside.get("digests") or (record.stop or {}).get("digests") or ():
+        _ = {entry[name] for name in ("stream", "data_key", "algorithm", "digest")}
+
+
+def is_ordinary(file: Path) -> bool:
+    """Tell whether a file can be opened without waiting: whoever opens a pipe waits for another to write to it."""
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except OSError:  # which opening it tells better
+        return True
 
 
 def is_run_file(file: Path) -> bool:

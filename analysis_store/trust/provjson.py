@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
 
 PREFIXES = {
-    "run": "urn:analysis_store:run:",
-    "activity": "urn:analysis_store:activity:",
-    "file": "urn:analysis_store:file:",
-    "code": "urn:analysis_store:code:",
-    "person": "urn:analysis_store:person:",
-    "analysis": "urn:analysis_store:term:",
+    "run": "urn:analysis-store:run:",
+    "activity": "urn:analysis-store:activity:",
+    "file": "urn:analysis-store:file:",
+    "code": "urn:analysis-store:code:",
+    "person": "urn:analysis-store:person:",
+    "analysis": "urn:analysis-store:term:",
 }
-"""The name spaces of the document: a URN says which run it is, wherever the store lies."""
+"""The name spaces of the document: a URN, which holds no underscore, says which run it is, wherever the store lies."""
 
 PERSON_KEYS = ("user", "username", "operator", "owner", "login_id", "experimenter")
 """Where start documents name the person, the first that does."""

@@ -91,23 +91,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def removal_of(run: Run, reason: str, who: str) -> Removal:
-    """Return what would be kept of a run; nothing is written yet.
-
-    Raises
-    ------
-    DamagedFileError
-        Its file is not there.
-    """
-    record, root = run._record, run._context.root  # noqa: SLF001 - the run as the catalog has it
-    files = []
-    for relative in (record.path, *_companions(run)):
-        try:
-            files.append(MovedFile(relative, (root / relative).stat().st_size, digest_file(root / relative)))
-        except FileNotFoundError as error:
-            raise DamagedFileError(
-                f"{root / relative} is not there: run {run.uid} cannot be put into quarantine. Restore the file from a "
-                "copy, or rebuild the catalog, which leaves the run out"
-            ) from error
+    """Return what would be kept of a run; nothing is written yet. Of a file that was lost, its documents are."""
+    record, root = run.record, run.context.root
+    there = [relative for relative in (record.path, *_companions(run)) if (root / relative).is_file()]
+    files = [MovedFile(relative, (root / relative).stat().st_size, digest_file(root / relative)) for relative in there]
     return Removal(
         run.uid, reason, who, time.time(), record.path, tuple(files), record.start, record.stop, record.descriptors,
         record.parents, record.beside,
@@ -116,9 +103,13 @@ def removal_of(run: Run, reason: str, who: str) -> Removal:
 
 def _companions(run: Run) -> Iterator[str]:
     """Yield what lies under the root for this run alone: written beside its file, or come with it."""
-    root, own = run._context.root, PurePosixPath(run._record.path)  # noqa: SLF001
+    root, own = run.context.root, PurePosixPath(run.record.path)
+    try:
+        resources = run.content.resources
+    except DamagedFileError:  # what it referred to is not known any more; it stays, and a check lists it
+        resources = []
     found = {}
-    for resource in run.content.resources:
+    for resource in resources:
         beside, kept = own.with_name(PurePosixPath(str(resource["resource_path"])).name), kept_path(resource)
         if beside != own and beside.name.startswith(f"{own.stem}.") and not _is_run(root / beside):
             found[str(beside)] = root / beside
@@ -200,14 +191,17 @@ def restore(store: AnalysisStore, uid: str) -> Run:
             raise told_as_removed(store.root, uid) or RunNotFoundError(
                 f"no run {uid!r} of {store.location} was deleted; restoring needs a whole uid."
             )
-        _refuse_without_sources(store, removal)
+        inside = quarantine_folder(store.root, uid) / removal.path
+        file = inside if inside.exists() else store.root / removal.path
+        RunFile(file).record(removal.path)  # one that was deleted when it was damaged or lost gives nothing back
+        _refuse_without_sources(store, removal, file)
         return take_back(store, removal)
 
 
 def take_back(store: AnalysisStore, removal: Removal) -> Run:
     """Undo a deletion, as far as it went; the caller is `removing`."""
     move_back(store.root, removal)
-    run = store.adopt(store.root / removal.path)
+    run = store[removal.uid] if removal.uid in store else store.adopt(store.root / removal.path)
     if _last_note(store, removal) == DELETED:
         store.note(removal.uid, RESTORED, {"deleted": removal.time})
     tombstone_path(store.root, removal.uid).unlink(missing_ok=True)
@@ -215,11 +209,10 @@ def take_back(store: AnalysisStore, removal: Removal) -> Run:
     return run
 
 
-def _refuse_without_sources(store: AnalysisStore, removal: Removal) -> None:
+def _refuse_without_sources(store: AnalysisStore, removal: Removal, file: Path) -> None:
     """Refuse to bring a run back that came from one that is still away."""
     others = [other for other in removals(store.root) if other.uid != removal.uid and other.uid not in store]
-    inside = quarantine_folder(store.root, removal.uid) / removal.path
-    if away := named_in(inside if inside.exists() else store.root / removal.path, others):
+    if away := named_in(file, others):
         raise InputError(f"run {removal.uid} came from {', '.join(sorted(away))}, deleted too: restore that first.")
 
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
 from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError
-from analysis_store.exchange.formats import silent
 from analysis_store.locks import FileLock, holder_of
+from analysis_store.progress import silent
 from analysis_store.runs.durable import publish
 from analysis_store.trust.filling import ReindexReport, filled
 
@@ -102,15 +102,29 @@ def _sqlite(place: settings.Place, file: Path, workers: int | None, progress: An
 
 
 def _is_sound(file: Path) -> bool:
-    """Tell whether a catalog can be opened, and SQLite finds nothing wrong with it."""
+    """Tell whether a catalog can be opened, and SQLite finds nothing wrong with it.
+
+    Raises
+    ------
+    StoreBusyError, StoreWriteError
+        Somebody has locked it, or it may not be read: that is no damage, and it is not ours to replace.
+    """
     import sqlite3
 
+    barred = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
     try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-            if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            connection.text_factory = bytes  # the names in a damaged one may be no text
+            if connection.execute("PRAGMA quick_check(1)").fetchone() != (b"ok",):
                 return False
-        open_catalog(f"{_SQLITE}{file}").close()
-    except (sqlite3.DatabaseError, DamagedFileError):
+    except UnicodeDecodeError:  # the error itself quotes such a name
+        return False
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in barred:
+            return False
+    try:
+        open_catalog(f"{_SQLITE}{file}").close()  # which says what bars it
+    except DamagedFileError:
         return False
     return True
 

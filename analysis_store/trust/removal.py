@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.filesize import decimal
+
 from analysis_store.errors import InputError, InvalidMetadataError, RunNotFoundError
 from analysis_store.runs.notes import who
 from analysis_store.runs.removed import Removal, quarantined, told_as_removed
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from analysis_store.store import AnalysisStore
 
 _SHOWN = 5
+_INSTEAD = "Delete those first, or retract it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,10 @@ class RemovalReport:
 
     def __str__(self) -> str:
         if self.named_by:
-            return f"run {self.uid} cannot be deleted: {named_text(self.named_by)}"
+            return f"run {self.uid} cannot be deleted: {named_text(self.named_by)}. {_INSTEAD}"
         did = "was deleted" if self.done else "would be deleted"
         listed = "".join(f"\n  {path}" for path in self.files)
-        return f"run {self.uid} {did}; into quarantine, {self.size} bytes:{listed}"
+        return f"run {self.uid} {did}; into quarantine, {decimal(self.size)}:{listed}"
 
 
 def named_text(names: tuple[str, ...] | list[str]) -> str:
@@ -113,9 +116,7 @@ def _removal(store: AnalysisStore, uid: str, reason: str) -> Removal:
 
 def _refuse_named(removal: Removal, naming: Naming) -> None:
     if names := naming.look()[removal.uid]:
-        raise InputError(
-            f"run {removal.uid} cannot be deleted: {named_text(names)}. Delete those first, or retract it."
-        )
+        raise InputError(f"run {removal.uid} cannot be deleted: {named_text(names)}. {_INSTEAD}")
 
 
 def _forget(store: AnalysisStore, uid: str) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ADVICE = {
     "missing": "put the file back from a backup; if it is lost for good, delete the run with a reason",
     "unsafe": "put the file itself in the place of the link, or restore it from a backup",
-    "damaged": "restore the file from a backup; what is left of it can be read, and is told key by key",
+    "damaged": "restore the file from a backup; keys that are not named can be read; lost for good, delete the run",
     "exchanged": "put each file back to its place: <year>/<month>/<day>/<uid>.h5 of its start document",
     "documents": "restore the file from a backup, or where the catalog is the damaged one, reindex from scratch",
     "external": "put the data back, or say with root_map where they are now",
@@ -78,8 +78,8 @@ class RunCheck:
 
 
 def said(fault: Fault) -> str:
-    """Return what a fault is, for whoever knows of which run."""
-    return str(fault).removeprefix(": ").removeprefix(", ")
+    """Return what a fault is, for whoever knows of which run, and is told what to do."""
+    return str(fault).removeprefix(": ").removeprefix(", ").removesuffix(". Restore it from a copy.")
 
 
 def _told(record: RunRecord) -> dict[str, Any]:

@@ -35,9 +35,11 @@ class Snapshot:
 
     def __init__(self, store: AnalysisStore, target: Path) -> None:
         self._target = target
+        # before a dump is made, which then has all of them; of a copy of SQLite, what is in it
+        before = {} if store.catalog.info()["kind"] == "sqlite" else dict(store.catalog.paths())
         self.kind = self._taken(store)
         """``"sqlite"``, ``"pg_dump"``, or ``"none"``: rebuilt from the files by whoever opens the backup."""
-        self.paths = dict(self._sqlite_paths() if self.kind == "sqlite" else store.catalog.paths())
+        self.paths = dict(self._sqlite_paths()) if self.kind == "sqlite" else before
         """The run file of every uid, relative to the root."""
 
     def _taken(self, store: AnalysisStore) -> str:
@@ -128,13 +130,20 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _dump_postgresql(uri: str, target: Path) -> None:
+    """Write our tables as ``pg_restore`` reads them; the password goes where no list of processes shows it."""
+    from analysis_store.catalogs.sql_schema import metadata, version
+
     parts = urlsplit(uri)
     bare = parts._replace(scheme="postgresql", netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()
     around = {**os.environ, **({"PGPASSWORD": unquote(parts.password)} if parts.password else {})}
-    command = ["pg_dump", "--format=custom", f"--file={target}", f"--dbname={bare}"]
+    tables = [f"--table={name}" for name in (*metadata.tables, version.name)]
+    command = ["pg_dump", "--format=custom", f"--file={target}", *tables, f"--dbname={bare}"]
     done = subprocess.run(command, env=around, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
-        raise StoreWriteError(f"pg_dump of the catalog failed: {done.stderr.strip()}. The last backup is whole")
+        raise StoreWriteError(
+            f"pg_dump of the catalog failed: {done.stderr.strip()}. The last backup is whole. pg_dump has to be of the "
+            "version of the server or newer, and the server to be there; then do it again"
+        )
     _sync(target)
 
 

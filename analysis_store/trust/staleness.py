@@ -69,9 +69,9 @@ class _Judge:
         """Return for each run that came from retracted ones the nearest of those."""
         near = downwards(self._store.catalog.edges_below(self._retracted))
         found: dict[str, str] = {}
-        # what was retracted for its own sake is the cause, not those of its descendants that were because of it
-        causes = [uid for uid, note in self._retracted.items() if "because" not in note.body]
-        waiting = [(uid, uid) for uid in causes or self._retracted]
+        # the cause is what was retracted for its own sake, or because of a run that is not here
+        causes = [uid for uid, note in self._retracted.items() if note.body.get("because") not in self._retracted]
+        waiting = [(uid, uid) for uid in causes]
         for uid, source in waiting:  # which grows as we go
             for child in near.get(uid, ()):
                 if child not in found and child != source:

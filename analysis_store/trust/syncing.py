@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DamagedFileError, InputError
-from analysis_store.exchange.export import Progress, watched
+from analysis_store.progress import Progress, watched
 from analysis_store.trust.bundle_arrival import Arrival, Offer, Prospect
-from analysis_store.trust.bundle_cargo import Cargo, Selection, cargo_of, notes_of, select
+from analysis_store.trust.bundle_cargo import Selection, cargo_of, notes_of, select
+from analysis_store.trust.bundle_landing import Landing, landing, take
 from analysis_store.trust.bundle_values import Traveller
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.loading import LoadReport, check_space, merge_notes, remarks
@@ -79,30 +80,31 @@ def _pull(store: AnalysisStore, other: AnalysisStore, query: Any, tell: Progress
     """Take what the other store has; what cannot come is told of, and what came from it stays away, too."""
     selection = select(other, other.search(query), closure=True)
     notes = notes_of(other, selection)
-    arrival = Arrival(store, notes)
-    prospect = arrival.look(_offers(other, selection))
+    prospect = Arrival(store, notes).look(_offers(other, selection))
     check_space(store, prospect.size)
     report = LoadReport(other.location, skipped=prospect.known, findings=remarks(prospect, notes))
-    for done, cargo in enumerate(prospect.new.values(), 1):
-        _take(arrival, cargo, prospect, report)
-        tell(done, len(prospect.new))
+    done = 0
+    with landing(store, prospect.new.values()) as runs:
+        for ready in runs:
+            report.loaded += take(store, [run for run in ready if _may_come(run, prospect)])
+            for _ in ready:
+                done += 1
+                tell(done, len(prospect.new))
     report.findings += _left(prospect)
     here = {*report.loaded, *report.skipped, *selection.missing}
     report.notes = merge_notes(store, [note for note in notes if note.uid in here])
     return report
 
 
-def _take(arrival: Arrival, cargo: Cargo, prospect: Prospect, report: LoadReport) -> None:
-    """Take a run, unless one that it came from could not be taken; a damaged one is told of, and the next is tried."""
-    if lost := [parent for parent in cargo.record.parents if parent in prospect.damaged]:
-        prospect.conflicts[cargo.uid] = f"it came from run {lost[0]}, which cannot come"
-        return
-    try:
-        arrival.take(cargo)
-    except DamagedFileError as error:
-        prospect.damaged[cargo.uid] = str(error)
-        return
-    report.loaded.append(cargo.uid)
+def _may_come(run: Landing, prospect: Prospect) -> bool:
+    """Tell whether a run can be taken; a damaged one is told of, and so is one whose parent could not come."""
+    uid = run.cargo.uid
+    lost = next((parent for parent in run.cargo.record.parents if parent in prospect.left), None)
+    if lost is not None:
+        prospect.conflicts[uid] = f"it came from run {lost}, which cannot come"
+    elif isinstance(run.fault, DamagedFileError):
+        prospect.damaged[uid] = str(run.fault)
+    return uid not in prospect.left
 
 
 def _left(prospect: Prospect) -> Iterator[Finding]:

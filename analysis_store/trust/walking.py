@@ -78,12 +78,13 @@ def walk(root: Path, below: str = "") -> Iterator[Entry]:
     while folders:
         folder = folders.pop()
         inner = []
-        for name, is_folder, is_link in _listed(root / folder):
+        for name, is_folder, is_link, is_file in _listed(root / folder):
             relative = f"{folder}/{name}" if folder else name
             if is_folder:
                 inner.append(relative)
             else:
-                yield Entry(Kind.LINK if is_link else kind_of(relative), root / relative, relative)
+                kind = Kind.LINK if is_link else kind_of(relative) if is_file else Kind.FOREIGN
+                yield Entry(kind, root / relative, relative)
         folders += reversed(inner)
 
 
@@ -137,10 +138,13 @@ def scratch_owner(path: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _listed(folder: Path) -> list[tuple[str, bool, bool]]:
-    """Return name, whether it is a folder and whether it is a link of all that is in a folder, by name."""
+def _listed(folder: Path) -> list[tuple[str, bool, bool, bool]]:
+    """Return of all that is in a folder the name, and whether it is a folder, a link, an ordinary file, by name."""
     try:
         with os.scandir(folder) as entries:
-            return sorted((entry.name, entry.is_dir(follow_symlinks=False), entry.is_symlink()) for entry in entries)
+            return sorted(
+                (each.name, each.is_dir(follow_symlinks=False), each.is_symlink(), each.is_file(follow_symlinks=False))
+                for each in entries
+            )
     except OSError:
         return []

@@ -16,7 +16,7 @@ from uuid import uuid4
 import event_model
 import pytest
 
-from analysis_store.catalogs import mongo_documents, open_catalog
+from analysis_store.catalogs import mongo_documents, mongo_kinship, open_catalog
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import DuplicateRunError, SettingsError, StoreVersionError, StoreWriteError
@@ -190,6 +190,29 @@ class TestMongo(CatalogTests):
         with pytest.raises(DuplicateRunError, match="busy"):
             catalog.insert(make_record("busy"))
         assert database["analysis_store"].count_documents({}) == 1
+
+    def test_a_long_chain(self, catalog: Catalog, database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In a small catalog it takes a few requests; as many as it is long only where that reads less than all."""
+        asked = []
+        among = mongo_kinship._among
+
+        def counted(*wanted: Any) -> Any:
+            asked.append(wanted)
+            return among(*wanted)
+
+        monkeypatch.setattr(mongo_kinship, "_among", counted)
+        chain = [
+            {"_id": str(n), "parents": [str(n - 1)], "committed": True, "time": 0.0, "order": n} for n in range(1, 1001)
+        ]
+        database["analysis_store"].insert_many(chain)
+        assert catalog.ancestors("1000") == [(str(1000 - n), n) for n in range(1, 1001)]
+        assert catalog.descendants("0") == [(str(n), n) for n in range(1, 1001)]
+        assert len(asked) == 2 * 1000 / mongo_kinship.WORTH
+        assert len(catalog.ancestors("15")) == 15
+        asked.clear()
+        monkeypatch.setattr(mongo_kinship, "WORTH", 1)
+        assert catalog.ancestors("100")[-1] == ("0", 100)
+        assert len(asked) == 101
 
     def test_a_newer_version(self, catalog: Catalog, database: Any, uri: str) -> None:
         """A database of a newer version is refused, naming both versions."""

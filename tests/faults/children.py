@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import time
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -39,6 +40,15 @@ def heard(connection: Connection) -> list[Any]:
             found.append(connection.recv())
         except EOFError:
             return found
+
+
+def wait_for(found: Callable[[], Any], what: str) -> Any:
+    """Return what a function returns, as soon as that is true; it may take as long as a busy machine needs."""
+    until = time.monotonic() + 100
+    while not (result := found()):
+        assert time.monotonic() < until, f"this did not come: {what}"
+        time.sleep(0.01)
+    return result
 
 
 def call(work: Callable[..., Any], *arguments: Any) -> Any:

@@ -9,6 +9,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from blake3 import blake3
 
 from analysis_store import AnalysisStore
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreVersionError, UnsafeFileError
+from analysis_store.trust.bundle_cargo import Cargo
+from analysis_store.trust.bundle_landing import landing
+from analysis_store.trust.bundle_reading import Bundle
 from tests.faults.on_disk import ORIGIN, result
 
 Members = dict[str, bytes]
@@ -201,7 +205,7 @@ def test_values_that_were_changed(target: AnalysisStore, bundle: Path) -> None:
     with pytest.raises(DamagedFileError, match="key 'x': the values have the digest"):
         target.load(bundle)
     assert len(target) == 0
-    assert [path.parent.name for path in target.root.rglob("*.*")] == ["environments"]  # the list was good
+    assert list(target.root.rglob("*")) == []
 
 
 def test_documents_that_were_changed(target: AnalysisStore, bundle: Path) -> None:
@@ -230,6 +234,45 @@ def test_a_file_that_is_smuggled_in(target: AnalysisStore, bundle: Path, name: s
     rewrite(bundle, change)
     with pytest.raises(DamagedFileError, match="does not refer to"):
         target.load(bundle)
+    assert list(target.root.rglob("*")) == []
+
+
+def test_runs_that_were_copied_before_their_turn(tmp_path: Path, target: AnalysisStore) -> None:
+    """Of those after the one that cannot come nothing stays; those before it are whole, and in their order."""
+    bundle, md = tmp_path / "many.zip", {"time": 1.7e9}
+    with AnalysisStore(tmp_path / "origin") as store:
+        uids = [store.insert(result(number, 300), md, provenance=ORIGIN).uid for number in range(20)]
+        another_day = store.insert(result(20, 300), {"time": 1.5e9}, provenance=ORIGIN)
+        store.dump([*uids[:12], another_day.uid, *uids[12:]], bundle)
+
+    def change(members: Members, manifest: dict[str, Any]) -> None:
+        name = manifest["runs"][9]["file"]
+        members[name] = members[name].replace(np.arange(9, 309).tobytes(), bytes(2400))
+
+    rewrite(bundle, change)
+    with pytest.raises(DamagedFileError, match=f"run {uids[9]} did not come whole"):
+        target.load(bundle)
+    assert [run.uid for run in target][::-1] == uids[:9]
+    assert {path.stem for path in target.root.rglob("*.h5")} == set(uids[:9])
+    assert list(target.root.rglob(".*")) == []
+    assert not (target.root / "2017").exists()
+
+
+def test_a_file_that_runs_share(target: AnalysisStore, bundle: Path) -> None:
+    """The second is not begun before the first is settled: it would count on a file that may go again."""
+    with Bundle(bundle) as source:
+        cargos = [fetch() for _, fetch in source.offers()]
+        asked: list[str] = []
+
+        def shared() -> Iterator[Cargo]:
+            for number, cargo in enumerate([*cargos, cargos[0]]):
+                asked.append(str(number))
+                yield replace(cargo, beside={"external/resource/x.h5": cargo.file})
+
+        with landing(target, shared()) as runs:
+            (first,) = next(runs)
+            assert "does not refer to" in str(first.fault)
+            assert asked == ["0", "1"]  # and the second waits
     assert list(target.root.rglob("*")) == []
 
 

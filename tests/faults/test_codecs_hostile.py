@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,11 +51,10 @@ def file(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def quickly():
-    """Whatever is refused is refused within seconds, without taking gigabytes."""
-    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def modestly():
+    """Whatever is refused is refused without taking gigabytes; what takes for ever runs into the time limit."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
-    assert time.monotonic() - start < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # KiB
 
 

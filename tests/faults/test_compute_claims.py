@@ -10,7 +10,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.processing import claims
 from analysis_store.processing.claims import claim_path, claimed
-from tests.faults.children import call, heard, start
+from tests.faults.children import call, heard, start, wait_for
 from tests.flow_processors import fail_once, meet, scale
 
 KEY = "blake3:" + "ab" * 32
@@ -51,14 +50,6 @@ def computed(folder: Path, raw: str, calls: str) -> str:
 def lines(calls: Path) -> int:
     """Return how often a processor was called."""
     return len(calls.read_text().splitlines()) if calls.exists() else 0
-
-
-def wait_for(found: Any, what: str) -> None:
-    """Wait until something is so."""
-    until = time.monotonic() + 30
-    while not found():
-        assert time.monotonic() < until, what
-        time.sleep(0.01)
 
 
 def test_eight_processes(tmp_path: Path) -> None:
@@ -93,7 +84,7 @@ def test_who_computes_is_killed(tmp_path: Path) -> None:
     """The next one computes; nothing has to be cleared up."""
     raw, calls = filled(tmp_path / "store"), tmp_path / "calls"
     victim, _ = start(ask, tmp_path / "store", raw, str(calls), 60.0)
-    wait_for(lambda: lines(calls) == 1, "the first process has not begun")
+    wait_for(lambda: lines(calls) == 1, "the first process begins")
     (claim,) = tmp_path.rglob("claims/*/*.lock")
     assert f"process {victim.pid} of " in holder_of(claim)
     _, connection = start(ask, tmp_path / "store", raw, str(calls), 60.0)
@@ -101,7 +92,7 @@ def test_who_computes_is_killed(tmp_path: Path) -> None:
     time.sleep(0.3)
     assert lines(calls) == 1
     os.kill(victim.pid or 0, signal.SIGKILL)
-    wait_for(lambda: lines(calls) == 2, "the second process does not go on")
+    wait_for(lambda: lines(calls) == 2, "the second process goes on")
 
 
 def test_who_computes_fails(tmp_path: Path) -> None:
@@ -132,10 +123,9 @@ def test_who_waits_says_for_whom(
     with claimed(tmp_path, KEY, "scale of run 1"):
         waiting = threading.Thread(target=wait)
         waiting.start()
-        time.sleep(1.0)
+        wait_for(lambda: len(caplog.records) >= 2, "it says for whom it waits")
     waiting.join()
     said = [record.message for record in caplog.records]
-    assert len(said) >= 2
     assert said[0].startswith(f"waiting for scale of run 1, which process {os.getpid()} of ")
 
 

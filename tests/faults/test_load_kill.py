@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,27 @@ from tests.faults.on_disk import ORIGIN, assert_whole, result, run_files
 RUNS = 20
 
 
-def load(connection: Connection, location: Path, bundle: Path) -> None:
+def load(connection: Connection, location: Path, bundle: Path, *, halt: bool = False) -> None:
     """Load a bundle, and tell when it begins and when it is done."""
     with AnalysisStore(location) as store:
         connection.send("open")
-        store.load(bundle)
+        store.load(bundle, progress=partial(tell, connection, halt))
         connection.send("done")
 
 
-def sync(connection: Connection, location: Path, other: Path) -> None:
+def sync(connection: Connection, location: Path, other: Path, *, halt: bool = False) -> None:
     """Take what another store has."""
     with AnalysisStore(location) as store:
         connection.send("open")
-        store.sync(other)
+        store.sync(other, progress=partial(tell, connection, halt))
         connection.send("done")
+
+
+def tell(connection: Connection, halt: bool, done: int, _: int) -> None:
+    """Tell how many runs have come; where it shall halt, wait there to be killed."""
+    if halt:
+        connection.send(done)
+        time.sleep(1000)
 
 
 def dump(connection: Connection, location: Path, folder: Path) -> None:
@@ -69,10 +77,12 @@ def bundle(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def killed(work: Callable[..., None], delay: float, *arguments: Any) -> list[Any]:
-    """Return what a process told before it was killed, a while after it began."""
-    process, connection = start(work, *arguments)
+def killed(work: Callable[..., None], delay: float, *arguments: Any, halt: bool = False) -> list[Any]:
+    """Return what a process told before it was killed, a while after it began, or after the first runs came."""
+    process, connection = start(partial(work, halt=True) if halt else work, *arguments)
     assert "open" == connection.recv()
+    if halt:
+        assert 0 < connection.recv() < RUNS
     time.sleep(delay)
     process.kill()
     told = heard(connection)
@@ -108,11 +118,12 @@ def test_killed_and_repeated(tmp_path: Path, origin: Path, bundle: Path, work: C
     """Whatever was reached, every run that is there is whole; repeated often enough, all is there, once."""
     chance = random.Random(20260104)
     source = bundle if work is load else origin
-    seen: list[set[str]] = [set()]
+    assert "done" not in killed(work, chance.uniform(0.0, 0.1), tmp_path, source, halt=True)
+    seen = [assert_no_halves(tmp_path, set())]
+    assert 0 < len(seen[0]) < RUNS
     while len(seen) < 9 and "done" not in killed(work, chance.uniform(0.0, 0.1) * len(seen), tmp_path, source):
         seen.append(assert_no_halves(tmp_path, seen[-1]))
         assert seen[-2] <= seen[-1]
-    assert any(0 < len(uids) < RUNS for uids in seen), "no kill came in the middle"
     process, connection = start(work, tmp_path, source)
     assert heard(connection) == ["open", "done"]
     process.join()

@@ -135,16 +135,43 @@ def test_damaged_file(store, tmp_path, damage, kind):
     assert store.check()
 
 
+def exchange(first, second):
+    """Have two files change places."""
+    aside = first.rename(first.with_name("aside"))
+    second.rename(first)
+    aside.rename(second)
+
+
 def test_files_exchanged_with_each_other(store):
     """Two runs whose files changed places are both named."""
     first, second = by_number(store, 0), by_number(store, 2)
-    aside = first.file.rename(first.file.with_name("aside"))
-    second.file.rename(first.file)
-    aside.rename(second.file)
+    exchange(first.file, second.file)
 
     assert sorted(told(store.check())) == sorted(("exchanged", run.uid) for run in (first, second))
     with pytest.raises(DamagedFileError, match="exchanged"):
         first.read()
+
+
+def test_misplaced_files_and_a_catalog_made_anew(store):
+    """Files that changed places, or lie elsewhere, do not come into a new catalog: one would read another's values."""
+    before = state(store)
+    first, second, third = (by_number(store, number).file for number in range(3))
+    elsewhere = store.root / "2001/02/03" / third.name
+    elsewhere.parent.mkdir(parents=True)
+    third.rename(elsewhere)
+    exchange(first, second)
+    folder = reopened(store)
+    report = reindex(folder, scratch=True)
+    assert report.runs == 0
+    assert {finding.kind for finding in report.faults} == {"damaged-orphan"}
+    paths = {path.relative_to(folder / "files").as_posix() for path in (first, second, elsewhere)}
+    assert {finding.subject for finding in report.faults} == paths
+
+    elsewhere.rename(third)
+    exchange(first, second)
+    with AnalysisStore(folder) as mended:
+        assert mended.reindex().runs == 3
+        assert state(mended) == before
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="the superuser may read every file; run the tests as an ordinary user")

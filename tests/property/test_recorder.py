@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from analysis_store.errors import InvalidDataError
 from analysis_store.recorder import DataStore, InMemoryDataStore, ZarrDataStore
-from analysis_store.recorder.forms import Declared, as_array, form_of
+from analysis_store.recorder.forms import Declared, form_of
+from analysis_store.recorder.numeric import as_array
 from analysis_store.recorder.selection import select
 from analysis_store.testing.equality import assert_identical
 

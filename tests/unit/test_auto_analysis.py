@@ -18,9 +18,11 @@ from bluesky.plans import count, scan
 from bluesky.preprocessors import run_decorator, stage_decorator
 from ophyd.sim import SynAxis, SynSignal
 
-from analysis_store import AnalysisStore, Policy
+from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import ProcessorError, QueryError, SettingsError
-from analysis_store.processing import AutoAnalysis, Task
+from analysis_store.processing import AutoAnalysis, Pipeline, Preset, Task
+from analysis_store.processing.batch import Batch
+from analysis_store.processing.companion import Companion
 from tests import auto_steps as steps
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +73,7 @@ def test_finished_runs_are_analysed(store: AnalysisStore, engine: RunEngine, sig
     assert found.start["parent_uids"] == [wanted]
     assert found["primary"]["total"][0] == 12
     assert found["primary"]["pid"][0] != os.getpid()
+    assert found["primary"]["session"][0] != os.getsid(0), "Ctrl-C in this terminal would end it"
     assert auto.failures == []
 
 
@@ -177,16 +180,18 @@ def test_missed_runs_are_caught_up(store: AnalysisStore, engine: RunEngine, sign
     assert len(results(store)) == 3
 
 
-def test_scan_is_not_slowed(store: AnalysisStore, engine: RunEngine, signal: SynSignal) -> None:
-    """A scan of 100 points is over before a processor that takes 2 s is."""
-    with AutoAnalysis(store, steps.busy) as auto:
+def test_scan_is_not_slowed(store: AnalysisStore, engine: RunEngine, signal: SynSignal, tmp_path: Path) -> None:
+    """Scans go on while a processor is not done with the first of them."""
+    gate = tmp_path / "gate"
+    with AutoAnalysis(store, steps.busy.preset(gate=str(gate))) as auto:
         engine.subscribe(auto)
         engine(count([signal]))
         engine(count([signal], 100))
         pending = auto.pending
+        gate.touch()
         assert auto.wait(PATIENCE)
 
-    assert len(pending) > 0, "the processor was done before the scan was"
+    assert len(pending) == 2
     assert len(results(store, "a_busy")) == 2
 
 
@@ -214,11 +219,16 @@ def test_close_finishes(store: AnalysisStore, engine: RunEngine, signal: SynSign
     assert auto.pending == []
 
 
+def endless(folder: Path) -> Preset:
+    """Work that is never done."""
+    return steps.busy.preset(gate=str(folder / "never"))
+
+
 def test_close_gives_up(
-    store: AnalysisStore, engine: RunEngine, signal: SynSignal, caplog: pytest.LogCaptureFixture
+    store: AnalysisStore, engine: RunEngine, signal: SynSignal, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After the timeout what is left is told, not done; the task catches up."""
-    auto = AutoAnalysis(store, steps.busy)
+    auto = AutoAnalysis(store, endless(tmp_path))
     engine.subscribe(auto)
     for _ in range(3):
         engine(count([signal]))
@@ -236,11 +246,24 @@ def interrupted(auto: AutoAnalysis, engine: RunEngine, signal: SynSignal) -> Non
         raise KeyboardInterrupt
 
 
-def test_error_in_the_block_gives_up(store: AnalysisStore, engine: RunEngine, signal: SynSignal) -> None:
+def test_error_in_the_block_gives_up(
+    store: AnalysisStore, engine: RunEngine, signal: SynSignal, tmp_path: Path
+) -> None:
     """Ctrl-C is not made to wait for the background."""
     with pytest.raises(KeyboardInterrupt):
-        interrupted(AutoAnalysis(store, steps.busy), engine, signal)
+        interrupted(AutoAnalysis(store, endless(tmp_path)), engine, signal)
     assert results(store, "a_busy") == []
+
+
+def test_given_up_before_it_began(store: AnalysisStore) -> None:
+    """A process that is started too late to be ended does nothing."""
+    run = store.insert([{"primary": {"x": 1}}], {}, provenance=Provenance(origin="synthetic", note="a test"))
+    worker = Companion(Batch(Pipeline.of(steps.total), store, "task"))
+    worker.give_up()
+    outcome = worker.outcome(run.uid)
+
+    assert [one.error for one in outcome.failures] == ["given up: the analysis was closed"]
+    assert results(store) == []
 
 
 def test_process_that_dies(store: AnalysisStore, engine: RunEngine, signal: SynSignal, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_dry_run(store: AnalysisStore, other: AnalysisStore, bundle: Path) -> No
     before = sorted(other.root.rglob("*"))
     report = other.load(bundle, dry_run=True)
     assert (report.loaded, report.notes, report.dry_run) == ([run.uid], 1, True)
-    assert "1 runs would be loaded" in str(report)
+    assert "1 run would be loaded" in str(report)
     assert sorted(other.root.rglob("*")) == before
     assert len(other) == 0
 

@@ -67,7 +67,7 @@ def test_both_ways(store: AnalysisStore, other: AnalysisStore) -> None:
     assert store.notes(a.uid) == other.notes(a.uid)
     assert len(store.notes(a.uid)) == 2
     assert report.to_dict()["went"]["loaded"] == [b.uid]
-    assert str(report).count("1 runs loaded") == 2
+    assert str(report).count("1 run loaded") == 2
 
 
 def test_only_what_satisfies_a_query(store: AnalysisStore, other: AnalysisStore) -> None:
@@ -100,6 +100,7 @@ def test_a_damaged_run_is_named_and_the_rest_comes(store: AnalysisStore, other: 
     """A run whose values or whose file are not what they were does not come, nor what came from it."""
     bad, gone = saved(other), saved(other)
     child, good = saved(other, bad.uid), saved(other)
+    grandchild = saved(other, child.uid)
     gone.file.unlink()
     bad.file.chmod(0o644)
     with h5py.File(bad.file, "r+") as file:
@@ -107,7 +108,12 @@ def test_a_damaged_run_is_named_and_the_rest_comes(store: AnalysisStore, other: 
     report = store.sync(other)
     assert report.came.loaded == [good.uid]
     told = {finding.subject: finding.kind for finding in report.came.findings}
-    assert told == {bad.uid: "damaged", gone.uid: "damaged", child.uid: "duplicate"}
+    assert told == {
+        bad.uid: "damaged",
+        gone.uid: "damaged",
+        child.uid: "duplicate",
+        grandchild.uid: "duplicate",
+    }
     assert uids(store) == {good.uid}
     assert list(store.root.rglob("*.part")) == []
 

@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ from analysis_store.processing.claims import claim_path
 from analysis_store.runs.run import Run
 from analysis_store.trust import CheckReport, Finding
 from analysis_store.trust.findings import FAULTS, REMARKS
-from analysis_store.trust.walking import Kind, kind_of, walk
+from analysis_store.trust.leftovers import log_findings
+from analysis_store.trust.repair import repaired
+from analysis_store.trust.walking import Entry, Kind, kind_of, walk
 
 DATA = [{"primary": {"x": float(i), "image": np.arange(24.0).reshape(4, 6) + i}} for i in range(3)]
 
@@ -132,18 +136,40 @@ def test_documents_that_are_none(store: AnalysisStore, run: Run, origin: Provena
     assert report.checked["runs"] == 2
 
 
-@pytest.mark.parametrize("text", [b'{"uid": "u"}', b'{"uid": "u", "time": null}', b'{"time": 1.0}', b"[]", b"7"])
-def test_an_orphan_that_is_no_run(store: AnalysisStore, run: Run, text: bytes) -> None:
-    """Neither a check nor a catalog made anew takes it for one, or stumbles over it."""
-    with h5py.File(writable(run), "r+") as file:
-        group = file["entry/documents"]
-        for name in ("seal", "start"):
-            del group[name]
-        group["start"] = np.array(text)
-    store.catalog.remove(run.uid)
-    assert kinds(store.check(repair=True)) == ["damaged-orphan"]
-    assert [finding.kind for finding in store.reindex().findings] == ["damaged-orphan"]
-    assert len(store) == 0
+NO_DOCUMENTS = {
+    "start": [
+        b'{"uid": "u"}', b'{"uid": "u", "time": null}', b'{"time": 1.0}', b"[]", b"7",
+        b'{"uid": "u", "time": 1' + b"0" * 400 + b"}",
+        b'{"uid": "u", "time": 1.0, "deep": ' + b"[" * 9000 + b"]" * 9000 + b"}",
+        b'{"uid": "u\\ud800", "time": 1.0}',
+        b'{"uid": "u", "time": 1.0, "parent_uids": 5}',
+        b'{"uid": "u", "time": 1.0, "parent_uids": [{"uid": "v"}]}',
+        b'{"uid": "u", "time": 1.0, "provenance": 5}',
+        b'{"uid": "u", "time": 1.0, "provenance": {"files": [null]}}',
+    ],
+    "stop": [b'{"x": 1}', b"5"],
+    "descriptors": [b'[{"name": 5}]'],
+    "resources": [b'[{"image": {"resource_path": 5}}]'],
+    "beside": [b'{"digests": 5}', b'{"digests": [{"stream": "primary"}]}', b'{"provenance": {"parents": [5]}}'],
+}  # fmt: skip
+
+
+def test_orphans_that_are_no_runs(store: AnalysisStore, run: Run) -> None:
+    """Neither a check nor a catalog made anew takes them for some, or stumbles over one."""
+    crafted = [(name, text) for name, texts in NO_DOCUMENTS.items() for text in texts]
+    for number, (name, text) in enumerate(crafted):
+        copy = shutil.copy(run.file, run.file.with_name(f"{number}.h5"))
+        copy.chmod(0o644)
+        with h5py.File(copy, "r+") as file:
+            group = file["entry/documents"]
+            for each in {"seal", name} & set(group):
+                del group[each]
+            group[name] = np.array(text)
+    expected = {f"{run.file.parent.relative_to(store.root).as_posix()}/{number}.h5" for number in range(len(crafted))}
+    for report in (store.check(repair=True), store.reindex()):
+        assert {finding.kind for finding in report.findings} == {"damaged-orphan"}
+        assert {finding.subject for finding in report.findings} == expected
+    assert len(store) == 1
 
 
 @pytest.mark.parametrize("field", ["start", "stop", "descriptors", "beside", "parents"])
@@ -205,6 +231,14 @@ def test_an_orphan_is_adopted(store: AnalysisStore, run: Run) -> None:
     assert kinds(report) == ["repaired"]
     assert store[run.uid].record == record
     assert store.check(repair=True).findings == ()
+
+
+def test_a_run_that_is_being_saved(store: AnalysisStore, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has just got its name is no orphan: its saver is waited for, to tell the catalog."""
+    store.catalog.remove(run.uid)
+    monkeypatch.setattr("analysis_store.trust.orphans._MOMENT", 3600.0)
+    monkeypatch.setattr("analysis_store.trust.orphans.time.sleep", lambda _: store.adopt(run.file))
+    assert store.check().findings == ()
 
 
 def test_an_orphan_of_others(open_store: AnalysisStore) -> None:
@@ -309,6 +343,13 @@ def test_a_note_on_nobody(store: AnalysisStore) -> None:
     assert kinds(store.check()) == ["note"]
 
 
+def test_a_note_on_a_deleted_run(store: AnalysisStore, run: Run) -> None:
+    """It is on nobody who is here, and yet needs no remark: its tombstone tells."""
+    store.delete(run.uid, "not needed", dry_run=False)
+    assert store.notes(run.uid)
+    assert store.check().findings == ()
+
+
 def dead_process() -> int:
     """Return the number of a process that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
@@ -403,6 +444,61 @@ def test_foreign_files(store: AnalysisStore, run: Run) -> None:
     assert report
     assert kinds(report) == ["foreign", "foreign"]
     assert (store.root / "readme.txt").exists()
+
+
+def test_a_pipe(store: AnalysisStore, run: Run) -> None:
+    """Nobody opens it, and waits for ever for what comes through it."""
+    os.mkfifo(run.file.with_name("pipe.h5"))
+    assert kinds(store.check(repair=True)) == ["foreign"]
+    assert store.reindex().known == 1
+    assert store.delete(run.uid, "not needed")
+    assert store.gc(dry_run=False)
+
+
+def test_repair_looks_once_more(store: AnalysisStore, run: Run, tmp_path: Path) -> None:
+    """What was found may be another by now: it is left alone, and nothing is said of it."""
+    place = run.file.relative_to(store.root).as_posix()
+    store.catalog.remove(run.uid)
+    (orphan,) = store.check().findings
+    run.file.rename(tmp_path / "elsewhere.h5")
+    run.file.symlink_to(tmp_path / "elsewhere.h5")
+    fresh = _made(run.file.with_name(f".{run.uid}.{dead_process()}-01234567.part"), b"")
+    claim = claim_path(store.root, "some key")
+    claim.parent.mkdir(parents=True)
+    lock = FileLock.taken(claim)
+    assert lock is not None
+    paths = {"orphan": place, "scratch": fresh.relative_to(store.root).as_posix()}
+    paths["claim"] = claim.relative_to(store.root).as_posix()
+    found = [replace(orphan, kind=kind, subject=path) for kind, path in paths.items()]
+    assert repaired(store, found) == []
+    assert len(store) == 0
+    assert fresh.exists()
+    assert claim.exists()
+    lock.release()
+
+
+def test_scratch_with_values_is_kept(store: AnalysisStore, run: Run) -> None:
+    """As often as it is left under one name; but not the second name of a file that is there."""
+    scratch = run.file.with_name(f".{run.uid}.{dead_process()}-01234567.part")
+    for values in (b"\x89HDF\r\n\x1a\n first", b"\x89HDF\r\n\x1a\n second"):
+        aged(_made(scratch, values))
+        assert kinds(store.check(repair=True)) == ["repaired"]
+    kept = sorted((store.root / "quarantine" / "leftovers").iterdir())
+    assert [path.read_bytes()[9:] for path in kept] == [b"first", b"second"]
+    scratch.hardlink_to(run.file)
+    aged(scratch)
+    assert kinds(store.check(repair=True)) == ["repaired"]
+    assert sorted((store.root / "quarantine" / "leftovers").iterdir()) == kept
+
+
+def test_a_note_that_is_made_meanwhile(store: AnalysisStore, run: Run) -> None:
+    """It is not taken for one that the log has lost."""
+
+    def entries() -> Iterator[Entry]:
+        store.note(run.uid, "seen", {})  # after the log was read, and before the catalog is
+        yield from walk(store.root)
+
+    assert list(log_findings(store, entries(), Counter())) == []
 
 
 def test_progress_and_workers(store: AnalysisStore, run: Run, origin: Provenance) -> None:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import urllib.request
 
 import numpy as np
 import pytest
@@ -108,8 +108,9 @@ class TestErrors:
         process = subprocess.Popen(
             [*ENTRY, "serve", str(store), "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert process.stdout.readline().startswith("Serving at http://127.0.0.1:")
-        time.sleep(0.5)
+        said = process.stdout.readline()
+        assert said.startswith("Serving at http://127.0.0.1:")
+        urllib.request.urlopen(said.split()[2], timeout=100).close()  # it has begun to serve
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
 

@@ -385,7 +385,7 @@ class TestRun:
             [*ENTRY, "run", f"{module}_slow", "--uid", "-1", "--import", module, "-s", store],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        until = time.monotonic() + 60
+        until = time.monotonic() + 100
         while not Path("begun").exists() and time.monotonic() < until:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

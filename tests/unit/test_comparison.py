@@ -18,6 +18,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InvalidDataError, RunNotFoundError
 from analysis_store.processing import comparison
 from analysis_store.processing.comparison import Comparison, Row, blocks
+from analysis_store.processing.differences import Differences
 from analysis_store.runs.run import Run
 
 NAN, INF = math.nan, math.inf
@@ -128,6 +129,12 @@ def test_equal_digests_need_no_reading(store: AnalysisStore, saved: Any, form: s
             ("different", 1),
         ),
         (
+            pd.DataFrame({"a": pd.array([1, None], "Int64")}),
+            pd.DataFrame({"a": pd.array([1, None], "Int32")}),
+            1,
+            ("different", 1),
+        ),
+        (
             pd.DataFrame({"a": pd.Categorical(["x", "y"])}),
             pd.DataFrame({"a": pd.Categorical(["x", "x"])}),
             1,
@@ -146,6 +153,7 @@ def test_equal_digests_need_no_reading(store: AnalysisStore, saved: Any, form: s
         ({"a": 1}, {"a": 1.0}, 1, ("different", 1)),
         (np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 9], mask=[0, 1]), 0, ("identical", 0)),
         (np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([1.0, 2], mask=[1, 1]), 0, ("different", 1)),
+        (np.ma.array([1.0, 2, 3], mask=[0, 1, 1]), np.ma.array([1.0, 9, 3], mask=[0, 0, 1]), 0, ("different", 2)),
         (np.ma.array([1.0, 2], mask=[0, 1]), np.ma.array([3.0, 2], mask=[0, 1]), 0, ("different", 1)),
         (np.array(["a", "b\0c"], object), np.array(["a", "b"]), 0, ("different", 1)),
         (np.array(["a", "b\0c"], object), np.array(["a", "b\0d"], object), 0, ("different", 1)),
@@ -156,6 +164,12 @@ def test_equal_digests_need_no_reading(store: AnalysisStore, saved: Any, form: s
             xr.DataArray([1.0, 2], dims="q", coords={"q": [0.1, 0.2]}),
             xr.DataArray([1.0, 2], dims="q", coords={"q": [0.1, 0.3]}),
             1e-2,
+            ("different", 1),
+        ),
+        (
+            {"a": xr.DataArray([1.0], dims="q", attrs={"units": "mm"})},
+            {"a": xr.DataArray([1.0], dims="q", attrs={"units": "m"})},
+            1,
             ("different", 1),
         ),
         (pd.Series([1.0, 2], index=["a", "b"]), pd.Series([1.0, 2.5], index=["a", "b"]), 1e-2, ("different", 1)),
@@ -236,8 +250,6 @@ def test_objects_are_compared_by_what_is_in_them(store: AnalysisStore, origin: P
 
 def test_values_in_a_circle_and_deep_ones() -> None:
     """Neither ends in a loop or an exhausted stack."""
-    from analysis_store.processing.differences import Differences
-
     circles: list[list[Any]] = [[1.0], [2.0]]
     for circle in circles:
         circle.append(circle)
@@ -311,14 +323,28 @@ def test_blocks_cover_an_array(monkeypatch: pytest.MonkeyPatch, store: AnalysisS
     assert (row.differ, row.of, row.told) == (4, 1200, "[0, 3, 2, 17]: 0.0 and 2.0")
 
 
-@pytest.mark.parametrize("value", [-1.0, NAN, INF])
-def test_a_tolerance_that_is_none(store: AnalysisStore, saved: Any, value: float) -> None:
+@pytest.mark.parametrize("value", [-1.0, NAN, INF, "1e-3", None])
+def test_a_tolerance_that_is_none(store: AnalysisStore, saved: Any, value: Any) -> None:
     """It is refused by name."""
     run = saved(1.0)
     with pytest.raises(InvalidDataError, match="rtol"):
         store.compare(run, run, rtol=value)
     with pytest.raises(InvalidDataError, match="atol"):
         store.compare(run, run, atol=value)
+
+
+def test_runs_by_number(store: AnalysisStore, saved: Any) -> None:
+    """Whatever names one run of the store names it here."""
+    runs = [saved(1.0), saved(2.0)]
+    found = store.compare(-2, -1)  # type: ignore[arg-type]
+    assert [found.a, found.b] == [run.uid for run in runs]
+
+
+def test_the_first_that_is_not_close_of_several_values() -> None:
+    """A value that is close, and came before it, does not hide it."""
+    found = Differences(1e-3, 0)
+    found.compare([1.0, 5.0, 7.0], [1.0001, 6.0, 8.0])
+    assert (found.first, found.unequal, found.beyond) == ("[1]: 5.0 and 6.0", 3, 2)
 
 
 def test_a_run_that_is_not_there(store: AnalysisStore, saved: Any) -> None:

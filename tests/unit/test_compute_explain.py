@@ -49,9 +49,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.setattr(registry_module, "_known", {})
     names = [f"flow_module_{number}" for number in range(4)]
 
-    def write(**parts: object) -> ModuleType:
+    def write(text: str = CODE, **parts: object) -> ModuleType:
         name = "flow_module"
-        (tmp_path / f"{name}.py").write_text(CODE.format(**parts))
+        (tmp_path / f"{name}.py").write_text(text.format(**parts))
         sys.modules.pop(name, None)
         registry_module._known.clear()
         importlib.invalidate_caches()
@@ -120,6 +120,48 @@ def test_another_version_and_other_code(store: AnalysisStore, raw: Run, written:
     assert "version: 1 -> 2" in told.reasons
 
 
+def test_the_same_inputs_are_nearer(
+    store: AnalysisStore, raw: Run, other: Run, written: Callable[..., ModuleType]
+) -> None:
+    """After an edit the code is the reason, though one other input was computed anew already."""
+    first = store.compute(written(by=2, version="1").halved, raw)
+    again = written(by=4, version="2").halved
+    store.compute(again, other)
+    told = explain(store, again, raw)
+    assert told.run == first
+    assert told.reasons == ["version: 1 -> 2", "code: flow_module:half has changed, flow_module:halved has changed"]
+
+
+def test_code_that_is_not_used_any_more(store: AnalysisStore, raw: Run, written: Callable[..., ModuleType]) -> None:
+    """A function that was called, and one that is called in its place, are named."""
+    store.compute(written(by=2, version="1").halved, raw)
+    text = CODE.replace("def half", "def part").replace("half(float", "part(float")
+    told = explain(store, written(text, by=2, version="1").halved, raw)
+    (reason,) = told.reasons
+    assert reason == (
+        "code: flow_module:half is not used any more, flow_module:halved has changed, flow_module:part is new"
+    )
+
+
+def test_nothing_in_common(store: AnalysisStore, raw: Run, other: Run, written: Callable[..., ModuleType]) -> None:
+    """A result of the same processor is the nearest, even if all else is different."""
+    text = CODE.replace("(inputs)", "(inputs, times: int = {by})")
+    first = store.compute(written(text, by=2, version="1").halved, raw)
+    told = explain(store, written(text, by=4, version="2").halved, other)
+    assert told.run == first
+    assert [reason.partition(":")[0] for reason in told.reasons] == ["version", "code", "parameter times", "inputs[0]"]
+
+
+def test_the_newest_of_those_that_are_as_near(store: AnalysisStore, raw: Run, other: Run) -> None:
+    """Whether they differ in their parameters or in their input."""
+    runs = [store.compute(scale.preset(gain=gain), one) for gain, one in [(3, other), (2, raw), (4, other)]]
+    assert explain(store, scale.preset(gain=2), other).run == runs[2]
+    store.compute(scale.preset(gain=5), raw)
+    newest = store.compute(scale.preset(gain=3), raw)
+    assert explain(store, scale.preset(gain=3), raw).run == newest
+    store.retract(newest.uid, "to be computed again")
+
+
 def test_there_was_one(store: AnalysisStore, raw: Run) -> None:
     """Which was retracted, or is damaged; both are told."""
     first = store.compute(scale, raw)
@@ -148,5 +190,8 @@ def test_refused_as_compute_does(store: AnalysisStore, raw: Run) -> None:
     """What cannot be computed cannot be explained."""
     with pytest.raises(InputError, match="'abc' was not found"):
         explain(store, scale, "abc")
+    store.retract(raw.uid, "wrong sample")
+    with pytest.raises(InputError, match="was retracted"):
+        explain(store, scale, raw)
     with pytest.raises(ProcessorError, match="ends in several steps"):
         explain(store, scale & size, raw)

@@ -14,6 +14,7 @@ from analysis_store.documents import (
     compose_datum,
     dumps,
     event_uid,
+    is_time,
     loads,
     parent_uids,
     unpack_page,
@@ -168,3 +169,10 @@ def test_pages_are_unpacked_and_the_rest_left_alone() -> None:
 
     assert [event["data"]["x"] for _, event in unpack_page("event_page", page)] == [3, 4]
     assert list(unpack_page("start", START)) == [("start", START)]
+
+
+def test_a_number_beyond_any_time() -> None:
+    """What no float holds is no time."""
+    assert is_time(1.5)
+    assert not is_time(10**400)
+    assert not is_time(True)

@@ -14,9 +14,10 @@ import pytest
 from analysis_store.errors import DamagedFileError, InvalidDataError, KeyNotFoundError, RunClosedError
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.recorder import Recorder
-from analysis_store.recorder.forms import Declared, unpacked
+from analysis_store.recorder.forms import Declared
 from analysis_store.recorder.hdf5 import HDF5DataStore
-from tests.faults.children import start
+from analysis_store.recorder.packing import unpacked
+from tests.faults.children import start, wait_for
 
 
 @pytest.fixture
@@ -113,8 +114,16 @@ def test_plain_h5py_reads_it(path: Path) -> None:
     assert RaggedHandler(str(path), "/ragged")(2).tolist() == [[2, 2], [2, 2]]
 
 
+def seen(path: Path) -> tuple[int, int, object]:
+    """Return how many values and keys of the next test a reader finds, and what was set."""
+    with HDF5DataStore(path, mode="r") as reader:
+        keys = reader.keys()
+        news = sum(key.startswith("new/") for key in keys)
+        return len(reader.get_all("x")) if "x" in keys else 0, news, reader.get("s") if "s" in keys else None
+
+
 def test_another_process_follows(path: Path) -> None:
-    """Values and keys are visible there within the time between two flushes, with this class and with h5py."""
+    """Values and keys are visible there though nobody has flushed them, with this class and with h5py."""
     reader = (
         "import h5py, time\nfrom analysis_store.recorder.hdf5 import HDF5DataStore\n"
         "print(h5py.File(path, swmr=True)['x'][:].tolist())\n"
@@ -125,7 +134,7 @@ def test_another_process_follows(path: Path) -> None:
             datastore.append("x", number, 0.0)
             datastore.append(f"new/{number}", number, 0.0)
             datastore.set("s", number, 0.0)
-            time.sleep(0.5)
+            wait_for(lambda number=number: seen(path) == (number + 1, number + 1, number), "what was recorded")
             keys = ["x", "new/0", "s", *(f"new/{more}" for more in range(1, number + 1))]
             assert elsewhere(reader, path) == f"{[*range(number + 1)]}\n{keys} {[*range(number + 1)]} {number}"
 

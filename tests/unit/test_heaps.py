@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.hdf5.heaps import check_heaps
+from analysis_store.handlers.columns import LazyDataset
+from analysis_store.hdf5.heaps import check_heaps, check_referred
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_number_that_is_taken(heap):
 
 
 def test_heap_at_the_end_of_a_large_file(tmp_path):
-    """The last 256 KiB are looked through, too."""
+    """The last 64 KiB are looked through, too."""
     path = tmp_path / "large.h5"
     with h5py.File(path, "w") as file:
         file["values"] = np.zeros(3 << 20, np.uint8)
@@ -87,3 +88,32 @@ def test_values_that_look_like_a_heap(heap, cut):
     put(outer, outer.read_bytes().rindex(b"GCOL") + 16 + 8, struct.pack("<Q", 2**63))
     with pytest.raises(DamagedFileError, match="has no order"):
         check_heaps(outer)
+
+
+def test_a_column_amid_a_large_file(tmp_path):
+    """The heaps that a column refers to are looked at wherever they are; HDF5 would never come back from this one."""
+    path = tmp_path / "column.h5"
+    texts = [f"text number {number} of many" for number in range(40_000)]
+    with h5py.File(path, "w") as file:
+        file.create_dataset("texts", data=texts, dtype=h5py.string_dtype())
+    column = LazyDataset(str(path), "/texts")
+    assert column.read().tolist() == texts
+    begin = path.read_bytes().index(b"GCOL", path.stat().st_size // 2)
+
+    put(path, begin + 16 + 8, struct.pack("<Q", 2**64 - 16))
+    check_heaps(path)
+    with pytest.raises(DamagedFileError, match=rf"column\.h5 is damaged: .* at byte {begin} has no order"):
+        column.read()
+    number = texts.index(next(text for text in column[:100] if text))
+    assert column[number].item() == texts[number]
+
+
+def test_text_that_is_not_there(tmp_path):
+    """Elements that were never written refer to no heap, and one that refers to what is none is left to HDF5."""
+    path = tmp_path / "column.h5"
+    with h5py.File(path, "w") as file:
+        texts = file.create_dataset("texts", (3,), h5py.string_dtype())
+        texts[1] = "one"
+    assert LazyDataset(str(path), "/texts").read().tolist() == ["", "one", ""]
+    with path.open("rb") as file:
+        check_referred(file.fileno(), np.array([0, 1, 2**63], "u8"), str(path))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pyFAI.integrator.azimuthal import AzimuthalIntegrator
 
-from analysis_store.errors import InputError, MissingDependencyError
+from analysis_store.errors import InputError, MissingDependencyError, ParameterError
 from analysis_store.processing.library.scattering import azimuthal_integration
 from tests.unit.library_inputs import file, inputs, run
 
@@ -108,6 +108,12 @@ def test_geometry_that_is_not_told(tmp_path):
         integrated(file(tmp_path / "other.poni"))
     with pytest.raises(InputError, match=r"2 inputs came; expected a run, or a run and a \.poni file"):
         integrated(run(x=[1]), **GEOMETRY)
+
+
+def test_one_point():
+    """The library needs two; fewer are refused before anything is read."""
+    with pytest.raises(ParameterError, match="points: 1 came; input should be greater than or equal to 2"):
+        azimuthal_integration.preset(points=1)
 
 
 def test_file_without_wavelength(tmp_path):

@@ -125,6 +125,8 @@ def test_what_is_no_sound(tmp_path, wav):
         audio_level(wav(np.empty(0)))
     with pytest.raises(InputError, match=r"10 samples; expected at least 512. Give window="):
         audio_spectrogram(wav(np.zeros(10)))
+    with pytest.raises(InputError, match="expected at least 500000000000"):  # not a window that fills the memory
+        audio_spectrogram(wav(np.zeros(10)), window=10**12)
     with pytest.raises(InputError, match="step of at most the window"):
         audio_spectrogram(wav(np.zeros(10)), window=2, step=3)
 

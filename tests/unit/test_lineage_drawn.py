@@ -18,7 +18,7 @@ from analysis_store.provenance import Parent
 from analysis_store.trust import Lineage, prov_document
 
 DATA = [{"primary": {"x": 1.0}}]
-HOSTILE = '"];\n<script>&#x1b;\x1b[2J\\'
+HOSTILE = "`\"];\n<script>&#x1b;\x1b[2J\\Ann's $$ fa:fa-x &lt;"
 
 # What https://www.w3.org/submissions/prov-json/schema demands of the parts that are used here.
 _LITERAL = {
@@ -106,6 +106,11 @@ def test_text_down(store: AnalysisStore, graph: Lineage) -> None:
     assert text.count("(see above)") == 1
 
 
+def visible(word: str) -> str:
+    """Return a word as it may be shown."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in word)
+
+
 def test_dot(graph: Lineage) -> None:
     """Graphviz reads it, if it is there; every run is a node, and no word ends its quotes."""
     dot = graph.to_dot()
@@ -115,8 +120,11 @@ def test_dot(graph: Lineage) -> None:
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', '""', dot)
     assert '"]' not in bare.replace('""]', "")
     assert "script" not in bare
+    assert all(letter.isprintable() for line in dot.splitlines() for letter in line)
     if (program := shutil.which("dot")) is not None:
-        subprocess.run([program, "-Tplain"], input=dot, text=True, check=True, capture_output=True)
+        done = subprocess.run([program, "-Tsvg"], input=dot, text=True, check=True, capture_output=True)
+        shown = {text.text for text in ElementTree.fromstring(done.stdout).iter("{http://www.w3.org/2000/svg}text")}
+        assert shown == {visible(word) for member in graph.members.values() for word in member.words}
 
 
 def test_mermaid(graph: Lineage) -> None:
@@ -125,7 +133,10 @@ def test_mermaid(graph: Lineage) -> None:
     assert lines[0] == "flowchart LR"
     assert sum(" --> " in line for line in lines) == 6
     assert "<script>" not in graph.to_mermaid()
-    assert all(line.count('"') in (0, 2) for line in lines)
+    labels = re.findall(r'\["(.*)"\]', graph.to_mermaid())
+    assert not set("\"'`$%;&<>|") & set(re.sub(r"<br/>|#\d+;", "", "".join(labels)))
+    shown = [re.sub(r"#(\d+);", lambda found: chr(int(found[1])), label) for label in labels]
+    assert shown == ["<br/>".join(map(visible, member.words)) for member in graph.members.values()]
     assert sum("stroke:red" in line for line in lines) == 2
 
 
@@ -169,6 +180,7 @@ def test_prov_is_valid(graph: Lineage) -> None:
         for ends in told[relation].values():
             assert {value for name, value in ends.items() if name != "prov:time"} <= names
     assert {name.partition(":")[0] for name in names} <= set(told["prefix"])
+    assert all(re.fullmatch(r"urn:[a-z0-9][a-z0-9-]{0,30}[a-z0-9]:[a-z]+:", space) for space in told["prefix"].values())
 
 
 def test_prov_is_read_back(graph: Lineage) -> None:

@@ -117,12 +117,12 @@ def test_of_a_package(store: AnalysisStore) -> None:
     assert here == {"user": (0, f"made where NumPy {numpy.__version__} was installed")}
     assert store.impact("numpy==0.0.1") == store.impact("my-fits==0.8") == []
     elsewhere = store.root / "environments" / f"{'a' * 64}.json"
-    elsewhere.write_text(dumps([{"name": "scikit_beam", "version": "0.0.24"}]))
+    elsewhere.write_text(dumps([7, {"name": 5}, {"name": "scikit_beam", "version": "0.0.24"}]))
     assert store.impact("scikit-beam==0.0.24") == []
     assert made.start["provenance"]["environment"]["digest"].startswith("blake3:")
 
 
-@pytest.mark.parametrize("what", ["nobody", "", None, 7, "==1", "numpy==", "abc"])
+@pytest.mark.parametrize("what", ["nobody", "", None, 7, "==1", "numpy==", "abc", "x" * 10_000, "a\0"])
 def test_of_nothing(store: AnalysisStore, what: object) -> None:
     """What no run could have used is refused, with what could be."""
     with pytest.raises(InputError, match="package==version"):

@@ -75,6 +75,16 @@ def test_a_retracted_input(store: AnalysisStore, raw: Run) -> None:
     assert told(store) == {}
 
 
+def test_what_was_retracted_because_of_a_run_elsewhere(store: AnalysisStore, raw: Run) -> None:
+    """Its cause did not come with it; what came from it since is stale all the same, whatever else was retracted."""
+    store.insert(DATA, {"uid": "end"}, provenance=Provenance(parents=[raw]))
+    other = store.insert(DATA, {}, provenance=raw.provenance)
+    store.note(raw.uid, "retracted", {"because": "elsewhere", "reason": "wrong energy"})
+    store.retract(other.uid, "wrong sample")
+    (reason,) = told(store)["end"]
+    assert reason.startswith(f"run {raw.uid}, which it came from, was retracted: wrong energy (")
+
+
 def test_a_newer_version(store: AnalysisStore, raw: Run) -> None:
     """The older result of the same inputs is stale; the newer is not, nor one with other parameters or inputs."""
     first = store.compute(Preset(scaled), raw)
@@ -105,6 +115,11 @@ def test_a_changed_file(store: AnalysisStore, tmp_path: Path) -> None:
     path = tmp_path / "in.txt"
     path.write_text("measured")
     run = store.insert(DATA, {}, provenance=Provenance(files=[path]))
+    before = path.stat().st_mtime_ns
+    path.write_text("added to, by somebody who hides it")
+    os.utime(path, ns=(before, before))
+    assert set(told(store)) == {run.uid}
+    path.write_text("measured")
     os.utime(path, (1.0, 1.0))
     assert told(store) == {}
     for text in ("MEASURED", "longer than it was"):
@@ -127,6 +142,8 @@ def test_a_rerun_of_an_input(store: AnalysisStore, raw: Run, monkeypatch: pytest
     newest = store.rerun(first.uid)
     reason = f"run {first.uid}, which it came from, was made again with another result: run {newest.uid}"
     assert told(store) == {child.uid: (reason,)}
+    store.retract(newest.uid, "the rerun was wrong")
+    assert told(store) == {}
 
 
 def test_to_dict(store: AnalysisStore, raw: Run) -> None:

@@ -18,7 +18,7 @@ from analysis_store.errors import (
     StoreClosedError,
     StoreWriteError,
 )
-from analysis_store.runs.notes import logged
+from analysis_store.runs.notes import Notes, logged
 from analysis_store.runs.run import Run
 
 DATA = [{"primary": {"x": 1.0}}]
@@ -145,3 +145,11 @@ def test_a_log_that_cannot_be_written(store: AnalysisStore, run: Run) -> None:
         store.note(run.uid, "reuse", {})
     Path(store.root / "notes").unlink()
     assert store.notes(run.uid) == []
+
+
+def test_notes_that_come_twice(store: AnalysisStore, run: Run) -> None:
+    """One that the log has already is only indexed."""
+    told = store.note(run.uid, "seen", {"n": 1})
+    for _ in range(2):
+        Notes(store.root, store.catalog).merge([told])
+    assert list(logged(store.root)) == store.notes(run.uid) == [told]

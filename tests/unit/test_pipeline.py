@@ -172,6 +172,9 @@ class TestTravel:
             "step 'b': its parent 'nrm' is no step of the pipeline; did you mean 'norm'",
         ),
         ({"a": add, "b": (sub, "a")}, "step 'b': parents 'a' came; expected a list"),
+        ([add], r"expected the steps by name, \{name: \(preset, \[parents\]\)\}"),
+        ({1: add}, "step 1: int came; expected a text as the name"),
+        ({"a": add, "b": (sub, [["a"]])}, r"step 'b': parents \[\['a'\]\] came; expected a list of names"),
         ({"a": 3}, "3 came; expected a processor, its id, a Preset or a Pipeline"),
         ({"a": len}, "Decorate it with @processor"),
     ],
@@ -207,6 +210,14 @@ def test_no_processor():
     """A function that is no processor is answered with how to make it one."""
     with pytest.raises(ProcessorError, match="Decorate it with @processor"):
         _ = add | test_refused
+
+
+def test_names_of_equal_steps():
+    """A step that two pipelines have keeps the first name that somebody gave it."""
+    first, second = Pipeline({"first": add}), Pipeline({"second": add})
+
+    assert list((first & second).names) == ["first"]
+    assert list((Pipeline.of(add) & second).names) == ["second"]
 
 
 def test_two_names():

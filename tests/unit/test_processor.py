@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import ProcessorError, UnknownProcessorError
-from analysis_store.processing import Processor, get_processor, processor, processors, register_processor
+from analysis_store.processing import Preset, Processor, get_processor, processor, processors, register_processor
 from analysis_store.processing import registry as registry_module
 
 
@@ -106,6 +106,11 @@ async def later(inputs):
     return inputs
 
 
+def bit_by_bit(inputs):
+    """Return nothing before it is asked for."""
+    yield inputs
+
+
 REFUSED = [
     (lambda inputs: inputs, "a lambda, which has no name"),
     (local(), "defined inside another function"),
@@ -114,7 +119,8 @@ REFUSED = [
     (Holder(), "a Holder; expected a plain function"),
     (len, "a builtin_function_or_method; expected a plain function"),
     (np.exp, "a ufunc; expected a plain function"),
-    (later, "async"),
+    (later, "is async or yields"),
+    (bit_by_bit, "is async or yields"),
 ]
 
 
@@ -124,7 +130,7 @@ def test_not_importable(function, told, known):
     with pytest.raises(ProcessorError, match=told) as refusal:
         register_processor(function, id="level", version="1")
 
-    assert "module" in str(refusal.value) or "async" in told
+    assert "module" in str(refusal.value) or "yields" in told
     assert not known
 
 
@@ -163,6 +169,68 @@ def test_taken():
         register_processor(other, id="level", version="1")
 
     assert get_processor("level").function is level
+
+
+@pytest.mark.parametrize("given", [None, 3, level])
+def test_preset_of_no_processor(given):
+    """It is refused, and a function that is not decorated is answered with how to make it one."""
+    with pytest.raises(ProcessorError, match="came; expected a processor or its id") as refusal:
+        Preset(given)
+
+    assert ("Decorate it with @processor" in str(refusal.value)) == callable(given)
+
+
+def named(these, *, self: int = 1, inputs: int = 2, processor: int = 3):
+    """Return its parameters."""
+    return {"a": [self, inputs, processor]}
+
+
+def test_any_name_of_a_parameter():
+    """Whatever a function calls its parameters, they can be given by name."""
+    made = register_processor(named, id="named", version="1")
+
+    assert made.preset(self=4, inputs=5, processor=6).parameters == {"self": 4, "inputs": 5, "processor": 6}
+    assert made(None, self=4, inputs=5) == {"a": [4, 5, 3]}
+
+
+def listed(these, *, items: list[int] = [1]):  # noqa: B006 - as people write it
+    """Return its parameters."""
+    return {"a": items}
+
+
+def test_preset_does_not_change():
+    """What becomes of the parameters that it told does not matter."""
+    preset = register_processor(listed, id="listed", version="1").preset()
+    preset.parameters["items"].append(2)
+
+    assert preset.parameters == {"items": [1]}
+
+
+def test_same_code_in_another_file(module):
+    """It is another processor, whose file may change tomorrow."""
+    text = (
+        "from analysis_store.processing import processor\n@processor(id='same', version='1')\ndef same(inputs): ...\n"
+    )
+    module("same_here", text)
+    with pytest.raises(ProcessorError, match=r"is same_here:same \(.*\) already, and now comes from same_there:same"):
+        module("same_there", text)
+
+
+def test_second_of_the_same_name(module):
+    """Another function of the same name in the same module does not take the place of the first."""
+    with pytest.raises(ProcessorError, match=r"twice_module:one .* with other code; give one of them another"):
+        module(
+            "twice_module",
+            """
+            from analysis_store.processing import processor
+            @processor(id="twice", version="1")
+            def one(inputs):
+                return {"a": 1}
+            @processor(id="twice", version="1")
+            def one(inputs):
+                return {"a": 2}
+            """,
+        )
 
 
 def test_loaded_again(module):

@@ -8,6 +8,8 @@ import datetime
 import math
 import subprocess
 import sys
+from collections.abc import Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -16,9 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_serializer
 
 from analysis_store.errors import ParameterError, ProcessorError
+from analysis_store.processing.identity import digest_of
 from analysis_store.processing.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -206,7 +209,8 @@ def test_accepted(parameters, name, given, expected):
         ("anything", np.datetime64("2020-01-01"), r"of type datetime64 came"),
         ("anything", 1j, r"of type complex came"),
         ("anything", CIRCLE, r"anything: list came; JSON cannot hold it"),
-        pytest.param("number", 10**5000, r"number: int came; JSON cannot hold it", id="many digits"),
+        pytest.param("number", 10**5000, r"number: an int of 16610 bits came", id="many digits"),
+        pytest.param("ratio", 10**400, r"ratio: 10+ came; input should be a valid number", id="beyond floats"),
         ("word", "\ud800", r"lone surrogate"),
     ],
 )
@@ -214,6 +218,88 @@ def test_refused(parameters, name, given, told):
     """What would change its meaning, or what JSON cannot hold, is refused: parameter, value and rule."""
     with pytest.raises(ParameterError, match=told):
         parameters.validate({name: given})
+
+
+class Hidden(BaseModel):
+    order: int = Field(default=1, exclude=True)
+
+
+class Renamed(BaseModel):
+    number: int = Field(default=1, alias="how-many")
+
+
+class Rounded(BaseModel):
+    value: float = 1.0
+
+    @field_serializer("value")
+    def as_whole(self, value: float) -> int:
+        """Tell less than there is."""
+        return round(value)
+
+
+@pytest.mark.parametrize(
+    ("hint", "given"),
+    [
+        (Annotated[int, AfterValidator(lambda value: 2 * value)], 3),
+        (Annotated[float, BeforeValidator(lambda value: value / 2)], 3.0),
+        (SecretStr, "hush"),
+        (Hidden, {"order": 5}),
+        (Rounded, {"value": 5.3}),
+        (dict[tuple[int, int], str], {(1, 2): "a"}),
+        (dict[int | str, int], {1: 1, "1": 2}),
+    ],
+)
+def test_not_the_same_again(hint, given):
+    """A value that JSON would give back as another is refused: the result could not be told by it, nor made again."""
+
+    def function(inputs, *, value): ...
+
+    function.__annotations__["value"] = hint
+    with pytest.raises(ParameterError, match=r"value: .* came"):
+        Parameters.of(function, "function").validate({"value": given})
+
+
+@pytest.mark.parametrize(
+    ("hint", "given", "told"),
+    [
+        (dict[int, float], {1: 2.0}, {"1": 2.0}),
+        (dict[Colour, list[int]], {Colour.RED: [1]}, {"red": [1]}),
+        (list[float], [1, math.nan], [1.0, math.nan]),
+        (Window, {"low": math.nan}, {"low": math.nan, "high": 1.0, "colours": []}),
+        (Iterable[int], [1, 2], [1, 2]),
+        (Renamed, {"how-many": 3}, {"how-many": 3}),
+    ],
+)
+def test_told_as_json_has_it(hint, given, told):
+    """Keys are text, and what is told has an identity; the function gets what was given."""
+
+    def function(inputs, *, value): ...
+
+    function.__annotations__["value"] = hint
+    parameters = Parameters.of(function, "function")
+    found = parameters.to_json(parameters.validate({"value": given}))
+    assert repr(found) == repr({"value": told})
+    assert digest_of(found) == digest_of(parameters.to_json(parameters.validate(found)))
+
+
+def test_hints_under_a_decorator():
+    """They are those of the module of the function, not of the one that has the decorator."""
+
+    @contextmanager
+    def quiet():
+        yield
+
+    @quiet()
+    def decorated(inputs, *, colour: Colour = Colour.RED): ...
+
+    assert Parameters.of(decorated, "decorated").validate({"colour": "blue"}) == {"colour": Colour.BLUE}
+
+
+@pytest.mark.parametrize("given", [3, "order", [("order", 1)], None])
+def test_no_mapping(given):
+    """What does not say the parameters by name is refused."""
+    with pytest.raises(ParameterError, match=r"came; expected parameters by name, \{name: value\}"):
+        Parameters.of(few, "few").validate(given)
 
 
 def test_true_is_no_one():

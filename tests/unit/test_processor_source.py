@@ -62,7 +62,7 @@ FILES = {
 
         class Base:
             def height(self):
-                return 1
+                return kind(1)
 
         class Peak(Base):
             class Inner:
@@ -72,6 +72,15 @@ FILES = {
             def __init__(self, n):
                 self.n = n
 
+        @functools.singledispatch
+        def kind(value):
+            return "any"
+
+        @kind.register(int)
+        def _(value):
+            return str(value)
+
+        @functools.lru_cache
         def unused():
             return 1
     """,
@@ -88,6 +97,7 @@ PARTS = {
     "helpers:Peak",
     "helpers:TABLE",
     "helpers:decorated",
+    "helpers:kind",
     "helpers:scale",
     "helpers:smooth",
     "late:later",
@@ -163,7 +173,9 @@ COUNTS = {
     "a constant of another module": {"helpers.py": ("GAIN = 2", "GAIN = 5")},
     "a table that is changed": {"helpers.py": ("TABLE.update(a=1)", "TABLE.update(a=2)")},
     "the constructor of a class": {"helpers.py": ("self.n = n", "self.n = -n")},
-    "a method of a base class": {"helpers.py": ("return 1\n\n        class Peak", "return 2\n\n        class Peak")},
+    "a method of a base class": {"helpers.py": ("return kind(1)", "return kind(2)")},
+    "what a type is dispatched to": {"helpers.py": ("return str(value)", "return repr(value)")},
+    "which type is dispatched": {"helpers.py": ("@kind.register(int)", "@kind.register(bool)")},
     "what is imported late": {"late.py": ("return work.LIMIT", "return -work.LIMIT")},
     "what comes with a star": {"deep/__init__.py": ("return n", "return -n")},
     "what is below": {"deep/inner.py": ("return helpers.GAIN", "return -helpers.GAIN")},

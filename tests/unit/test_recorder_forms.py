@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import DamagedFileError, InvalidDataError
-from analysis_store.recorder.forms import Declared, Form, as_array, form_of, packed, unpacked
+from analysis_store.recorder.forms import Declared, Form, form_of
 from analysis_store.recorder.hdf5_keys import line_of, parsed
+from analysis_store.recorder.numeric import as_array
+from analysis_store.recorder.packing import packed, unpacked
 from analysis_store.recorder.redis_values import form_text, form_told
 
 

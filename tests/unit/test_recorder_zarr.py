@@ -32,6 +32,7 @@ from analysis_store.errors import (
 )
 from analysis_store.recorder import ZarrDataStore
 from analysis_store.recorder.forms import Declared
+from tests.faults.children import wait_for
 
 KILLS = 20
 
@@ -343,10 +344,7 @@ def test_disk_full_behind_the_back(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
         try:
             datastore.append("a", row + 1, 0.0)
-            until = time.monotonic() + 10
-            while not datastore._failed:
-                assert time.monotonic() < until
-                time.sleep(0.01)
+            wait_for(lambda: datastore._failed, "the thread fails")
             for write in (lambda: datastore.append("a", row, 0.0), lambda: datastore.set("new", 1, 0.0)):
                 with pytest.raises(StoreWriteError, match="cannot be written"):
                     write()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.catalogs.base import Catalog
 from analysis_store.catalogs.query import Query
-from analysis_store.errors import AnalysisStoreError, SettingsError, StoreBusyError
+from analysis_store.errors import AnalysisStoreError, SettingsError, StoreBusyError, StoreWriteError
 from analysis_store.locks import FileLock
 from analysis_store.trust import reindex
 
@@ -118,6 +121,55 @@ def test_a_catalog_that_is_no_database(folder: Path) -> None:
         AnalysisStore(folder)
     assert reindex(folder)
     assert contents(folder) == before
+
+
+def test_what_lies_beside_a_damaged_catalog(folder: Path) -> None:
+    """Its log goes aside with it, which a new one must not find; the half of one that was being made is none."""
+    before = contents(folder)
+    file = folder / "catalog.sqlite"
+    file.write_bytes(b"not a database" * 1000)
+    file.with_name("catalog.sqlite-wal").write_bytes(b"a log" * 1000)
+    file.with_name("catalog.sqlite.rebuilt").write_bytes(b"half of one" * 1000)
+    assert reindex(folder)
+    assert contents(folder) == before
+    (aside,) = asides(folder)
+    assert aside.with_name(f"{aside.name}-wal").read_bytes() == b"a log" * 1000
+
+
+@pytest.mark.parametrize("part", [b"run_time", b"NOT NULL"])
+def test_a_catalog_of_damaged_names(folder: Path, part: bytes) -> None:
+    """It is replaced, though what SQLite says of it is no text."""
+    before = contents(folder)
+    file = folder / "catalog.sqlite"
+    content = file.read_bytes()
+    assert part in content
+    file.write_bytes(content.replace(part, part[:-1] + b"\xc5"))
+    assert reindex(folder)
+    assert contents(folder) == before
+
+
+def test_a_catalog_that_is_locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not damaged: nothing is put aside, and who asks is told to wait."""
+    monkeypatch.setattr("analysis_store.catalogs.sql_engine.PATIENCE", 0.1)
+    with closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreBusyError, match="locked by somebody else"):
+            reindex(folder)
+    assert asides(folder) == []
+    assert reindex(folder).known == 9
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read every file; run the tests as an ordinary user")
+def test_a_catalog_that_may_not_be_read(folder: Path) -> None:
+    """It is not damaged either, and stays where it is."""
+    file = folder / "catalog.sqlite"
+    file.chmod(0)
+    with pytest.raises(StoreWriteError, match="permissions"):
+        reindex(folder)
+    file.chmod(0o644)
+    assert asides(folder) == []
+    assert reindex(folder).known == 9
 
 
 def test_a_catalog_of_yesterday(folder: Path, origin: Provenance, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from analysis_store.processing.claims import claim_path
 from analysis_store.recorder import Recorder, RunDataStore
 from analysis_store.runs.removed import LOCK, RECORD, buried, quarantine_folder, quarantined, tombstone_path
 from analysis_store.runs.run import Run
+from analysis_store.trust import naming
 from analysis_store.trust.quarantine import unfinished
 
 NOW = datetime.timedelta(0)
@@ -189,6 +190,76 @@ def test_what_a_file_names_that_is_not_in_the_catalog_stays(store: AnalysisStore
         store.delete(run.uid, "r", dry_run=False)
 
 
+@pytest.fixture
+def looked_into(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the names of the files that are read to find out who names a run."""
+    seen: list[str] = []
+    read = naming._read
+
+    def counted(path: Path, wanted):
+        seen.append(path.stem)
+        return read(path, wanted)
+
+    monkeypatch.setattr(naming, "_read", counted)
+    return seen
+
+
+def test_few_files_are_read(store: AnalysisStore, run: Run, origin: Provenance, looked_into: list[str]) -> None:
+    """Its own, those of which the catalog knows that they name it, and those of which it cannot know; once each."""
+    for _ in range(20):
+        store.insert(DATA, {}, provenance=origin)
+    assert store.delete(run.uid, "r")
+    assert looked_into == [run.uid]
+    names = [named_as_parent, named_anyhow, used_where_it_is, used_by_its_copy]
+    others = {name(store, run).uid for name in names}
+    foreign, lost = save_foreign(store), store.insert(DATA, {}, provenance=origin)
+    store.catalog.remove(lost.uid)
+    looked_into.clear()
+    assert set(store.delete(run.uid, "r").named_by) == others
+    assert sorted(looked_into) == sorted([run.uid, foreign, lost.uid, *others])
+    store.reindex()
+    looked_into.clear()
+    store.delete(run.uid, "r")
+    assert sorted(looked_into) == sorted([run.uid, foreign, *others])
+
+
+def save_foreign(store: AnalysisStore) -> str:
+    """Save a run with a resource of somebody else; return its uid."""
+    provenance = {"origin": "synthetic", "note": "n", "code": {"name": "a", "version": "1", "url": "https://e.org"}}
+    store("start", {"uid": "theirs", "time": 8.0, "provenance": provenance})
+    store("stop", {"uid": "s", "run_start": "theirs", "time": 9.0, "exit_status": "success"})
+    return "theirs"
+
+
+def test_a_resource_alone_names_it(open_store: AnalysisStore, origin: Provenance) -> None:
+    """Documents of somebody else, of which the catalog knows the start alone, have data in the file."""
+    run = open_store.insert(DATA, {}, provenance=origin)
+    keys = {"x": {"dtype": "array", "shape": [100], "source": "PV", "external": "FILESTORE:"}}
+    resource = {"uid": "r", "run_start": "theirs", "spec": "HDF5", "root": str(open_store.root)}
+    resource |= {"resource_path": str(run.file.relative_to(open_store.root)), "path_semantics": "posix"}
+    event = {"uid": "e", "descriptor": "d", "seq_num": 1, "time": 8.0, "timestamps": {"x": 8.0}, "filled": {"x": False}}
+    open_store("start", {"uid": "theirs", "time": 8.0})
+    open_store("descriptor", {"uid": "d", "run_start": "theirs", "time": 8.0, "name": "primary", "data_keys": keys})
+    open_store("resource", {**resource, "resource_kwargs": {"dataset": "/entry/primary/x"}})
+    open_store("datum", {"resource": "r", "datum_id": "r/0", "datum_kwargs": {"point_number": 0}})
+    open_store("event", {**event, "data": {"x": "r/0"}})
+    open_store("stop", {"uid": "s", "run_start": "theirs", "time": 9.0, "exit_status": "success"})
+    assert run.uid not in str(open_store["theirs"].start)
+    with pytest.raises(InputError, match="theirs"):
+        open_store.delete(run.uid, "r", dry_run=False)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="the superuser may read every file; run the tests as an ordinary user")
+def test_a_file_that_may_not_be_read(store: AnalysisStore, run: Run, origin: Provenance) -> None:
+    """Nobody knows whom it names: it is told, and nothing is deleted."""
+    other = store.insert(DATA, {}, provenance=origin)
+    other.file.chmod(0)
+    with pytest.raises(DamagedFileError, match="none knows whom it names"):
+        store.delete(run.uid, "not needed")
+    other.file.chmod(0o444)
+    assert store.delete(run.uid, "not needed")
+
+
 def test_what_a_recording_names_stays(store: AnalysisStore, run: Run) -> None:
     """From when it begins."""
     with Recorder(RunDataStore(store, {"parent_uids": [run.uid]})) as recording:
@@ -331,11 +402,42 @@ def test_one_at_a_time(store: AnalysisStore, run: Run) -> None:
     lock.release()
 
 
-def test_a_run_without_its_file(store: AnalysisStore, run: Run) -> None:
-    """There is nothing to put into quarantine."""
+def test_a_run_whose_file_is_lost(store: AnalysisStore, run: Run) -> None:
+    """It can be deleted, as a check advises; what it was is kept, and there is nothing to restore."""
     run.file.unlink()
+    assert "delete the run" in str(store.check())
+    report = store.delete(run.uid, "the disk died", dry_run=False)
+    assert (report.done, report.files) == (True, ())
+    assert run.uid not in store
+    assert store.check()
+    told = buried(store.root, run.uid)
+    assert told is not None
+    assert told.start == run.start
     with pytest.raises(DamagedFileError, match="is not there"):
-        store.delete(run.uid, "r", dry_run=False)
+        store.restore(run.uid)
+    store.gc(dry_run=False, grace=NOW)
+    assert store.check()
+
+
+@pytest.mark.parametrize("damage", [b"", b"no HDF5", None])
+def test_a_run_whose_file_is_damaged(store: AnalysisStore, run: Run, damage: bytes | None) -> None:
+    """It goes into quarantine as it is, and does not come back from there."""
+    run.file.chmod(0o644)
+    with run.file.open("r+b") as file:
+        if damage is None:
+            file.truncate(run.file.stat().st_size // 2)
+        else:
+            file.truncate(0)
+            file.write(damage)
+    size = run.file.stat().st_size
+    assert not store.check()
+    report = store.delete(run.uid, "spoilt", dry_run=False)
+    assert (len(report.files), report.size) == (1, size)
+    assert store.check()
+    with pytest.raises(DamagedFileError, match="cannot be opened as HDF5"):
+        store.restore(run.uid)
+    assert run.uid not in store
+    assert store.check()
 
 
 def test_a_damaged_tombstone(store: AnalysisStore, run: Run) -> None:

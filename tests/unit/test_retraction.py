@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.catalogs.base import Note
-from analysis_store.errors import InputError, InvalidMetadataError, RetractedWarning
+from analysis_store.errors import InputError, InvalidDocumentError, InvalidMetadataError, RetractedWarning
 from analysis_store.processing import processor
 from analysis_store.runs.notes import in_force, logged
 from analysis_store.runs.run import Run
@@ -156,6 +157,14 @@ def test_it_can_be_lifted(store: AnalysisStore, run: Run, child: Run) -> None:
     assert child.retraction.body["reason"] == "wrong after all"
 
 
+def test_it_is_lifted_from_what_was_away(store: AnalysisStore, run: Run, child: Run) -> None:
+    """A run that was deleted when its cause was reinstated comes back reinstated."""
+    store.retract(run.uid, "wrong energy")
+    store.delete(child.uid, "not needed", dry_run=False)
+    store.reinstate(run.uid, "the energy was right")
+    assert store.restore(child.uid).retraction is None
+
+
 def test_what_has_two_causes_stays(store: AnalysisStore, run: Run, origin: Provenance) -> None:
     """A run that came from two retracted ones is retracted until both are lifted."""
     other = store.insert(DATA, {}, provenance=origin)
@@ -193,3 +202,28 @@ def test_notes_out_of_order() -> None:
     assert in_force([note("retracted", 2.0), note("retracted", 1.0)])[0].time == 1.0
     assert in_force([note("reinstated", 1.0), note("retracted", 2.0)])[0].time == 2.0
     assert in_force([]) == []
+
+
+def test_a_clock_that_was_fast(store: AnalysisStore, run: Run, child: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retraction that was made in the future can be lifted, and what was lifted there can be retracted."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    store.retract(run.uid, "wrong energy")
+    store.annotate(run.uid, {"checked": "no"})
+    monkeypatch.undo()
+    store.reinstate(run.uid, "the energy was right")
+    assert store[run.uid].retraction is store[child.uid].retraction is None
+    store.retract(run.uid, "wrong after all")
+    assert store[run.uid].retraction is not None
+    assert store[child.uid].retraction is not None
+    store.annotate(run.uid, {"checked": "yes"})
+    assert store[run.uid].annotations["checked"] == "yes"
+
+
+def test_text_that_is_no_unicode(store: AnalysisStore, run: Run) -> None:
+    """The name of a file that is no UTF-8 is refused, as it is in metadata: no file could hold it."""
+    with pytest.raises(InvalidDocumentError, match="not valid Unicode"):
+        store.annotate(run.uid, {"file": "caf\udce9"})
+    with pytest.raises(InvalidDocumentError, match="not valid Unicode"):
+        store.retract(run.uid, "\udcff")
+    assert store[run.uid].notes == []

@@ -65,7 +65,7 @@ class Server:
 
     def ask(self, path: str, key: str | None = None, method: str = "GET", **headers: str) -> Answer:
         """Send one request; ``path`` goes over the wire as it is, which an HTTP library would not do."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=100)
         try:
             headers = {**({"Authorization": f"Apikey {key}"} if key else {}), **headers}
             connection.connect()

@@ -41,7 +41,7 @@ def started(folder: Path, *arguments: str, **environment: str) -> tuple[subproce
 def status(address: str) -> int:
     """Return how an address answers."""
     try:
-        with urllib.request.urlopen(address, timeout=20) as response:
+        with urllib.request.urlopen(address, timeout=100) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:

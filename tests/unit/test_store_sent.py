@@ -101,7 +101,7 @@ def test_a_uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_policy_that_was_not_given_is_the_stores_own(tmp_path: Path) -> None:
     """And one that was given cannot loosen it there either."""
     with AnalysisStore(tmp_path / "s", policy=Policy(dirty="refuse")) as store:
-        with pickle.loads(pickle.dumps(AnalysisStore(tmp_path / "s"))) as sent:
+        with AnalysisStore(tmp_path / "s") as plain, pickle.loads(pickle.dumps(plain)) as sent:
             assert sent.policy == store.policy
         with pytest.raises(PolicyError):
             AnalysisStore(tmp_path / "s", policy=Policy(dirty="allow"))

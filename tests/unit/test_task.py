@@ -120,6 +120,7 @@ def test_processor_that_quits_fails_alone(store: AnalysisStore, uids: list[str])
     report = Task(steps.quits, uids[:2], store=store).run()
 
     assert [one.failures[0].error for one in report] == ["SystemExit: 3", "SystemExit: 3"]
+    assert report[0].failures[0].step == "t_quits"
 
 
 def test_empty_selection(store: AnalysisStore) -> None:
@@ -306,11 +307,11 @@ def test_without_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_progress_is_told(store: AnalysisStore, uids: list[str]) -> None:
-    """How many are done, how many failed, how many there are."""
+    """How many are done, how many there are, how many failed."""
     told: list[tuple[int, int, int]] = []
     Task(branched(unlucky=6.0), uids[:3], store=store).run(progress=lambda *counts: told.append(counts))
 
-    assert told == [(0, 0, 3), (1, 0, 3), (2, 1, 3), (3, 1, 3)]
+    assert told == [(0, 3, 0), (1, 3, 0), (2, 3, 1), (3, 3, 1)]
 
 
 def test_bar_for_a_person_only(store: AnalysisStore, uids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -362,3 +363,31 @@ def test_log_whose_first_line_was_torn(store: AnalysisStore, uids: list[str]) ->
     task.run()
     with pytest.warns(UserWarning, match="line 1 is no entry"):
         assert task.status == "done"
+
+
+def test_name_used_for_something_else(store: AnalysisStore, uids: list[str]) -> None:
+    """The task is what was run last under its name; inputs of the pipeline before are told no more."""
+    Task(steps.double, uids, store=store, uid="nightly").run()
+    Task(steps.double, uids[:1], store=store, uid="nightly").run()
+    assert len(Task.load(store, "nightly").outcomes) == len(uids)
+    Task(steps.total, uids[:1], store=store, uid="nightly").run()
+
+    found = Task.load(store, "nightly")
+    assert [one.input for one in found.outcomes] == uids[:1]
+    assert list(found.pipeline.names) == ["t_total"]
+    assert found.run().counts["reused"] == 1
+
+
+def test_name_that_is_no_text(store: AnalysisStore, uids: list[str]) -> None:
+    """It is refused, as it names a file."""
+    with pytest.raises(ProcessorError, match="uid: 5 came, a int"):
+        Task(steps.double, uids, store=store, uid=5)  # type: ignore[arg-type]
+
+
+def test_cluster_that_is_not_there(store: AnalysisStore, uids: list[str]) -> None:
+    """The address is told."""
+    dask = pytest.importorskip("dask", reason="dask is not installed")
+    pytest.importorskip("distributed", reason="distributed is not installed")
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "0.5s"})
+    with soon, pytest.raises(ProcessorError, match=r"tcp://127\.0\.0\.1:1 cannot be reached"):
+        Task(steps.double, uids, store=store).run("tcp://127.0.0.1:1")

@@ -10,7 +10,7 @@ from tiled.queries import FullText, Key
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.catalogs.query import Query
-from analysis_store.errors import InputError, QueryError
+from analysis_store.errors import AmbiguousUidError, InputError, QueryError
 from analysis_store.processing import Selection
 
 
@@ -35,6 +35,19 @@ def test_prefix_is_the_run(store: AnalysisStore, uids: list[str]) -> None:
 def test_unknown_uid_stays(store: AnalysisStore, uids: list[str]) -> None:
     """A uid that the store does not have may be in a source; it fails alone, later."""
     assert Selection("elsewhere", uids[0]).resolve(store) == ["elsewhere", uids[0]]
+
+
+def test_part_of_several_uids(store: AnalysisStore, origin: Provenance) -> None:
+    """It is refused before any work, with the runs that it may have meant."""
+    for end in "ab":
+        store.insert([{"primary": {"x": 1}}], {"uid": f"abc{end}"}, provenance=origin)
+    with pytest.raises(AmbiguousUidError, match="begins the uids of several runs: abc"):
+        Selection("abc").resolve(store)
+
+
+def test_what_a_search_found(store: AnalysisStore, uids: list[str]) -> None:
+    """The runs that were found are a list of runs as any; in the order in which they were found."""
+    assert Selection(store.search(n={"$lt": 2})).resolve(store) == [uids[1], uids[0]]
 
 
 def test_files_by_absolute_path(store: AnalysisStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def azimuthal_integration(
     pixel2: Annotated[float, Field(gt=0)] | None = None,
     wavelength: Annotated[float, Field(gt=0)] | None = None,
     unit: Literal["q_nm^-1", "q_A^-1", "2th_deg", "2th_rad", "r_mm"] = "q_nm^-1",
-    points: Annotated[int, Field(ge=1)] = 1000,
+    points: Annotated[int, Field(ge=2)] = 1000,
     negative: bool = False,
 ) -> Any:
     """The intensity of each image over the scattering angle, averaged around the beam.

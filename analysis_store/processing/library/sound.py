@@ -132,9 +132,9 @@ def audio_spectrogram(
         )
     label, file = _opened(inputs)
     with file:
-        transform = _transform(window, step, file.samplerate)
-        if file.frames < (window + 1) // 2:
+        if file.frames < (window + 1) // 2:  # before the window itself is made, which may be of any size
             raise InputError(f"{label}: {file.frames} samples; expected at least {(window + 1) // 2}. Give window=.")
+        transform = _transform(window, step, file.samplerate)
         first, last = transform.p_min, transform.p_max(file.frames)
         many = max(1, _BLOCK // step)
         parts = [_levels(file, transform, at, min(at + many, last)) for at in range(first, last, many)]

@@ -67,7 +67,7 @@ class Analysing(Found):
         """
         return self._service("explain", preset, inputs)
 
-    def rerun(self, uid: str, **overrides: Any) -> Run:
+    def rerun(self, uid: str, /, **overrides: Any) -> Run:
         """Make a computed run anew, always, and store it as a run of its own that is linked to the first.
 
         Parameters

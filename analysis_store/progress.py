@@ -1,4 +1,4 @@
-"""What a person sees of a running task: a bar with its rate and what failed; a pipe sees nothing."""
+"""What a person sees of work that takes its time: one bar, with its rate and what failed; a pipe sees nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int, int], None]
-"""Called with how many inputs are done or failed, how many of them failed, and how many there are."""
+Progress = Callable[..., None]
+"""Called with how many are done and how many there are; where one may fail alone, also with how many failed."""
+
+
+def silent(done: int, total: int, failed: int = 0) -> None:
+    """Tell nobody."""
 
 
 @contextmanager
@@ -16,14 +20,10 @@ def watched(progress: Progress | bool | None, what: str) -> Iterator[Progress]:
     if callable(progress):
         yield progress
     elif progress is False or not (progress or sys.stderr.isatty()):
-        yield _silent
+        yield silent
     else:
         with _bar(what) as tell:
             yield tell
-
-
-def _silent(done: int, failed: int, total: int) -> None:
-    """Tell nobody."""
 
 
 @contextmanager
@@ -39,10 +39,11 @@ def _bar(what: str) -> Iterator[Progress]:
         rich.TextColumn("{task.fields[failures]}", style="red"),
         rich.TimeRemainingColumn(),
     )
-    with rich.Progress(*columns, console=Console(stderr=True)) as bar:
+    # what came of the work is said below; only where nothing can be wiped away does the last state stay
+    with rich.Progress(*columns, console=Console(stderr=True), transient=sys.stderr.isatty()) as bar:
         shown = bar.add_task(what, total=None, rate="", failures="")
 
-        def tell(done: int, failed: int, total: int) -> None:
+        def tell(done: int, total: int, failed: int = 0) -> None:
             elapsed = bar.tasks[0].elapsed
             rate = f"{done / elapsed:.3g}/s" if elapsed else ""
             bar.update(shown, completed=done, total=total, rate=rate, failures=f"{failed} failed" if failed else "")

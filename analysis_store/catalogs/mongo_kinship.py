@@ -1,0 +1,93 @@
+"""The edges of lineage in MongoDB: asked for level by level, or all read at once where that is sooner done.
+
+``$graphLookup`` would read whole runs, the terms of their index too, and may hold 100 MB of them at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from analysis_store.catalogs.kinship import Edge, by_levels
+from analysis_store.catalogs.records import is_text
+
+AT_ONCE = 1000
+"""So many uids are named in one request."""
+
+DEEP = 10
+"""After so many levels it is looked how many runs there are."""
+
+WORTH = 50
+"""So many runs are read in about the time of one request."""
+
+Edges = Callable[[list[str]], Iterable[Edge]]
+
+
+def known(own: Any, uids: Iterable[str]) -> set[str]:
+    """Return those of these uids that are runs."""
+    return {str(found["_id"]) for found in _among(own, "_id", uids)}
+
+
+def all_edges(own: Any, order: Sequence[str] = ("order",)) -> Iterator[Edge]:
+    """Yield (child, parent) for every parent that a run names, in the order of insertion, or of other fields."""
+    for run in own.find({"committed": True}, {"parents": True}).sort([(name, 1) for name in order]):
+        yield from ((str(run["_id"]), str(parent)) for parent in run["parents"])
+
+
+def edges_above(own: Any, uids: Iterable[str]) -> list[Edge]:
+    """Return (child, parent) for these runs and all they came from."""
+
+    def at(level: list[str]) -> list[Edge]:
+        return [(str(run["_id"]), parent) for run in _among(own, "_id", level) for parent in run["parents"]]
+
+    return by_levels(uids, _sooner(own, at, start=0), end=1)
+
+
+def edges_below(own: Any, uids: Iterable[str]) -> list[Edge]:
+    """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+
+    def at(level: list[str]) -> list[Edge]:
+        found = sorted(_among(own, "parents", level), key=lambda run: (run["time"], run["order"]))
+        wanted = set(level)
+        return [(str(run["_id"]), parent) for run in found for parent in run["parents"] if parent in wanted]
+
+    return by_levels(uids, _sooner(own, at, start=1), end=0)
+
+
+def _sooner(own: Any, at: Edges, start: int) -> Edges:
+    """Return what gives the edges at a level, of which ``start`` is the end: by a request for each, as long as few.
+
+    Once the requests have taken as long as reading all edges does, all are read: whichever of the two is sooner
+    done, this takes twice its time at most.
+    """
+    asked = 0
+    enough = DEEP
+    read: dict[str, list[Edge]] | None = None
+
+    def edges_at(level: list[str]) -> Iterable[Edge]:
+        nonlocal asked, enough, read
+        if read is None and asked == enough == DEEP:
+            enough = max(DEEP, own.estimated_document_count() // WORTH)
+        if read is None and asked >= enough:
+            read = _by_end(all_edges(own, ("time", "order")), start)
+        if read is not None:
+            return [edge for uid in level for edge in read.get(uid, ())]
+        asked += 1
+        return at(level)
+
+    return edges_at
+
+
+def _by_end(edges: Iterable[Edge], start: int) -> dict[str, list[Edge]]:
+    found: dict[str, list[Edge]] = {}
+    for edge in edges:
+        found.setdefault(edge[start], []).append(edge)
+    return found
+
+
+def _among(own: Any, field: str, uids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """Yield what of each run is needed for its lineage, where a field has one of these uids."""
+    wanted = [uid for uid in uids if is_text(uid)]
+    shown = {"parents": True, "time": True, "order": True}
+    for begin in range(0, len(wanted), AT_ONCE):
+        yield from own.find({field: {"$in": wanted[begin : begin + AT_ONCE]}, "committed": True}, shown)

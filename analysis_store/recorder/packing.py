@@ -1,0 +1,48 @@
+"""Objects as bytes: those of an HDF5 file in memory, in which the codecs have put them."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from analysis_store.errors import DamagedFileError
+
+
+def packed(value: Any, key: str = "value") -> bytes:
+    """Return an object as the bytes of an HDF5 file, in which it is ``value`` in the forms of `analysis_store.codecs`.
+
+    Raises
+    ------
+    InvalidDataError
+        Something in it cannot be stored; the message names its path.
+    """
+    import h5py
+
+    from analysis_store.codecs.encode import encode
+    from analysis_store.codecs.graph import Graph
+    from analysis_store.codecs.write import write
+
+    node = encode(Graph(value, key))
+    with io.BytesIO() as memory:
+        with h5py.File(memory, "w", libver="v110") as file:
+            write(node, file, "value")
+        return memory.getvalue()
+
+
+def unpacked(data: bytes) -> Any:
+    """Return the object that `packed` made bytes of.
+
+    Raises
+    ------
+    DamagedFileError, UnknownTypeError
+        As `analysis_store.codecs.load` has them.
+    """
+    import h5py
+
+    from analysis_store.codecs import load
+
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            return load(file["value"])
+    except (OSError, KeyError) as error:
+        raise DamagedFileError(f"A recorded object cannot be read: {error}. The file was changed.") from error

@@ -1,0 +1,247 @@
+"""Runs on their way in: copied and verified several at a time, then named and entered in their order."""
+
+from __future__ import annotations
+
+import stat
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from analysis_store import layout
+from analysis_store.errors import DamagedFileError, DuplicateRunError
+from analysis_store.exchange.files import translated
+from analysis_store.logs import sync_folder
+from analysis_store.runs.durable import claim, give_name, publish, remove_folders
+from analysis_store.runs.reader import RunFile
+from analysis_store.trust.bundle_cargo import Cargo, Piece
+from analysis_store.trust.bundle_values import Traveller, differences, document_faults, places_due, value_faults
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
+    from analysis_store.store import AnalysisStore
+
+_WORKERS = 4
+"""While one waits for the disk, others hash."""
+_AHEAD = 8
+"""Runs that are copied before their turn: a kill loses no more than these, and they share a commit."""
+_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+
+
+class Landing:
+    """One run that is being copied under a scratch name, and verified; nothing of it stays that `take` does not name.
+
+    Parameters
+    ----------
+    cargo : Cargo
+        The run.
+    store : AnalysisStore
+        The one it comes to.
+    pool : Executor
+        Does the work.
+    """
+
+    def __init__(self, cargo: Cargo, store: AnalysisStore, pool: Executor) -> None:
+        self.cargo = cargo
+        self.final = store.root / layout.run_path(cargo.uid, cargo.record.start["time"])
+        self.folders: list[Path] = []
+        self._store = store
+        self._scratch = layout.scratch_path(self.final)
+        self._placed: list[Path] = []
+        self._lists: dict[Path, Piece] = {}
+        self.work: Future[None] = pool.submit(self._copy)
+
+    @property
+    def fault(self) -> BaseException | None:
+        """Why the run cannot come; waits until that is known."""
+        return self.work.exception()
+
+    def name(self) -> None:
+        """Give the file its name; the folder is not durable yet."""
+        for path, piece in self._lists.items():
+            if not path.exists():
+                _put(piece, path)
+        with translated(self.final):
+            if self._scratch.exists():
+                with suppress(FileExistsError):  # another process brings the same; which it is, the catalog tells
+                    give_name(self._scratch, self.final)
+                self._scratch.unlink(missing_ok=True)
+        self._placed.clear()
+
+    def recorded(self) -> RunRecord:
+        """Return what the catalog is to know of the file, now that it has its name."""
+        found = RunFile(self.final).record(self.final.relative_to(self._store.root).as_posix())
+        _compare(self.cargo.record, found)
+        return found
+
+    def drop(self) -> None:
+        """Remove what has no name, once nobody works on it any more."""
+        if self.work.cancel():
+            return
+        self.work.exception()
+        for path in (self._scratch, *self._placed):
+            path.unlink(missing_ok=True)
+        remove_folders([path.parent for path in self._placed])
+
+    def _copy(self) -> None:
+        with translated(self.final):
+            if self.final.exists():  # of a load that was killed, then: it is looked at as closely
+                self._verify(self.final)
+                return
+            claim(self._scratch, self.folders)
+            with self.cargo.file.copied_to(self._scratch):
+                self._verify(self._scratch)
+            self._scratch.chmod(_READ_ONLY)
+
+    def _verify(self, file: Path) -> None:
+        """Put what goes with the run into its place and compare the run with its digests, or raise."""
+        run = Traveller(self.cargo.record, self._store.context, file)
+        _refuse(run, document_faults(run))
+        if astray := {PurePosixPath(name) for name in self.cargo.beside} - places_due(run):
+            raise DamagedFileError(
+                f"run {run.uid} does not refer to {min(astray)}, which comes with it; nothing of it stays"
+            )
+        for name, piece in self.cargo.beside.items():
+            self._place(name, piece)
+        _refuse(run, value_faults(run))
+
+    def _place(self, name: str, piece: Piece) -> None:
+        final = self._store.root / name
+        if _is_list(name):
+            if piece.digest() != final.stem:
+                raise DamagedFileError(f"the list of packages {name} is not the one of its digest; nothing was taken")
+            self._lists[final] = piece
+        if final.exists():
+            if Piece(final, final.stat().st_size).digest() != piece.digest():
+                raise DamagedFileError(f"{final} is there already, and is another file; nothing was changed")
+        elif not _is_list(name) and _put(piece, final):
+            self._placed.append(final)
+
+
+@contextmanager
+def landing(store: AnalysisStore, cargos: Iterable[Cargo]) -> Iterator[Iterator[list[Landing]]]:
+    """Give runs in their order, as many at once as are ready; what `take` has not named by then is removed.
+
+    Parameters
+    ----------
+    store : AnalysisStore
+        The one they come to.
+    cargos : iterable of Cargo
+        The runs, parents before their children.
+    """
+    waiting: deque[Landing] = deque()
+    folders: list[Path] = []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        try:
+            yield _in_turn(store, cargos, pool, waiting, folders)
+        finally:
+            for run in waiting:
+                run.drop()
+                folders += run.folders
+            remove_folders(sorted(folders, key=lambda folder: -len(folder.parts)))
+
+
+def _in_turn(
+    store: AnalysisStore, cargos: Iterable[Cargo], pool: Executor, waiting: deque[Landing], folders: list[Path]
+) -> Iterator[list[Landing]]:
+    for cargo in cargos:
+        while len(waiting) == _AHEAD or any(_share(cargo, run.cargo) for run in waiting):
+            yield from _ready(waiting, folders)
+        waiting.append(Landing(cargo, store, pool))
+    while waiting:
+        yield from _ready(waiting, folders)
+
+
+def _ready(waiting: deque[Landing], folders: list[Path]) -> Iterator[list[Landing]]:
+    """Yield the first and those after it that are ready, too; then let go of them."""
+    waiting[0].work.exception()
+    ready = list(takewhile(lambda run: run.work.done(), waiting))
+    yield ready
+    for run in ready:
+        waiting.popleft().drop()
+        folders += run.folders
+
+
+def take(store: AnalysisStore, runs: Sequence[Landing]) -> list[str]:
+    """Name runs and enter them into the catalog, up to the first that cannot come; return their uids.
+
+    Raises
+    ------
+    DamagedFileError
+        A run is not what was told of it; nothing of it stays.
+    StoreWriteError
+        The disk refuses; likewise.
+    DuplicateRunError
+        Another run of its uid was saved meanwhile.
+    """
+    whole = list(takewhile(lambda run: run.fault is None, runs))
+    named: list[Landing] = []
+    try:
+        for run in whole:
+            run.name()
+            named.append(run)
+    finally:
+        _enter(store, named)
+    for run in runs[len(whole) :]:
+        if run.fault is not None:
+            raise run.fault
+    return [run.cargo.uid for run in whole]
+
+
+def _enter(store: AnalysisStore, runs: list[Landing]) -> None:
+    """Enter runs that have their names into the catalog; one that is there by now must be the very same."""
+    for folder in {run.final.parent for run in runs}:
+        with translated(folder):
+            sync_folder(folder)
+    records = [run.recorded() for run in runs]
+    known = store.catalog.insert_many(records, lambda record: RunFile(store.root / record.path).documents())
+    for record in records:
+        if record.uid in known:
+            _compare(record, store.catalog.get(record.uid))
+
+
+def _compare(came: RunRecord, here: RunRecord) -> None:
+    if differ := differences(came, here):
+        raise DuplicateRunError(f"run {came.uid} was saved here meanwhile, with another {' and '.join(differ)}.")
+
+
+def _put(piece: Piece, final: Path) -> bool:
+    """Write a file that comes with a run; say False where another process was first."""
+    with translated(final), _scratch(final) as scratch:
+        piece.copy_to(scratch)
+        with suppress(FileExistsError):
+            publish(scratch, final)
+            return True
+    return False
+
+
+@contextmanager
+def _scratch(final: Path) -> Iterator[Path]:
+    """Give the scratch name of a file; on an error nothing of it stays."""
+    scratch, made = layout.scratch_path(final), list[Path]()
+    try:
+        claim(scratch, made)
+        yield scratch
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        remove_folders(made)
+        raise
+    scratch.unlink(missing_ok=True)
+
+
+def _share(one: Cargo, other: Cargo) -> bool:
+    """Tell whether a file comes with both: the second counts on it, and may not before the first is whole."""
+    return any(name in other.beside for name in one.beside if not _is_list(name))
+
+
+def _is_list(name: str) -> bool:
+    """Tell whether a file is a list of packages: once there it stays, as any run may have come to count on it."""
+    return name.startswith(f"{layout.ENVIRONMENTS}/")
+
+
+def _refuse(run: Traveller, faults: list[str]) -> None:
+    if faults:
+        raise DamagedFileError(f"run {run.uid} did not come whole, and was not taken: {faults[0]}")
