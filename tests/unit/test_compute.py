@@ -359,3 +359,18 @@ class TestByHand:
         """A result that is kept must tell what it came from."""
         with pytest.raises(InputError, match=r"plain data came .*insert_analysis\(data, md\)"):
             (scale | total).run({"primary": {"counts": np.arange(30.0)}}, store=store)
+
+
+def test_the_last_result_is_durable(store: AnalysisStore, raw: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inner results need not be waited for: what is committed after them takes them along."""
+    told: list[bool] = []
+    insert = store.catalog.insert
+
+    def noted(record: Any, documents: Any = (), durable: bool = True) -> None:
+        told.append(durable)
+        insert(record, documents, durable)
+
+    monkeypatch.setattr(store.catalog, "insert", noted)
+    store.compute(scale.preset() | total.preset(), raw)
+    store.compute(scale.preset(gain=5.0), raw)
+    assert told == [False, True, True]
