@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import secrets
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
-LAYOUT_VERSION = "1"
+LAYOUT_VERSION = "2"
 LAYOUT_ATTRIBUTE = "analysis_store_layout"
+FIRST_LAYOUT = "1"
+"""In this layout names are stored as they are, whether or not NeXus allows them; it is read, and no more written."""
 
 ENTRY = "entry"
 PROCESS = "process"
@@ -21,6 +24,8 @@ RESERVED_STREAMS = frozenset(
     {PROCESS, DOCUMENTS, "title", "start_time", "end_time", "entry_identifier", "definition", "program_name"}
 )
 RESERVED_KEYS = frozenset({TIME, SEQ_NUM})
+NOTES_OF_ENTRIES = frozenset({"notes", "thumbnail", "experiment_documentation"})
+"""What NeXus takes for an NXnote in an entry: no name of a stream, since layout 2."""
 
 TRUE_NAME = "name"
 """Attribute of a group or dataset that could not be stored under its own name: that name."""
@@ -54,6 +59,9 @@ FORM = "analysis_store_form"
 RAGGED_FORM = "ragged"
 TABLE_FORM = "table"
 OBJECT_FORM = "object"
+
+ITEM = "item_"
+"""Begins the name of a member that is known by its number: ``item_0``. In layout 1 the number alone was the name."""
 
 # Attributes of a group of objects
 OBJECT_ROWS = "rows"
@@ -93,6 +101,12 @@ TOMBSTONES = "tombstones"
 SCRATCH_SUFFIX = ".part"
 _MAX_FILE_STEM = 120
 
+_LONGEST_NAME = 63
+_LONGEST_STEM = 55
+"""What is left of a name that is changed; a number may follow."""
+_NEXUS_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{_LONGEST_NAME - 1}}}")
+_NOT_IN_NEXUS = re.compile(r"[^A-Za-z0-9_]")
+
 
 def run_path(uid: str, time: float) -> PurePosixPath:
     """Return where the file of a run lies, relative to the root: ``YYYY/MM/DD/<uid>.h5``, in UTC.
@@ -123,8 +137,64 @@ def scratch_path(final: Path) -> Path:
     return final.with_name(f".{final.stem[:_MAX_FILE_STEM]}.{os.getpid()}-{secrets.token_hex(4)}{SCRATCH_SUFFIX}")
 
 
+def stream_names(streams: Iterable[str], version: str = LAYOUT_VERSION) -> dict[str, str]:
+    """Return the name under which a file of a layout keeps each stream."""
+    if version == FIRST_LAYOUT:
+        return stored_names(streams, RESERVED_STREAMS)
+    return _by_name(streams, RESERVED_STREAMS | NOTES_OF_ENTRIES)
+
+
+def key_names(keys: Iterable[str], version: str = LAYOUT_VERSION) -> dict[str, str]:
+    """Return the name under which a file of a layout keeps each data key of a stream."""
+    return stored_names(keys, RESERVED_KEYS) if version == FIRST_LAYOUT else _by_name(keys, RESERVED_KEYS)
+
+
+def _by_name(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
+    unique = dict.fromkeys(names)
+    return dict(zip(unique, nexus_names(unique, reserved), strict=True))
+
+
+def nexus_names(names: Iterable[str], reserved: Collection[str] = ()) -> list[str]:
+    """Return for each of several names, in their order, one that NeXus allows; no two are the same.
+
+    A name that NeXus allows stays, where it is not reserved and has not been before: so what has a plain name in the
+    file is what it says. Any other is changed, and ends with ``_``. What becomes of a name depends on which others
+    there are, and not on their order.
+    """
+    made = list(names)
+    taken = set(reserved)
+    changed = []
+    for index, name in enumerate(made):
+        if name in taken or not _NEXUS_NAME.fullmatch(name):
+            changed.append(index)
+        taken.add(name)
+    last: dict[str, int] = {}
+    for index in sorted(changed, key=made.__getitem__):
+        made[index] = _changed(made[index], taken, last)
+        taken.add(made[index])
+    return made
+
+
+def _changed(name: str, taken: Collection[str], last: dict[str, int]) -> str:
+    """Return a name that NeXus allows and that is free; ``last`` keeps the last number of each stem."""
+    stem = _NOT_IN_NEXUS.sub("_", name)
+    stem = f"_{stem}"[:_LONGEST_STEM] if not stem or stem[0].isdigit() else stem[:_LONGEST_STEM]
+    stored = f"{stem}_"
+    number = last.get(stem, 1)
+    while stored in taken:
+        number += 1
+        stored = f"{stem}_{number}_"
+    last[stem] = number
+    return stored
+
+
+def item_name(number: int) -> str:
+    """Return the name of a member that is known by its number."""
+    return f"{ITEM}{number}"
+
+
 def stored_name(name: str, taken: Collection[str]) -> str:
-    """Return the name under which the file keeps a stream or key: its own, unless that is taken or holds ``/``."""
+    """Return a name for a file: its own, unless that is taken or holds ``/``. So it is in layout 1, and in exports."""
     stored = name.replace("%", "%25").replace("/", "%2F") if "/" in name else name
     if stored in ("", ".", ".."):
         stored = f"_{stored}"
@@ -134,7 +204,7 @@ def stored_name(name: str, taken: Collection[str]) -> str:
 
 
 def stored_names(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
-    """Return the name under which the file keeps each of several streams, or keys of one stream, in their order."""
+    """Return the name for a file of each of several, in their order; as `stored_name`."""
     taken = set(reserved)
     stored = {}
     for name in names:

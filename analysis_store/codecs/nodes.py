@@ -18,7 +18,9 @@ LABEL = "codec"
 VERSION_ATTRIBUTE = "analysis_store_codec"
 """The attribute of the outermost object: the version of these forms."""
 
-VERSION = "1"
+VERSION = "2"
+READ = frozenset({None, "1", VERSION})
+"""The versions that are read. In the first, names were stored as they are, and what has a number had it as its name."""
 
 LIST = "list"
 """The layer that makes one list of a column."""
@@ -28,6 +30,8 @@ FORTRAN = "fortran"
 
 DATASETS = frozenset({"none", "bool", "int", "float", "complex", "text", "bytes", "array", "ref"})
 GROUPS = frozenset({"record", "map", "lists", "union", "items", "graph", "runs"})
+NUMBERED = frozenset({"items", "union"})
+"""Groups whose members have numbers, in the order of the values."""
 
 _OF = " of "
 

@@ -10,7 +10,7 @@ import h5py
 from h5py import h5, h5d, h5g, h5l, h5o, h5p
 
 from analysis_store.codecs.lazy import LARGE, LazyValues
-from analysis_store.codecs.nodes import DATASETS, LABEL, VERSION, VERSION_ATTRIBUTE, Node, parse_label
+from analysis_store.codecs.nodes import DATASETS, LABEL, NUMBERED, READ, VERSION, VERSION_ATTRIBUTE, Node, parse_label
 from analysis_store.codecs.values import name_of, read_values
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -21,7 +21,7 @@ from analysis_store.errors import (
 )
 from analysis_store.hdf5.opening import checked_dataset, dtypes_of, text_attribute
 from analysis_store.hdf5.reading import SMALL_ENOUGH, check_fits, is_held
-from analysis_store.layout import TRUE_NAME
+from analysis_store.layout import ITEM, TRUE_NAME
 
 _ESCAPED = re.compile("%|^_|_$")
 """What the name in the file of a member has where it is not its true one."""
@@ -43,7 +43,7 @@ def read(item: h5py.Group | h5py.Dataset, *, lazy: bool = False) -> Node:
         raise TypeError(f"{type(item).__name__} came; expected an h5py.Group or h5py.Dataset, e.g. file['fit'].")
     try:
         version = text_attribute(item.id, VERSION_ATTRIBUTE)
-        if version not in (None, VERSION):
+        if version not in READ:
             raise StoreVersionError(
                 f"{item.name} has version {version} of the forms of objects, this package knows {VERSION}; install a "
                 "newer one."
@@ -73,7 +73,7 @@ class _Reader:
         if isinstance(here, h5g.GroupID):
             layers, form = ((), "record") if label is None else parse_label(label)
             self._check(form not in DATASETS, here, label)
-            return Node(form, None, self._members(here, depth), layers, told=label is not None)
+            return Node(form, None, self._members(here, form, depth), layers, told=label is not None)
         if not isinstance(here, h5d.DatasetID):
             raise DamagedFileError(f"{name_of(here)} is neither a group nor a dataset; expected one of these.")
         checked_dataset(here)
@@ -87,7 +87,7 @@ class _Reader:
                 f"{name_of(here)} says that it is {label!r}, which it cannot be; the file was changed."
             )
 
-    def _members(self, group: h5g.GroupID, depth: int) -> dict[str, Node]:
+    def _members(self, group: h5g.GroupID, form: str, depth: int) -> dict[str, Node]:
         members: dict[str, Node] = {}
         for encoded, kind in _links(group):
             name = encoded.decode("utf-8", "surrogateescape")
@@ -98,6 +98,8 @@ class _Reader:
                 )
             here = h5o.open(group, encoded)
             true_name = text_attribute(here, TRUE_NAME) if _ESCAPED.search(name) else None
+            if form in NUMBERED:
+                name = name.removeprefix(ITEM)
             members[true_name or name] = self.read(here, depth + 1)
         return members
 

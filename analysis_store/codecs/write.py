@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from h5py import h5d, h5g, h5o, h5p, h5s, h5t
 
-from analysis_store.codecs.nodes import DATASETS, LABEL, VERSION, VERSION_ATTRIBUTE, Node
+from analysis_store.codecs.nodes import DATASETS, LABEL, NUMBERED, VERSION, VERSION_ATTRIBUTE, Node
 from analysis_store.errors import InvalidDataError, StoreWriteError
 from analysis_store.hdf5.blocks import Compression, choose, write_chunks
 from analysis_store.hdf5.encoding import describe, plain_type
@@ -25,7 +25,7 @@ from analysis_store.hdf5.making import (
     set_attrs,
     utf8_type,
 )
-from analysis_store.layout import TRUE_NAME, stored_names
+from analysis_store.layout import ITEM, TRUE_NAME, nexus_names
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
@@ -42,6 +42,8 @@ _LINK.set_create_intermediate_group(True)
 _ORDERED = h5p.create(h5p.GROUP_CREATE)
 _ORDERED.set_obj_track_times(False)
 _ORDERED.set_link_creation_order(h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED)
+
+_CLASS = {"NX_class": "NXcollection"}
 
 # Small values lie in the header of their dataset, and are read with it.
 _COMPACT = h5p.create(h5p.DATASET_CREATE)
@@ -93,10 +95,10 @@ class _Writer:
 
     def _group(self, name: str | None, node: Node, parent: h5g.GroupID) -> h5g.GroupID:
         made = h5g.create(parent, name if name is None else name.encode(), UTF8_LINK, _ORDERED)
-        stored = stored_names(node.members, ()) if node.form == "record" else {}
-        for key, member in node.members.items():
-            child = self.write(stored.get(key, key), member, made)
-            if stored.get(key, key) != key:
+        set_attrs(made, _CLASS)
+        for (key, member), stored in zip(node.members.items(), _stored(node), strict=True):
+            child = self.write(stored, member, made)
+            if stored != key and node.form == "record":
                 set_attrs(child, {TRUE_NAME: key})
         return made
 
@@ -138,6 +140,15 @@ class _Writer:
             return write_chunks(parent, name, values, kind, chosen=chosen, feed=_nothing)[0]
         made = create_dataset(parent, name, kind, values.shape, _COMPACT if size <= _COMPACT_LIMIT else CONTIGUOUS)
         return _write(made, np.ascontiguousarray(values).reshape(values.shape), kind)
+
+
+def _stored(node: Node) -> list[str]:
+    """Return the name in the file of each member."""
+    if node.form == "record":
+        return nexus_names(node.members)
+    if node.form in NUMBERED:
+        return [ITEM + name if name.isdigit() else name for name in node.members]
+    return list(node.members)
 
 
 def _write(made: h5d.DatasetID, values: AnyArray, kind: h5t.TypeID) -> h5d.DatasetID:

@@ -14,7 +14,7 @@ from analysis_store.codecs.read import read
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.grouped import GroupHandler, LazyGroup, OpenGroup
 from analysis_store.hdf5.opening import integer_attribute
-from analysis_store.layout import OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC
+from analysis_store.layout import OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC, item_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,8 @@ class LazyObjects(LazyGroup):
         return found
 
     def _node(self, group: OpenGroup, number: int) -> Node:
-        found = group.find(str(number))
+        name = item_name(number)
+        found = group.find(name if name in group else str(number))
         return read(h5py.Group(found) if isinstance(found, h5g.GroupID) else h5py.Dataset(found))
 
 

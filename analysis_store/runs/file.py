@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5f, h5g, h5p, h5s
+from h5py import h5d, h5f, h5g, h5p, h5s
 
 from analysis_store import layout
 from analysis_store.documents import Document, compose_resource, dumps, validate
@@ -93,11 +93,10 @@ class RunFileWriter:
             {"NX_class": "NXroot", "default": layout.ENTRY, layout.LAYOUT_ATTRIBUTE: layout.LAYOUT_VERSION},
         )
         entry = create_group(file, layout.ENTRY, {"NX_class": "NXentry"})
-        taken = set(layout.RESERVED_STREAMS)
+        names = layout.stream_names(stream.data.name for stream in self._draft.streams)
         shown: tuple[int, str] | None = None
         for stream in self._draft.streams:
-            name = layout.stored_name(stream.data.name, taken)
-            taken.add(name)
+            name = names[stream.data.name]
             rank = self._write_stream(entry, name, stream)
             if rank and (shown is None or rank > shown[0]):
                 shown = rank, name
@@ -114,18 +113,19 @@ class RunFileWriter:
 
     def _write_stream(self, entry: h5g.GroupID, name: str, stream: StreamDraft) -> int:
         """Write one stream; return how much its plot has to show: 0 nothing, else more for more dimensions."""
-        group = create_group(entry, name, {"NX_class": "NXdata"})
+        plot = default_plot(stream.data, self._draft.start)
+        group = create_group(entry, name, {"NX_class": "NXdata" if plot else "NXcollection"})
         if name != stream.data.name:
             set_attrs(group, {layout.TRUE_NAME: stream.data.name})
-        plot = default_plot(stream.data, self._draft.start)
-        stored = layout.stored_names(stream.own_columns(), layout.RESERVED_KEYS)
-        for key, column in stream.own_columns().items():
+        columns = stream.own_columns()
+        stored = layout.key_names(columns)
+        for key, column in columns.items():
             attrs = _attrs(key, stored[key], column, plot)
             dataset = layout.dataset_path(name, stored[key])
             self._write_key(group, stream, key, dataset, attrs)
         times = stream.documents.times
-        write_array(group, layout.TIME, times, compression=None, attrs={"units": "s", "start": _EPOCH})
-        write_array(group, layout.SEQ_NUM, np.arange(1, len(times) + 1), compression=None)
+        set_attrs(_write_numbers(group, layout.TIME, times), {"units": "s", "start": _EPOCH})
+        _write_numbers(group, layout.SEQ_NUM, np.arange(1, len(times) + 1))
         return _write_plot(group, plot, stored, stream) if plot else 0
 
     def _write_key(
@@ -155,6 +155,15 @@ class RunFileWriter:
 
 
 # ----------------------------------------------------------------------------------------------- streams
+
+
+def _write_numbers(group: h5g.GroupID, name: str, numbers: np.ndarray) -> h5d.DatasetID:
+    """Write numbers that have no digest of their own, faster than a column."""
+    kind = number_type(numbers.dtype)
+    made = create_dataset(group, name, kind, numbers.shape)
+    if numbers.size:
+        made.write(h5s.ALL, h5s.ALL, np.ascontiguousarray(numbers), mtype=kind)
+    return made
 
 
 def _attrs(key: str, name: str, column: Column, plot: Plot | None) -> dict[str, Any]:
@@ -195,12 +204,15 @@ def _write_plot(group: h5g.GroupID, plot: Plot, stored: dict[str, str], stream: 
         axes[0] = layout.TIME
     if plot.axis and plot.axis_values is not None:
         units = stream.data.columns[plot.axis].data_key.get("units")
-        axes[-1] = layout.stored_name(f"{stored[plot.axis]}_axis", {*stored.values(), *layout.RESERVED_KEYS})
+        taken = {*stored.values(), *layout.RESERVED_KEYS}
+        (axes[-1],) = layout.nexus_names([f"{stored[plot.axis]}_axis"], taken)
         write_array(group, axes[-1], plot.axis_values, compression=None, attrs={"units": units} if units else None)
         set_attrs(group, {f"{axes[-1]}_indices": ndim})
+    elif plot.axis and ndim:  # NeXus takes an axis that differs from event to event, though not as one of `axes`
+        set_attrs(group, {f"{stored[plot.axis]}_indices": [0, ndim]})
     elif plot.axis:
         axes[-1] = stored[plot.axis]
-        set_attrs(group, {f"{axes[-1]}_indices": [0, 1] if ndim == 1 else 0})
+        set_attrs(group, {f"{axes[-1]}_indices": 0})
     set_attrs(group, {"signal": stored[plot.signal], "axes": axes})
     return 2 + ndim if ndim else 1
 
@@ -215,20 +227,31 @@ def _write_process(entry: h5g.GroupID, draft: Draft) -> None:
     write_string(process, "program", str(code.get("name") or "unknown"))
     write_string(process, "version", str(code.get("version") or code.get("commit") or code.get("digest") or "unknown"))
     write_string(process, "date", _iso(draft.start["time"]))
-    for name in ("url", "commit", "entry_point"):
-        if code.get(name):
-            write_string(process, name, str(code[name]))
-    parents = _told(origin.get("parents"), "uid")
-    if parents:
-        write_strings(process, "parents", parents)
-    files = _told(origin.get("files"), "path")
-    if files:
-        write_strings(process, "files", files)
+    _write_origin(process, origin, code)
     _write_parameters(process, _mapping(origin.get("parameters")))
-    if draft.attachments.patch:
-        write_string(process, "patch", draft.attachments.patch)
-    if draft.attachments.source:
-        write_string(process, "source", draft.attachments.source)
+    _write_note(process, "patch", draft.attachments.patch, "text/x-diff")
+    _write_note(process, "source", draft.attachments.source, "text/x-python")
+
+
+def _write_origin(process: h5g.GroupID, origin: dict[str, Any], code: dict[str, Any]) -> None:
+    """Write what an NXprocess has no word for."""
+    texts = {name: str(code[name]) for name in ("url", "commit", "entry_point") if code.get(name)}
+    lists = {"parents": _told(origin.get("parents"), "uid"), "files": _told(origin.get("files"), "path")}
+    if not texts and not any(lists.values()):
+        return
+    group = create_group(process, "origin", {"NX_class": "NXcollection"})
+    for name, text in texts.items():
+        write_string(group, name, text)
+    for name, listed in lists.items():
+        if listed:
+            write_strings(group, name, listed)
+
+
+def _write_note(process: h5g.GroupID, name: str, text: str | None, kind: str) -> None:
+    if text:
+        note = create_group(process, name, {"NX_class": "NXnote"})
+        write_string(note, "type", kind)
+        write_string(note, "data", text)
 
 
 def _mapping(value: Any) -> dict[str, Any]:
@@ -246,15 +269,14 @@ def _write_parameters(process: h5g.GroupID, parameters: dict[str, Any]) -> None:
     if not parameters:
         return
     group = create_group(process, "parameters", {"NX_class": "NXparameters"})
-    taken: set[str] = set()
-    for key, value in parameters.items():
-        name = layout.stored_name(key, taken)
-        taken.add(name)
+    for key, name in zip(parameters, layout.nexus_names(parameters), strict=True):
+        value = parameters[key]
         if isinstance(value, (bool, float)) or (isinstance(value, int) and -(2**63) <= value < 2**63):
-            number = np.asarray(value)
-            create_dataset(group, name, number_type(number.dtype), ()).write(h5s.ALL, h5s.ALL, number)
+            made = _write_numbers(group, name, np.asarray(value))
         else:
-            write_string(group, name, value if isinstance(value, str) else dumps(value))
+            made = write_string(group, name, value if isinstance(value, str) else dumps(value))
+        if name != key:
+            set_attrs(made, {layout.TRUE_NAME: key})
 
 
 def _write_documents(entry: h5g.GroupID, draft: Draft) -> None:

@@ -71,10 +71,10 @@ Lifted = dict[str, dict[str, dict[str, str]]]
 
 def _lifted(streams: Sequence[StreamDraft]) -> Lifted:
     found: Lifted = {}
-    stored_streams = layout.stored_names([stream.data.name for stream in streams], layout.RESERVED_STREAMS)
+    stored_streams = layout.stream_names(stream.data.name for stream in streams)
     for stream in streams:
         name = stream.data.name
-        stored = layout.stored_names(stream.data.columns, layout.RESERVED_KEYS)
+        stored = layout.key_names(stream.data.columns)
         for key, column in stream.data.columns.items():
             if _has_arrays(column):
                 entry = {"dataset": layout.dataset_path(stored_streams[name], stored[key]), "form": column.form}

@@ -51,13 +51,14 @@ class RunFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._layout = layout.LAYOUT_VERSION  # until the file was opened
 
     @cached_property
     def _texts(self) -> Mapping[str, list[str]]:
         texts = {}
         check_heaps(self.path)
         with reading(str(self.path)) as file:
-            self._check_layout(file)
+            self._layout = self._found_layout(file)
             group = find_group(file, _GROUP)
             there = set(group)
             for name in _NAMES:
@@ -68,13 +69,15 @@ class RunFile:
             texts[layout.JOURNAL] = list(read_column(self.path, f"{_GROUP}/{layout.JOURNAL}").read())
         return texts
 
-    def _check_layout(self, file: h5f.FileID) -> None:
+    def _found_layout(self, file: h5f.FileID) -> str:
+        """Return the layout that the file says it has; one that says nothing has the first."""
         found = text_attribute(find_group(file, "/"), layout.LAYOUT_ATTRIBUTE)
-        if found is not None and found != layout.LAYOUT_VERSION:
+        if found not in (None, layout.FIRST_LAYOUT, layout.LAYOUT_VERSION):
             raise StoreVersionError(
                 f"{self.path} has layout {found!r}, this version of analysis_store knows up to "
                 f"{layout.LAYOUT_VERSION}; update analysis_store."
             )
+        return found or layout.FIRST_LAYOUT
 
     def _document(self, name: str, default: Any = None) -> Any:
         if name not in self._texts:
@@ -222,10 +225,11 @@ class RunFile:
         descriptors = self.descriptors
         resources = self._document(layout.RESOURCES, [{}] * len(descriptors))
         datums = self._document(layout.DATUMS, [{}] * len(descriptors))
-        stored = layout.stored_names([descriptor["name"] for descriptor in descriptors], layout.RESERVED_STREAMS)
+        names = layout.stream_names((descriptor["name"] for descriptor in descriptors), self._layout)
         return {
-            descriptor["name"]: FileStream(self.path, stored[descriptor["name"]], descriptor, own, foreign)
+            name: FileStream(self.path, names[name], descriptor, own, foreign, version=self._layout)
             for descriptor, own, foreign in zip(descriptors, resources, datums, strict=True)
+            for name in [descriptor["name"]]
         }
 
     def column(self, dataset: str, form: str) -> Source:
@@ -258,19 +262,26 @@ class FileStream:
     """One stream of a run whose documents are ours."""
 
     def __init__(
-        self, path: Path, stored: str, descriptor: Document, resources: Document, foreign: Mapping[str, Any]
+        self,
+        path: Path,
+        stored: str,
+        descriptor: Document,
+        resources: Document,
+        foreign: Mapping[str, Any],
+        *,
+        version: str,
     ) -> None:
         self.path = path
         self.stored = stored
         self.descriptor = descriptor
         self.resources = resources
         self.foreign = {key: (pair[0], pair[1]) for key, pair in foreign.items()}
-        self.datasets = self._datasets()
+        self.datasets = self._datasets(version)
 
-    def _datasets(self) -> dict[str, str]:
+    def _datasets(self, version: str) -> dict[str, str]:
         """Return where each key that this file holds lies in it."""
         own = [key for key in self.descriptor["data_keys"] if key not in self.foreign]
-        stored = layout.stored_names(own, layout.RESERVED_KEYS)
+        stored = layout.key_names(own, version)
         return {key: layout.dataset_path(self.stored, name) for key, name in stored.items()}
 
     @cached_property

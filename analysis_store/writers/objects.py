@@ -11,7 +11,7 @@ from analysis_store.codecs.many import Objects
 from analysis_store.codecs.write import put
 from analysis_store.hdf5.columns import Stored
 from analysis_store.hdf5.making import create_group, open_group
-from analysis_store.layout import FORM, OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC
+from analysis_store.layout import FORM, OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC, item_name
 from analysis_store.writers.growing import GrowingWriter
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def write_objects(
     nodes = objects.nodes()
     made = create_group(group, name, {**_attrs(attrs), OBJECT_ROWS: objects.rows, OBJECT_COUNT: len(objects)})
     for index, node in enumerate(nodes):
-        put(node, made, str(index), compression)
+        put(node, made, item_name(index), compression)
     return Stored(digest_nodes(nodes), [objects.rows], "|O8", (len(objects),))
 
 
@@ -91,5 +91,5 @@ class ObjectWriter(GrowingWriter):
         node = encode(Graph(value))
         made = open_group(group, name) or create_group(group, name, _attrs(None))
         number = made.get_num_objs()
-        put(node, made, str(number))
+        put(node, made, item_name(number))
         return int(number)

@@ -26,8 +26,9 @@ from analysis_store.layout import (
     PART,
     TABLE_FORM,
     TABLE_SPEC,
+    TRUE_NAME,
     VALUES,
-    stored_name,
+    nexus_names,
 )
 from analysis_store.writers.arrays import write_array
 from analysis_store.writers.growing import GrowingWriter, add_offset, extend, last_offset
@@ -75,8 +76,8 @@ def write_tables(
     write_array(made, OFFSETS, offsets_of([len(frame) for frame in frames]), compression=None)
     if tables:
         parents = _create_groups(made, tables[0])
-        for where, member, parts in _plan(tables):
-            _write_part(parents[where], member, parts, compression)
+        for where, member, told, parts in _plan(tables):
+            _write_part(parents[where], member, parts, told, compression)
     return Stored(digest_tables(frames), [1], "|O8", (len(frames),))
 
 
@@ -116,12 +117,12 @@ def _take_apart(frame: Any) -> Pieces:
 
 
 def _check_alike(first: Pieces, other: Pieces) -> None:
-    if _names(first) != _names(other):
-        missing = [name for name in _names(first) if name not in _names(other)]
-        surplus = [name for name in _names(other) if name not in _names(first)]
+    names, others = _true_names(first), _true_names(other)
+    if names != others:
+        missing = [name for name in names if name not in others]
+        surplus = [name for name in others if name not in names]
         raise InvalidDataError(
-            f"its columns are {_names(other)}, those of the first {_names(first)} (missing: {missing}, "
-            f"surplus: {surplus}); "
+            f"its columns are {others}, those of the first {names} (missing: {missing}, surplus: {surplus}); "
             "expected the same, in the same order. Use a data key for each kind of table."
         )
     for where in (INDEX, LABELS, COLUMNS):
@@ -132,7 +133,7 @@ def _check_alike(first: Pieces, other: Pieces) -> None:
             )
         for number, (one, two) in enumerate(zip(ours, theirs, strict=True)):
             if _kind(one) != _kind(two):
-                what = f"column {_names(first)[number]!r}" if where == COLUMNS else f"level {number} of its {where}"
+                what = f"column {names[number]!r}" if where == COLUMNS else f"level {number} of its {where}"
                 raise InvalidDataError(
                     f"{what} is {_told(two)}, in the first table {_told(one)}; expected the same. Convert it "
                     "with .astype(...)."
@@ -148,12 +149,15 @@ def _told(part: Part) -> str:
     return f"{part.spec['kind']} ({dtypes})"
 
 
+def _true_names(pieces: Pieces) -> list[str]:
+    """Return the names of the columns: their labels as text, those of several levels joined."""
+    levels = (_texts(level, len(pieces.columns)) for level in pieces.labels)
+    return [", ".join(label).replace("\0", "%00") for label in zip(*levels, strict=True)]
+
+
 def _names(pieces: Pieces) -> list[str]:
-    """Return the names under which the columns are stored: their labels as far as HDF5 can have them."""
-    names: list[str] = []
-    for label in zip(*(_texts(level, len(pieces.columns)) for level in pieces.labels), strict=True):
-        names.append(stored_name(", ".join(label).replace("\0", "%00"), set(names)))
-    return names
+    """Return the names under which the columns are stored."""
+    return nexus_names(_true_names(pieces))
 
 
 def _texts(level: Part, count: int) -> list[str]:
@@ -172,17 +176,20 @@ def _attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"NX_class": "NXcollection", **(attrs or {}), FORM: TABLE_FORM}
 
 
-def _plan(tables: Sequence[Pieces]) -> Iterator[tuple[str, str, list[Part]]]:
-    """Yield for each part where it goes, its name there, and what each table has of it.
+def _plan(tables: Sequence[Pieces]) -> Iterator[tuple[str, str, dict[str, str], list[Part]]]:
+    """Yield for each part where it goes, its name and its attributes there, and what each table has of it.
 
     The labels are the same in all tables: only those of the first are yielded.
     """
     for where in (INDEX, LABELS, COLUMNS):
-        count = len(getattr(tables[0], where))
-        names = _names(tables[0]) if where == COLUMNS else [f"level_{number}" for number in range(count)]
-        for number, name in enumerate(names):
+        first = getattr(tables[0], where)
+        true = _true_names(tables[0]) if where == COLUMNS else [f"level_{number}" for number in range(len(first))]
+        for number, name in enumerate(nexus_names(true)):
+            attrs = _part_attrs(first[number])
+            if name != true[number]:
+                attrs[TRUE_NAME] = true[number]
             parts = [getattr(table, where)[number] for table in tables]
-            yield where, name, parts[:1] if where == LABELS else parts
+            yield where, name, attrs, parts[:1] if where == LABELS else parts
 
 
 def _create_groups(group: h5g.GroupID, first: Pieces) -> dict[str, h5g.GroupID]:
@@ -190,8 +197,9 @@ def _create_groups(group: h5g.GroupID, first: Pieces) -> dict[str, h5g.GroupID]:
     return {where: create_group(group, where, {"NX_class": "NXcollection"}) for where in (INDEX, LABELS, COLUMNS)}
 
 
-def _write_part(parent: h5g.GroupID, name: str, parts: Sequence[Part], compression: Compression) -> None:
-    attrs = _part_attrs(parts[0])
+def _write_part(
+    parent: h5g.GroupID, name: str, parts: Sequence[Part], attrs: Mapping[str, str], compression: Compression
+) -> None:
     if list(parts[0].arrays) == [VALUES]:
         write_array(parent, name, _joined(part.rows[VALUES] for part in parts), compression=compression, attrs=attrs)
         return
@@ -248,9 +256,9 @@ class TableWriter(GrowingWriter):
             _create_groups(made, pieces)
         _check_like_file(made, pieces)
         number, begin = last_offset(made, OFFSETS)
-        for where, member, (part,) in _plan([pieces]):
+        for where, member, attrs, (part,) in _plan([pieces]):
             if where != LABELS or number == 0:
-                _grow_part(h5g.open(made, where.encode()), member, part, number, begin)
+                _grow_part(h5g.open(made, where.encode()), member, part, attrs, number=number, begin=begin)
         add_offset(made, OFFSETS, begin + len(value), number)
         return number
 
@@ -259,15 +267,18 @@ def _check_like_file(group: h5g.GroupID, pieces: Pieces) -> None:
     there = [text.decode() for text in h5py.Dataset(h5d.open(group, ORDER.encode()))[:]]
     if there != _names(pieces):
         raise InvalidDataError(f"A table has the columns {_names(pieces)}, those before it {there}; expected the same.")
-    for where, member, (part,) in _plan([pieces]):
+    for where, member, attrs, (part,) in _plan([pieces]):
         path = f"{where}/{member}".encode()
-        if path in group and h5py.Group(group)[path].attrs[PART] != _part_attrs(part)[PART]:
+        known = h5py.Group(group)[path].attrs if path in group else attrs
+        if any(known.get(name) != attrs.get(name) for name in (PART, TRUE_NAME)):
             raise InvalidDataError(
                 f"{member!r} of the {where} of a table is {_told(part)}, of those before it not; expected the same."
             )
 
 
-def _grow_part(parent: h5g.GroupID, name: str, part: Part, number: int, begin: int) -> None:
+def _grow_part(
+    parent: h5g.GroupID, name: str, part: Part, attrs: Mapping[str, str], *, number: int, begin: int
+) -> None:
     if list(part.arrays) == [VALUES]:
         extend(parent, name, part.rows[VALUES], at=begin)
         made: h5g.GroupID | h5d.DatasetID = h5d.open(parent, name.encode())
@@ -280,4 +291,4 @@ def _grow_part(parent: h5g.GroupID, name: str, part: Part, number: int, begin: i
             extend(made, member, array, at=end)
             add_offset(made, member + OFFSETS_SUFFIX, end + len(array), number)
     if not h5a.exists(made, PART.encode()):
-        set_attrs(made, _part_attrs(part))
+        set_attrs(made, attrs)

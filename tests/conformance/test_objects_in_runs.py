@@ -183,7 +183,7 @@ def test_a_changed_object_is_found_by_its_digest(store: AnalysisStore, origin: P
         run = store.insert([{"primary": {"fit": {"center": 7112.0, "n": 1}}}], {}, provenance=origin)
         run.file.chmod(0o600)
         with h5py.File(run.file, "r+") as file:
-            change(file["entry/primary/fit/0"])
+            change(file["entry/primary/fit/item_0"])
         report = run.verify()
         assert not report
         assert "'fit'" in str(report)

@@ -71,7 +71,7 @@ def test_the_file_says_what_made_it(store: AnalysisStore) -> None:
 
     entry = nxload(run.file).entry
     assert (str(entry.process.program), str(entry.process.version)) == ("larch", "0.9.80")
-    assert parent.uid == str(entry.process.parents[0])
+    assert parent.uid == str(entry.process.origin.parents[0])
     parameters = entry.process.parameters
     assert (float(parameters.e0), str(parameters.edge), str(parameters.ranges)) == (7112.0, "K", "[1,2]")
     assert ("Fe", run.uid) == (str(entry.title), str(entry.entry_identifier))
@@ -83,7 +83,7 @@ def test_plain_h5py_reads_values_and_documents(store: AnalysisStore, origin: Pro
     run = store.insert([{"primary": {"mu": MU, "n": 7, "edge": "Fe K", "t": frame}}], {"k": "ü"}, provenance=origin)
 
     with h5py.File(run.file) as file:
-        assert file.attrs["analysis_store_layout"] == "1"
+        assert file.attrs["analysis_store_layout"] == "2"
         stream = file["entry/primary"]
         np.testing.assert_array_equal(MU, stream["mu"][0])
         assert (stream["n"][0], stream["edge"][0]) == (7, b"Fe K")

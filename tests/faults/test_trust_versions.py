@@ -108,9 +108,9 @@ def test_settings_of_a_newer_release(store):
     folder = Path(store.location)
     store.close()
     settings = folder / "analysis_store.toml"
-    settings.write_text(settings.read_text().replace('layout = "1"', 'layout = "2"'))
+    settings.write_text(settings.read_text().replace('layout = "2"', 'layout = "3"'))
 
-    with pytest.raises(StoreVersionError, match=r"layout 2, .* up to 1; update analysis_store"):
+    with pytest.raises(StoreVersionError, match=r"layout 3, .* up to 2; update analysis_store"):
         AnalysisStore(folder)
 
 
@@ -120,13 +120,13 @@ def newer(store, origin):
     run = store.insert([{"primary": {"x": 1.0}}], {}, provenance=origin)
     run.file.chmod(0o644)
     with h5py.File(run.file, "r+") as file:
-        file.attrs["analysis_store_layout"] = "2"
+        file.attrs["analysis_store_layout"] = "3"
     return store[run.uid]
 
 
 def test_file_of_a_newer_release(newer):
     """A run file of a later layout is not half understood: reading it names both versions and what to do."""
-    with pytest.raises(StoreVersionError, match=r"layout '2', .* up to 1; update analysis_store"):
+    with pytest.raises(StoreVersionError, match=r"layout '3', .* up to 2; update analysis_store"):
         newer.read()
     with pytest.raises(StoreVersionError, match="update analysis_store"):
         RunFile(newer.file).record("x")

@@ -577,7 +577,7 @@ def test_loosening_the_policy_is_refused(location: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ('layout = "2"', StoreVersionError, r"layout 2, this version of analysis_store knows up to 1; update"),
+        ('layout = "3"', StoreVersionError, r"layout 3, this version of analysis_store knows up to 2; update"),
         ("layout = 99", StoreVersionError, r"layout 99"),
         ("colour = 3", SettingsError, r"unknown settings \['colour'\]; known: code, compression, layout, policy"),
         ("[policy]\nrequire_all = true", PolicyError, r"unknown 'require_all'; known: require_inputs, require_code"),
