@@ -10,11 +10,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/python -m uv
 PYTEST := -m pytest --numprocesses auto --dist worksteal
+FAST := -m "not slow"
 PYTEST_ARGS ?=
+FUZZ_ARGS ?=
 # Old libraries meet new ones that they depend on, and are warned by them; that is not what these tests are about.
 OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
-.PHONY: help demo test lint format bench docs test-lowest clean
+.PHONY: help demo test test-slow test-dates fuzz lint format bench docs test-lowest clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,7 +42,16 @@ demo: $(VENV)/.package ## Install, save a real result, find it, read it back
 	@$(BIN)/analysis-store demo
 
 test: $(VENV)/.dev ## Run the tests (PYTEST_ARGS="-k name" for some of them)
-	$(BIN)/python $(PYTEST) $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) $(FAST) $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev ## Run the long sweeps of the tests
+	$(BIN)/python $(PYTEST) -m slow $(PYTEST_ARGS)
+
+test-dates: $(VENV)/.dev ## Run the tests that see a clock on other dates and in other time zones (needs faketime)
+	$(BIN)/python -m tests.dates $(PYTEST_ARGS)
+
+fuzz: $(VENV)/.dev ## Feed mutated files, documents and requests to the store (FUZZ_ARGS="--count 100 bundles")
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check
@@ -62,7 +73,7 @@ docs: $(VENV)/.dev ## Build the documentation; any warning is an error
 
 test-lowest: ## Run the tests with the oldest dependencies that pyproject.toml admits
 	$(MAKE) VENV=.venv-lowest lowest-environment
-	.venv-lowest/bin/python $(PYTEST) $(OLD) $(PYTEST_ARGS)
+	.venv-lowest/bin/python $(PYTEST) $(FAST) $(OLD) $(PYTEST_ARGS)
 
 .PHONY: lowest-environment
 lowest-environment: $(VENV)/.uv

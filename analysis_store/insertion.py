@@ -13,7 +13,7 @@ from analysis_store.errors import InvalidDataError, NoDefaultStoreError
 from analysis_store.provenance import Policy
 from analysis_store.provenance.settle import settle
 from analysis_store.runs.gather import StreamData, gather
-from analysis_store.runs.packages import keep_packages
+from analysis_store.runs.packages import packages_kept
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
 from analysis_store.store import AnalysisStore
 
@@ -171,7 +171,9 @@ def analysis_documents(
             if folder is None or not needs_file:
                 save_without_file(draft, writers_dict or {}, folder)
             else:
-                RunSaver(folder).save(draft, writers_dict, lambda _, __: keep_packages(folder, settled))
+                # No catalog knows who else needs the list of packages: what is there stays.
+                with packages_kept(folder, settled, lambda _: True):
+                    RunSaver(folder).save(draft, writers_dict)
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"[:2000]
             now = max(clock.time(), float(start["time"]))  # clocks go backwards

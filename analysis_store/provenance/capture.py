@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from analysis_store.errors import ProvenanceError
@@ -16,6 +16,8 @@ from analysis_store.provenance.patch import patch_of
 from analysis_store.provenance.site import Site, calling_site, site_of
 from analysis_store.provenance.texts import file_text, text_digest
 from analysis_store.provenance.typed import cell, typed_in
+from analysis_store.provenance.unchanged import remembered
+from analysis_store.provenance.urls import public_url
 
 PYTHON = "https://www.python.org"
 
@@ -46,7 +48,17 @@ def capture_code(obj: object = None, *, patch: bool = True) -> Found:
     ProvenanceError
         ``obj`` is not something that has code.
     """
-    site = calling_site() if obj is None else site_of(obj)
+    found = _captured(calling_site() if obj is None else site_of(obj), patch=patch)
+    return found if found.code is None else Found(_as_found(found.code), found.trouble)
+
+
+def _as_found(code: Code) -> Code:
+    """Return code that remembers what was found, so that a later change of it is seen to be a statement."""
+    code = replace(code, url=code.url and public_url(code.url), found=())
+    return replace(code, found=tuple((entry.name, getattr(code, entry.name)) for entry in fields(code)))
+
+
+def _captured(site: Site, *, patch: bool) -> Found:
     path = _path(site)
     if path is not None:
         return _of_file(site, path, patch=patch)
@@ -79,7 +91,6 @@ def _is_python(site: Site) -> bool:
 
 _reals: dict[str, str | None] = {}
 _installed: dict[str, Installed | None] = {}
-_sources: dict[str, tuple[tuple[int, int], str, str]] = {}
 _warned: set[str] = set()
 
 
@@ -127,14 +138,16 @@ def _of_checkout(checkout: Checkout, home: Installed | None, point: str, *, patc
 
 def _loose(path: str, home: Installed | None, point: str) -> Code:
     """Return code whose text is all that is known: kept with the run, its digest stands for the commit."""
-    stat = Path(path).stat()
-    key = (stat.st_mtime_ns, stat.st_size)
-    if path not in _sources or _sources[path][0] != key:
-        text = file_text(path)
-        _sources[path] = key, text, text_digest(text)
-    _, source, digest = _sources[path]
+    source, digest = _text_of(path, Path(path).stat())
     known = Code(Path(path).stem) if home is None else Code(home.name, home.version, url=home.url)
     return Code(known.name, known.version, url=known.url, entry_point=point, digest=digest, source=source)
+
+
+@remembered
+def _text_of(path: str) -> tuple[str, str]:
+    """Return the text of a source file and its digest."""
+    text = file_text(path)
+    return text, text_digest(text)
 
 
 def _of_typed(site: Site) -> Found:

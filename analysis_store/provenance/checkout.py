@@ -26,7 +26,7 @@ ASK_AGAIN = 60.0
 _STATUS = ("status", "--porcelain=v2", "--branch", "--no-renames", "-uno", "--ignore-submodules=untracked", "-z")
 _LIST = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "-x", "__pycache__")
 
-Stat = tuple[int, int, int] | None
+Stat = tuple[int, int, int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +182,4 @@ def _stat(path: str) -> Stat:
         stat = os.stat(path)  # noqa: PTH116 - a Path for each of many files costs more than the look itself
     except OSError:
         return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino, stat.st_ctime_ns

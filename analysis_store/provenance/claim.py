@@ -28,7 +28,7 @@ def settle_code(
         if policy.require_code:
             _check_complete(code, found, problems, documents=not capture)
         _check_committed(code, found, policy, problems)
-    return code
+    return None if code is None else code.marked()
 
 
 def _is_complete(code: Code) -> bool:
@@ -40,8 +40,7 @@ def _merged(given: Code | None, found: Code | None, problems: list[str]) -> Code
     """Return the code as given, its gaps filled with what was found, if that is the same code."""
     if given is None or found is None:
         return given or found
-    unnamed_source = found.source is not None and not (given.version or given.commit)
-    if given.name not in (None, found.name) and not unnamed_source:
+    if not _is_same(given, found):
         return given
     if given.commit and found.commit and not found.commit.startswith(given.commit):
         problems.append(
@@ -55,6 +54,14 @@ def _merged(given: Code | None, found: Code | None, problems: list[str]) -> Code
         url=given.url or found.url,
         entry_point=given.entry_point or found.entry_point,
     )
+
+
+def _is_same(given: Code, found: Code) -> bool:
+    """Tell whether a statement about code can be about the code that was found."""
+    if given.name not in (None, found.name):
+        return found.source is not None and not (given.version or given.commit)
+    loose = given.name is not None and found.source is not None  # a script may be of any version
+    return given.version in (None, found.version) or (loose and found.version is None)
 
 
 def _with_defaults(code: Code | None, given: Code | None, defaults: Mapping[str, str]) -> Code | None:

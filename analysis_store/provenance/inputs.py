@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from analysis_store.documents import PARENT_KEYS
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.parts import InputFile, Parent
+from analysis_store.provenance.unchanged import remembered, stamp
 
 Lookup = Callable[[str], str | None]
 
@@ -93,7 +93,7 @@ def inspect_files(files: Iterable[InputFile], problems: list[str], *, trusted: b
 
 def _inspected(file: InputFile, problems: list[str], *, trusted: bool) -> InputFile:
     if file.digest is not None and (trusted or not Path(file.path).exists()):
-        return file
+        return replace(file, hashed=False)
     try:
         now = _look(file.path)
     except OSError as error:
@@ -115,15 +115,21 @@ def _look(path: str) -> InputFile:
         raise ProvenanceError(f"files: {path} is a folder; name the files in it, e.g. sorted(Path(folder).glob('*')).")
     if not stat.S_ISREG(before.st_mode):  # to open a pipe would wait for somebody to write to it
         raise ProvenanceError(f"files: {path} is not an ordinary file; save what it gives to one, and name that.")
-    digest = _digest(path, before.st_size, before.st_mtime_ns, before.st_ino, before.st_dev)
-    after = Path(path).stat()
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    digest = digest_now(path, before)
+    if stamp(Path(path).stat()) != stamp(before):
         raise ProvenanceError(f"files: {path} changed while it was read; wait until it is written.")
-    return InputFile(path, before.st_size, before.st_mtime, digest)
+    return InputFile(path, before.st_size, before.st_mtime, digest, hashed=True)
 
 
-@lru_cache(maxsize=4096)
-def _digest(path: str, size: int, mtime_ns: int, inode: int, device: int) -> str:  # noqa: ARG001  they are the key
+@remembered
+def digest_now(path: str) -> str:
+    """Return the digest of a file as it is now.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
     from analysis_store.digests import digest_file
 
     return digest_file(path)

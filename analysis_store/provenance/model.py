@@ -11,6 +11,7 @@ from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.parts import Code, InputFile, Parent
 from analysis_store.provenance.records import build, kind, known
 from analysis_store.provenance.sources import uid_of
+from analysis_store.provenance.texts import text_or_none
 
 __all__ = ["ORIGINS", "Code", "InputFile", "Parent", "Provenance"]
 
@@ -151,7 +152,7 @@ def _mapping(name: str, value: Any) -> dict[str, Any] | None:
 
 def _text(name: str, value: Any) -> str | None:
     if isinstance(value, str | None):
-        return value or None
+        return text_or_none(value)
     raise ProvenanceError(f"{name}: got {kind(value)}; expected text.")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.records import build, check, kind, known
 from analysis_store.provenance.sources import home_of, uid_of
+from analysis_store.provenance.texts import text_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class Parent:
         check(self, "parents", ("uid",), str, "text")
         check(self, "parents", ("catalog",), str | None, "the name of a catalog")
         check(self, "parents", ("resolved",), bool, "true or false")
-        if not self.uid.strip():
+        _drop_blank(self, ("catalog",))
+        if text_or_none(self.uid) is None:
             raise ProvenanceError("parents: the uid is empty; expected the uid of a run.")
 
     @classmethod
@@ -90,11 +92,16 @@ class InputFile:
     digest: str | None = None
     """Of its bytes: ``blake3:<hex>``."""
 
+    hashed: bool | None = None
+    """Whether the store read the file and hashed it itself; False where it was only stated, None where not recorded."""
+
     def __post_init__(self) -> None:
         check(self, "files", ("path",), str, "text")
         check(self, "files", ("size",), int | None, "a number of bytes")
         check(self, "files", ("mtime",), int | float | None, "seconds since 1970")
         check(self, "files", ("digest",), str | None, "text like 'blake3:<hex>'")
+        check(self, "files", ("hashed",), bool | None, "true or false")
+        _drop_blank(self, ("digest",))
         if not self.path or "\0" in self.path:
             raise ProvenanceError(f"files: {self.path!r} is no path; expected the path of an input file.")
 
@@ -152,6 +159,12 @@ class Code:
     digest: str | None = None
     """``blake3:<hex>`` of what is kept of the code itself with the run: its `patch` or its `source`."""
 
+    stated: tuple[str, ...] | None = None
+    """Which of these the caller stated and the store did not find itself; None where that was not recorded."""
+
+    found: tuple[tuple[str, object], ...] = field(default=(), repr=False, compare=False)
+    """What the store found itself, by field: `stated` is judged by it. Not part of the document."""
+
     patch: str | None = field(default=None, repr=False, compare=False)
     """What was not committed, as ``git apply`` takes it. In the run file, not in the document."""
 
@@ -162,8 +175,18 @@ class Code:
     """The files of the checkout that are not committed. Not part of the document."""
 
     def __post_init__(self) -> None:
-        check(self, "code", ("name", "version", "commit", "url", "entry_point", "digest"), str | None, "text")
+        check(self, "code", _TEXTS, str | None, "text")
         check(self, "code", ("dirty",), bool | None, "true or false")
+        _drop_blank(self, _TEXTS)
+        if self.stated is not None:
+            object.__setattr__(self, "stated", _names(self.stated))
+
+    def marked(self) -> Code:
+        """Return the code with `stated` as it is: every field whose value is not the one that the store found."""
+        found = dict(self.found)
+        values = {name: getattr(self, name) for name in _STATABLE}
+        stated = tuple(name for name, value in values.items() if value is not None and found.get(name) != value)
+        return replace(self, stated=stated)
 
     @classmethod
     def of(cls, value: object) -> Code:
@@ -185,7 +208,22 @@ class Code:
 
     def to_document(self) -> dict[str, Any]:
         """Return it as it stands in the start document; what is not known is left out."""
-        return known(self, CODE_FIELDS)
+        document = known(self, CODE_FIELDS)
+        return document if self.stated is None else document | {"stated": list(self.stated)}
 
 
-CODE_FIELDS = ("name", "version", "commit", "url", "dirty", "entry_point", "digest")
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ProvenanceError(f"code: stated is {value!r:.60}; expected a list of names.")
+
+
+def _drop_blank(record: object, names: Iterable[str]) -> None:
+    """Take a blank text for what it says: nothing. It must not pass for a name or a reason."""
+    for name in names:
+        object.__setattr__(record, name, text_or_none(getattr(record, name)))
+
+
+_TEXTS = ("name", "version", "commit", "url", "entry_point", "digest")
+_STATABLE = ("name", "version", "commit", "url", "dirty", "entry_point", "digest")
+CODE_FIELDS = (*_STATABLE, "stated")

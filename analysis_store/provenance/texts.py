@@ -23,6 +23,11 @@ def file_text(path: str) -> str:
     return Path(path).read_bytes().decode(errors="backslashreplace")
 
 
+def text_or_none(text: str | None) -> str | None:
+    """Return a text that says something, else None: one without any letter or digit is as good as none."""
+    return text if text is not None and any(map(str.isalnum, text)) else None
+
+
 def plain_text(text: str) -> str:
     r"""Return text that any file can hold: halves of characters, which UTF-8 has not, become ``\udNNN``."""
     return text.encode(errors="backslashreplace").decode()

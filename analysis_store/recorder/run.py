@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,12 +22,12 @@ from analysis_store.recorder.recording import Current, Recording
 from analysis_store.recorder.series import Series
 from analysis_store.runs.draft import Attachments
 from analysis_store.runs.durable import make_folders, remove_folders, sync_made
-from analysis_store.runs.packages import keep_packages
 
 if TYPE_CHECKING:
     from h5py import h5f
 
     from analysis_store.documents import Document
+    from analysis_store.provenance import Settled
     from analysis_store.runs.run import Run
     from analysis_store.store import AnalysisStore
 
@@ -68,6 +69,9 @@ class RunDataStore(HDF5DataStore):
     ...     recorder.record("train/loss", 0.5)
     """
 
+    _settled: Settled | None = None
+    """What is known of the packages; nothing of a recording that is recovered."""
+
     def __init__(
         self,
         store: AnalysisStore,
@@ -80,11 +84,11 @@ class RunDataStore(HDF5DataStore):
         path = live_path(store.root, layout.run_path(start["uid"], start["time"]))
         self._made: list[Path] = []
         try:
-            with writing(path):
-                keep_packages(store.root, settled)
+            with writing(path), store.intake.packages_kept(settled):
                 make_folders(path.parent, self._made)
                 sync_made(self._made)
             self._take(store, path, flush_every)
+            self._settled = settled
             self._begin(start, Attachments(settled.patch, settled.source))
         except BaseException:
             remove_folders(self._made)
@@ -191,7 +195,11 @@ class RunDataStore(HDF5DataStore):
                     self._arrange(exit_status, reason)
                     self._complete = True
                     self._let_go()
-                self._run = publish(self._store, self.path)
+                with self._packages_kept():
+                    self._run = publish(self._store, self.path)
+
+    def _packages_kept(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._settled is None else self._store.intake.packages_kept(self._settled)
 
     def _arrange(self, exit_status: str, reason: str) -> None:
         """Make a run file of the live one, wholly or not at all."""

@@ -57,11 +57,14 @@ def claim(path: Path, made: list[Path]) -> None:
     sync_made(made)
 
 
-def keep_text(path: Path, text: str) -> None:
-    """Write a small file durably, whole or not at all; one that is there already wins."""
+def keep_text(path: Path, text: str, made: list[Path] | None = None) -> None:
+    """Write a small file durably, whole or not at all; one that is there already wins.
+
+    ``made`` gets the folders that were new.
+    """
     scratch = layout.scratch_path(path)
     try:
-        claim(scratch, [])
+        claim(scratch, [] if made is None else made)
         with scratch.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import RunRecord
+from analysis_store.catalogs.query import Query
 from analysis_store.errors import DuplicateRunError, RunNotFoundError
 from analysis_store.provenance.settle import Settled, settle
 from analysis_store.runs.notes import retraction_of, warn_retracted
-from analysis_store.runs.packages import keep_packages
+from analysis_store.runs.packages import packages_kept
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import refuse_removed, told_as_removed
 from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.base import Catalog
+    from analysis_store.catalogs.base import Catalog, Documents
     from analysis_store.provenance import Lookup, Policy
     from analysis_store.runs.draft import Draft
 
@@ -133,18 +135,28 @@ class Intake:
         saved: list[RunRecord] = []
 
         def commit(draft: Draft, path: str) -> None:
-            keep_packages(self._root, settled)
             saved.append(_record(draft, path, settled))
             refuse_removed(self._root, self._location, saved[0])
-            documents = draft.all_documents() if self._catalog.stores_events else ()
-            try:
-                self._catalog.insert(saved[0], documents, durable)
-            except DuplicateRunError:  # somebody who makes the catalog anew may have found our file before we told it
-                if not self._is_entered(saved[0]):
-                    raise
+            with self.packages_kept(settled):
+                self._enter(saved[0], draft.all_documents() if self._catalog.stores_events else (), durable)
 
         self._saver.save(draft, writers_dict, commit, self._is_committed)
         return Run(saved[0], self._context)
+
+    def packages_kept(self, settled: Settled) -> AbstractContextManager[None]:
+        """Return a context in which the list of packages of a run is kept: for good, if the run is entered in it."""
+
+        def is_used(digest: str) -> bool:
+            return any(self._catalog.search(Query.parse({"provenance.environment.digest": digest}), limit=1))
+
+        return packages_kept(self._root, settled, is_used)
+
+    def _enter(self, record: RunRecord, documents: Documents, durable: bool) -> None:
+        try:
+            self._catalog.insert(record, documents, durable)
+        except DuplicateRunError:  # somebody who rebuilds the catalog may have found our file before we entered it
+            if not self._is_entered(record):
+                raise
 
     def adopt(self, file: Path) -> Run:
         """Take a whole run file, which lies at its place under the root, into the catalog; twice is as good as once.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
 from analysis_store.documents import dumps, loads
-from analysis_store.runs.durable import keep_text
+from analysis_store.errors import AnalysisStoreError
+from analysis_store.runs.durable import keep_text, remove_folders
 
 if TYPE_CHECKING:
     from analysis_store.provenance.settle import Settled
@@ -18,17 +21,38 @@ def packages_path(root: Path, digest: str) -> Path:
     return root / layout.ENVIRONMENTS / f"{layout.file_stem(digest.rpartition(':')[2])}.json"
 
 
-def keep_packages(root: Path, settled: Settled) -> None:
-    """Keep the list of packages, unless it is there already.
+@contextmanager
+def packages_kept(root: Path, settled: Settled, is_used: Callable[[str], bool]) -> Iterator[None]:
+    """Keep the list of packages while a run of it is entered; if that fails, remove the list that no other run needs.
 
-    It stays where the run fails: it is of the environment, not of the run, and others may have come to count on it.
+    ``is_used`` tells whether the catalog has a run of this digest. A run that relied on the list before it was removed
+    finds out here, and writes it again.
     """
     if not settled.environment or not settled.environment_digest:
+        yield
         return
-    path = packages_path(root, settled.environment_digest)
-    if path.exists():
-        return
-    keep_text(path, dumps(settled.environment))
+    path, made = packages_path(root, settled.environment_digest), list[Path]()
+    known = path.exists()
+    try:
+        _keep(path, settled, made)
+        yield
+        _keep(path, settled, made)
+    except BaseException:
+        if not known:
+            _withdraw(path, settled.environment_digest, is_used, made)
+        raise
+
+
+def _keep(path: Path, settled: Settled, made: list[Path]) -> None:
+    if not path.exists():
+        keep_text(path, dumps(settled.environment), made)
+
+
+def _withdraw(path: Path, digest: str, is_used: Callable[[str], bool], made: list[Path]) -> None:
+    with suppress(OSError, AnalysisStoreError):  # a catalog that does not answer may need the list
+        if not is_used(digest):
+            path.unlink(missing_ok=True)
+            remove_folders(made)
 
 
 def read_packages(root: Path, digest: str) -> list[dict[str, str]]:

@@ -69,7 +69,9 @@ def code_text(run: Run) -> str:
     if not code:
         return "not recorded"
     version = code.get("version") or (code.get("commit") or "")[:10] or (code.get("digest") or "")[:17]
-    return f"{code.get('name')} {version}{' + uncommitted changes' if code.get('dirty') else ''}"
+    stated = isinstance(code.get("stated"), list) and {"name", "version", "commit"} & {*map(str, code["stated"])}
+    changes = " + uncommitted changes" if code.get("dirty") else ""
+    return f"{code.get('name')} {version}{changes}{' (stated, not found)' if stated else ''}"
 
 
 def runs_text(runs: Runs) -> str:

@@ -6,12 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.digests import digest_file
 from analysis_store.errors import AnalysisStoreError, ProvenanceError
+from analysis_store.provenance.inputs import digest_now
 from analysis_store.provenance.sources import find, name_of
 from analysis_store.runs.run import Run
 from analysis_store.runs.verify import faults_of
@@ -117,17 +116,12 @@ def changed_input(file: Any, *, hashed: bool) -> str | None:
             return f"the input {path} has {found.st_size} bytes now, not {file['size']}"
         if file.get("digest") is None or not hashed:
             return None
-        now = _digest(path, found.st_size, found.st_mtime_ns)
+        now = digest_now(path, found)
     except FileNotFoundError:
         return f"the input {path} is gone"
     except (OSError, ValueError) as error:
         return f"the input {path} cannot be read: {error}"
     return None if now == file["digest"] else f"the input {path} has the digest {now} now, not {file['digest']}"
-
-
-@lru_cache(maxsize=4096)  # many runs come of one file
-def _digest(path: str, size: int, mtime_ns: int) -> str:  # noqa: ARG001  they are the key
-    return digest_file(path)
 
 
 def _edges(store: AnalysisStore, records: list[RunRecord]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis_store import AnalysisStore
+from tests import warm_cli
 
 _BLOCK = re.compile(
     r"(?:^<!-- not run: *(?P<reason>.*?) *-->\n+)?"
@@ -117,7 +118,8 @@ class Session:
             )
 
     def _shell(self, script: str) -> str:
-        environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "100"}
+        programs = f"{Path(warm_cli.command()).parent}:{Path(sys.executable).parent}"
+        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "COLUMNS": "100"}
         return subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,

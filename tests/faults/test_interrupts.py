@@ -125,7 +125,7 @@ class Try:
 
 
 def traceless(location: Path) -> dict[str, int]:
-    """Return what is in the folder but for the list of packages, which belongs to no run."""
+    """Return what is in the folder but for the list of packages, which the runs of before need."""
     return {path: size for path, size in listing(location).items() if "environments" not in path}
 
 

@@ -16,8 +16,9 @@ from PIL import Image
 from analysis_store import AnalysisStore, Provenance, insert_analysis
 from analysis_store.cli import main
 from analysis_store.exchange import FORMATS
+from tests.warm_cli import Command
 
-ENTRY = [sys.executable, "-c", "import sys; from analysis_store.cli import main; sys.exit(main())"]
+ENTRY = Command()
 SPECTRUM = "aaaa0000-0000-4000-8000-000000000001"
 STACK = "bbbb0000-0000-4000-8000-000000000002"
 

@@ -15,8 +15,9 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.cli import main
 from analysis_store.errors import ProvenanceError
 from analysis_store.runs.show import made_by
+from tests.warm_cli import Command
 
-ENTRY = [sys.executable, "-c", "import sys; from analysis_store.cli import main; sys.exit(main())"]
+ENTRY = Command()
 SYNTHETIC = Provenance(origin="synthetic", note="for a test")
 UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 PEAK = ("run", "peak_statistics", "-p", "x=x", "-p", "y=y")

@@ -21,8 +21,9 @@ from pydantic import TypeAdapter
 from analysis_store import AnalysisStore, Provenance, insert_analysis
 from analysis_store.cli import main
 from analysis_store.cli.processors import type_text
+from tests.warm_cli import COLD, Command
 
-ENTRY = [sys.executable, "-c", "import sys; from analysis_store.cli import main; sys.exit(main())"]
+ENTRY = Command()
 SYNTHETIC = Provenance(origin="synthetic", note="for a test")
 
 
@@ -44,6 +45,7 @@ import numpy as np
 from pydantic import Field
 
 from analysis_store.processing import processor
+from tests.warm_cli import COLD, Command
 
 
 @processor(id="NAME_scale", version="1.0")
@@ -291,7 +293,7 @@ class TestRun:
     def test_processes(self, module, store):
         """The same in worker processes, which find the module in the current folder."""
         done = subprocess.run(
-            [*ENTRY, "run", f"{module}_scale", "--on=kind=curve", "--executor=2", "--import", module, "-s", store],
+            [*COLD, "run", f"{module}_scale", "--on=kind=curve", "--executor=2", "--import", module, "-s", store],
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
@@ -338,7 +340,7 @@ class TestRun:
             n_workers=1, processes=False, protocol="tcp", dashboard_address=None, host="127.0.0.1"
         ) as cluster:
             done = subprocess.run(
-                [*ENTRY, "run", "peak_statistics", "--on", "sample_name=good", "--executor", cluster.scheduler_address,
+                [*COLD, "run", "peak_statistics", "--on", "sample_name=good", "--executor", cluster.scheduler_address,
                  "-s", store, "--json"],
                 capture_output=True, text=True, timeout=120,
             )  # fmt: skip
@@ -382,7 +384,7 @@ class TestRun:
     def test_interrupted(self, module, store):
         """Ctrl-C ends it with exit code 130, without a traceback, and the task says so."""
         process = subprocess.Popen(
-            [*ENTRY, "run", f"{module}_slow", "--uid", "-1", "--import", module, "-s", store],
+            [*COLD, "run", f"{module}_slow", "--uid", "-1", "--import", module, "-s", store],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         until = time.monotonic() + 100

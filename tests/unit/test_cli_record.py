@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,8 +15,9 @@ import pytest
 from analysis_store import AnalysisStore
 from analysis_store.recorder import HDF5DataStore, Recorder, recorded
 from tests.faults.children import wait_for
+from tests.warm_cli import COLD, Command
 
-ENTRY = [sys.executable, "-c", "import sys; from analysis_store.cli import main; sys.exit(main())"]
+ENTRY = Command()
 ORIGIN = ["--origin", "synthetic", "--note", "for a test"]
 
 
@@ -57,7 +57,7 @@ def live_with(call):
 def recording(store, *words: str):
     """Run ``record`` with a pipe to its standard input, killed at the end if it goes on; give it and the uid."""
     process = subprocess.Popen(
-        [*ENTRY, "record", "--store", str(store), *ORIGIN, *words],
+        [*COLD, "record", "--store", str(store), *ORIGIN, *words],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1,
     )  # fmt: skip
     try:

@@ -17,8 +17,9 @@ import pytest
 
 from analysis_store import AnalysisStore, Code, Provenance, insert_analysis
 from analysis_store.cli import main
+from tests.warm_cli import Command
 
-ENTRY = [sys.executable, "-c", "import sys; from analysis_store.cli import main; sys.exit(main())"]
+ENTRY = Command()
 SYNTHETIC = Provenance(origin="synthetic", note="for a test")
 RAW, NORM, FIT = (f"{letter * 4}0000-0000-4000-8000-00000000000{i}" for i, letter in enumerate("abc", 1))
 

@@ -118,6 +118,7 @@ def test_an_installed_distribution(tmp_path: Path) -> None:
         "version": "1.2",
         "url": "https://example.org/lab/peaks",
         "entry_point": "peaks.fit:analyse",
+        "stated": [],
     }
     assert (found["patch"], found["source"]) == (None, None)
 
@@ -159,6 +160,7 @@ def test_an_editable_distribution_has_the_commit_of_its_checkout(tmp_path: Path)
         "dirty": True,
         "entry_point": "peaks.fit:analyse",
         "digest": text_digest(found["patch"]),
+        "stated": [],
     }
     assert "+x = 1" in found["patch"]
 
@@ -203,6 +205,7 @@ def test_a_project_built_and_installed_in_place_for_real(tmp_path: Path) -> None
         "version": "2.5",
         "url": "https://example.org/r",
         "entry_point": "realpeaks:analyse",
+        "stated": [],
     }
 
 
@@ -231,6 +234,7 @@ def test_a_script_in_a_checkout(tmp_path: Path) -> None:
         "url": "https://example.org/group/code.git",
         "dirty": False,
         "entry_point": "reduce.py:analyse",
+        "stated": [],
     }
 
 
@@ -255,6 +259,7 @@ def test_a_loose_script_is_kept_as_text(tmp_path: Path) -> None:
             "name": "reduce",
             "entry_point": "reduce.py:analyse",
             "digest": text_digest(found["source"]),
+            "stated": [],
         }
 
 
@@ -362,10 +367,13 @@ def test_what_is_given_fills_and_wins(tmp_path: Path) -> None:
     )
     made = commit(tmp_path)
     save = functools.partial(load(file).save, settle, policy=Policy(), lookup={"a": "here"}.get)
-    code = save({"url": "https://example.org/here", "version": "7"}).document["code"]
-    assert (code["name"], code["version"], code["commit"]) == ("code", "7", made)
-    assert code["url"] == "https://example.org/here"
-    assert save({"commit": made[:8]}).document["code"]["commit"] == made
+    code = save({"url": "https://example.org/here"}).document["code"]
+    assert (code["name"], code["commit"], code["url"]) == ("code", made, "https://example.org/here")
+    assert code["stated"] == ["url"]
+    code = save({"commit": made[:8]}).document["code"]
+    assert (code["commit"], code["stated"]) == (made, [])
+    with pytest.raises(ProvenanceError, match="code: name not known"):
+        save({"url": "https://example.org/here", "version": "7"})
     with pytest.raises(ProvenanceError, match="url and version or commit of 'feff' not known"):
         save({"name": "feff"})
     with pytest.raises(ProvenanceError, match=f"the commit c0ffee is given, but the checkout is at {made}"):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from analysis_store import digests
 from analysis_store.digests import digest_file
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance import Code, InputFile, Parent, Policy, Provenance, Settled
+from analysis_store.provenance import Code, InputFile, Parent, Policy, Provenance, Settled, capture, claim, unchanged
 from analysis_store.provenance.settle import settle
 
 CODE = Code("larch", version="0.9.80", url="https://github.com/xraypy/xraylarch")
@@ -185,19 +188,61 @@ def test_files_are_looked_at_and_hashed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     done = given({"files": ["fe.xdi", file, "../" + tmp_path.name + "/fe.xdi"]})
     assert done.document["files"] == [
-        {"path": str(file), "size": 9, "mtime": file.stat().st_mtime, "digest": digest_file(file)}
+        {"path": str(file), "size": 9, "mtime": file.stat().st_mtime, "digest": digest_file(file), "hashed": True}
     ]
 
 
 def test_a_file_that_changed_is_hashed_again(tmp_path: Path) -> None:
     """A digest is remembered for exactly this file as it is."""
     file = tmp_path / "fe.xdi"
-    digests = []
+    found = []
     for content in (b"1", b"2"):
         file.write_bytes(content)
         os.utime(file, ns=(0, int(content) * 10**9))
-        digests.append(given({"files": [file]}).document["files"][0]["digest"])
-    assert digests[0] != digests[1]
+        found.append(given({"files": [file]}).document["files"][0]["digest"])
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("settled", [2.0, 0.0])
+def test_a_file_with_other_bytes_of_the_same_size_time_and_inode_is_hashed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: float
+) -> None:
+    """Right after it was written no digest is remembered; later the time of its last change of status tells."""
+    monkeypatch.setattr(unchanged, "SETTLED", settled)
+    file = tmp_path / "fe.xdi"
+    file.write_bytes(b"1")
+    before, found = file.stat(), []
+    for content in (b"1", b"2", b"3"):
+        changed = file.stat().st_ctime_ns
+        while settled == 0.0 and file.stat().st_ctime_ns == changed:  # the clock of a file system goes in steps
+            write_unnoticed(file, content, before)
+        write_unnoticed(file, content, before)
+        found.append(given({"files": [file]}).document["files"][0]["digest"])
+        assert found[-1] == digest_file(file)
+        assert (file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ino) == (
+            before.st_size,
+            before.st_mtime_ns,
+            before.st_ino,
+        )
+
+
+def write_unnoticed(file: Path, content: bytes, before: os.stat_result) -> None:
+    """Write other bytes, and set the time of the last change of content back."""
+    with file.open("r+b") as stream:
+        stream.write(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_file_that_rests_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand results may come from one large file."""
+    file = tmp_path / "fe.xdi"
+    file.write_bytes(b"1")
+    hashed: list[str] = []
+    monkeypatch.setattr(digests, "digest_file", lambda path: hashed.append(path) or digest_file(path))
+    monkeypatch.setattr(unchanged, "SETTLED", 0.0)
+    for _ in range(3):
+        given({"files": [file]})
+    assert hashed == [str(file)]
 
 
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
@@ -221,9 +266,9 @@ def test_a_record_of_a_file_is_held_against_the_file(tmp_path: Path) -> None:
     old = InputFile(str(file), 3, 0.0, "blake3:00")
     with pytest.raises(ProvenanceError, match=r"fe\.xdi is not what it was: its digest is blake3:.*, not blake3:00"):
         given({"files": [old]})
-    assert given({"files": [old]}, capture=False).document["files"] == [old.to_document()]
+    assert given({"files": [old]}, capture=False).document["files"] == [old.to_document() | {"hashed": False}]
     elsewhere = InputFile("/elsewhere/fe.xdi", 3, 0.0, "blake3:00")
-    assert given({"files": [elsewhere]}).document["files"] == [elsewhere.to_document()]
+    assert given({"files": [elsewhere]}).document["files"] == [elsewhere.to_document() | {"hashed": False}]
 
 
 # ------------------------------------------------------------------------------------------------- origin and waiver
@@ -233,8 +278,24 @@ def test_an_origin_stands_for_inputs_when_it_is_explained() -> None:
     """A bare word would tell nothing."""
     done = given({"origin": "synthetic", "note": "two gaussians"})
     assert (done.document["origin"], done.document["note"]) == ("synthetic", "two gaussians")
-    with pytest.raises(ProvenanceError, match="'synthetic' needs a note"):
-        given({"origin": "synthetic"})
+    for note in (None, "", " \n\t", "\u200b", "...", "-"):
+        with pytest.raises(ProvenanceError, match="'synthetic' needs a note"):
+            given({"origin": "synthetic", "note": note})
+
+
+@pytest.mark.parametrize("blank", ["", "  ", "\u200b\u00a0", "--"])
+def test_a_blank_text_says_nothing(blank: str) -> None:
+    """It is no name, no version, no address, no catalog, no digest and no reason."""
+    whole = {"name": "feff", "version": "9.6", "url": "https://example.org/feff"}
+    for part in whole:
+        with pytest.raises(ProvenanceError, match="code: "):
+            given({"parents": ["a"], "code": whole | {part: blank}}, capture=False)
+    with pytest.raises(ProvenanceError, match="'x' was not found"):
+        given({"parents": [{"uid": "x", "catalog": blank}]})
+    with pytest.raises(ProvenanceError, match="cannot be read"):
+        given({"files": [{"path": "/elsewhere/fe.xdi", "digest": blank}]})
+    with pytest.raises(ProvenanceError, match="no parent run, no input file and no origin"):
+        given({"waiver": blank}, policy=Policy(allow_waiver=True))
 
 
 def test_a_waiver_stands_for_what_is_missing_where_it_is_allowed() -> None:
@@ -274,7 +335,8 @@ def test_complete_code_is_taken_as_it_is_without_its_credentials() -> None:
     """It need not be the code that saves: a program that was called, for one."""
     code = Code("feff", version="9.6", url="https://me:token@example.org/feff?key=secret")
     done = given(Provenance(parents="a", code=code))
-    assert done.document["code"] == {"name": "feff", "version": "9.6", "url": "https://example.org/feff"}
+    words = {"name": "feff", "version": "9.6", "url": "https://example.org/feff"}
+    assert done.document["code"] == {**words, "stated": ["name", "version", "url"]}
     assert (done.patch, done.source) == (None, None)
 
 
@@ -290,6 +352,64 @@ def test_under_refuse_declared_changes_are_refused() -> None:
     with pytest.raises(ProvenanceError, match="'x' holds changes that are not committed"):
         given(Provenance(parents="a", code=code), policy=Policy(dirty="refuse"))
     assert given(Provenance(parents="a", code=code)).document["code"]["dirty"] is True
+
+
+SCRIPT = Code("reduce", digest="blake3:01", source="x = 1")
+INSTALLED = Code("larch", "0.9.80", url="https://example.org/larch")
+CHECKOUT = Code("profile", commit="c0ffee", url="https://example.org/profile", dirty=False)
+FILLED = [  # what was found, what is stated, what the stated fields of the record are; None where it is refused
+    (SCRIPT, {"version": "1", "url": "https://x"}, None),
+    (SCRIPT, {"url": "https://x"}, ["url"]),
+    (SCRIPT, {"name": "mine"}, ["name"]),
+    (SCRIPT, {"name": "reduce", "version": "1"}, ["version"]),
+    (SCRIPT, {"name": "mine", "version": "1"}, None),
+    (SCRIPT, {}, []),
+    (INSTALLED, {"version": "0.9.80"}, []),
+    (INSTALLED, {"version": "1.0"}, None),
+    (INSTALLED, {"name": "larch", "version": "1.0"}, None),
+    (INSTALLED, {"url": "https://x"}, ["url"]),
+    (INSTALLED, {"name": "larch"}, []),
+    (INSTALLED, {"name": "larch", "version": "1.0", "url": "https://x"}, ["name", "version", "url"]),
+    (CHECKOUT, {"version": "7", "url": "https://x"}, None),
+    (CHECKOUT, {"commit": "c0f"}, []),
+    (CHECKOUT, {"entry_point": "peaks:fit"}, ["entry_point"]),
+]
+
+
+@pytest.mark.parametrize(("code", "stated", "marked"), FILLED)
+def test_gaps_are_filled_from_the_same_code_only_and_what_is_stated_is_marked(
+    monkeypatch: pytest.MonkeyPatch, code: Code, stated: dict[str, str], marked: list[str] | None
+) -> None:
+    """A version or a commit says which code is meant: without the name it is nobody's, with another it is another's."""
+    found = capture.Found(capture._as_found(code))
+    monkeypatch.setattr(claim, "capture_code", lambda **_: found)
+    if marked is None:
+        with pytest.raises(ProvenanceError, match=r"code: .*not known"):
+            given({"parents": ["a"], "code": stated})
+        return
+    assert given({"parents": ["a"], "code": stated or None}).document["code"]["stated"] == marked
+
+
+def test_nobody_marks_a_statement_as_found() -> None:
+    """Not by saying so, not by changing what was captured, not by repeating what a run says."""
+    captured = Provenance.capture(np.fft.fft)
+    assert captured.code is not None
+    made = given(Provenance(parents="a", code=captured.code)).document["code"]
+    assert (made["name"], made["stated"]) == ("numpy", [])
+    changed = replace(captured.code, version="99")
+    assert given(Provenance(parents="a", code=changed)).document["code"]["stated"] == ["version"]
+    again = given({"parents": ["a"], "code": made}).document["code"]
+    assert again["stated"] == ["name", "version", "url", "entry_point"]
+    file = {"path": "/elsewhere/x.h5", "digest": "blake3:00", "hashed": True}
+    assert given({"files": [file]}).document["files"] == [file | {"hashed": False}]
+
+
+def test_what_is_marked_comes_back() -> None:
+    """A record read from a start document says the same, and an old one, which marks nothing, still says nothing."""
+    document = given({"files": [{"path": "/x.h5", "digest": "blake3:00"}], "code": INSTALLED.to_document()}).document
+    assert Provenance.from_document(document).to_document() == document
+    old = {"parents": [], "files": [{"path": "/x.h5"}], "code": {"name": "larch"}}
+    assert Provenance.from_document(old).to_document() == old
 
 
 # ------------------------------------------------------------------------------------------------- other documents
@@ -312,7 +432,7 @@ def test_documents_of_another_process_are_not_given_our_code() -> None:
         "environment": {"digest": "blake3:11", "python": "3.9", "platform": "?"},
     }
     done = settle(said, {}, policy=Policy(), lookup=KNOWN.get, capture=False)
-    assert done.document["code"] == {"name": "nb", "digest": "blake3:00"}
+    assert done.document["code"] == {"name": "nb", "digest": "blake3:00", "stated": ["name", "digest"]}
     assert (done.document["environment"]["python"], done.environment_digest) == ("3.9", "blake3:11")
     with pytest.raises(ProvenanceError, match="code: name and url and version or commit not known"):
         settle({"parents": ["a"]}, {}, policy=Policy(), lookup=KNOWN.get, capture=False)

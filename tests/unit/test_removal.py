@@ -110,7 +110,8 @@ def test_a_restored_run(store: AnalysisStore, run: Run) -> None:
     assert back == run
     assert back.verify()
     assert [note.kind for note in back.notes] == ["deleted", "restored"]
-    assert files(store.root) - before == {f"notes/{datetime.datetime.now(datetime.UTC):%Y-%m}.jsonl"}
+    months = {f"{datetime.datetime.fromtimestamp(note.time, datetime.UTC):%Y-%m}" for note in back.notes}
+    assert files(store.root) - before == {f"notes/{month}.jsonl" for month in months}
     assert buried(store.root, run.uid) is None
     store.delete(run.uid, "after all", dry_run=False)
     assert [note.kind for note in store.notes(run.uid)] == ["deleted", "restored", "deleted"]

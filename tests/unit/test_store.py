@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from analysis_store import (
 from analysis_store.documents import validate
 from analysis_store.errors import (
     AmbiguousUidError,
+    AnalysisStoreError,
+    DuplicateRunError,
     InvalidDataError,
     KeyNotFoundError,
     NoDefaultStoreError,
@@ -154,6 +158,43 @@ def test_the_list_of_packages_is_kept_once(store: AnalysisStore, origin: Provena
     assert digest == second.start["provenance"]["environment"]["digest"]
     assert "numpy" in {package["name"] for package in read_packages(store.root, digest)}
     assert len(list((store.root / "environments").iterdir())) == 1
+
+
+def test_a_refused_save_leaves_no_list_of_packages(store: AnalysisStore, origin: Provenance) -> None:
+    """Whatever the catalog refuses, nothing stays; a list that another run has stays, of course."""
+    with sqlite3.connect(Path(store.location) / "catalog.sqlite") as catalog:
+        catalog.execute("CREATE TRIGGER full BEFORE INSERT ON run BEGIN SELECT RAISE(ABORT, 'no more'); END")
+    for save in (insert, record):
+        with pytest.raises(AnalysisStoreError):
+            save(store, origin)
+        assert not [path for path in store.root.rglob("*") if path.suffix == ".json" or path.name == "environments"]
+    with sqlite3.connect(Path(store.location) / "catalog.sqlite") as catalog:
+        catalog.execute("DROP TRIGGER full")
+    run = insert(store, origin)
+    with pytest.raises(DuplicateRunError):
+        store.insert([{"primary": {"x": 1.0}}], {"uid": run.uid}, provenance=origin)
+    assert read_packages(store.root, run.start["provenance"]["environment"]["digest"])
+
+
+def record(store: AnalysisStore, origin: Provenance) -> None:
+    """Save event by event."""
+    with store.new_run({}, provenance=origin) as open_run:
+        open_run.event("primary", {"x": 1.0})
+
+
+def test_a_list_of_packages_that_another_save_withdrew_is_written_again(
+    store: AnalysisStore, origin: Provenance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other found no run of it in the catalog: ours was not entered yet."""
+    enter = store.catalog.insert
+
+    def withdrawn(*entry: object) -> None:
+        shutil.rmtree(store.root / "environments")
+        enter(*entry)
+
+    monkeypatch.setattr(store.catalog, "insert", withdrawn)
+    run = insert(store, origin)
+    assert read_packages(store.root, run.start["provenance"]["environment"]["digest"])
 
 
 def test_columns_are_a_form_of_their_own(store: AnalysisStore, origin: Provenance) -> None:
