@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis_store.catalogs.kinship import Edge, downwards, nearest, upwards
+from analysis_store.errors import DamagedFileError
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.query import Query
+
+_UID, _TEXTS = "_uid", "_texts"
 
 Document = dict[str, Any]
 Documents = Iterable[tuple[str, Document]]
@@ -20,9 +24,12 @@ RESULT_KEY = "processing.key"
 """Where the start document of a computed run has the key of its identity."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunRecord:
-    """What a catalog keeps of one run; everything else is in the run's file."""
+    """What a catalog keeps of one run; everything else is in the run's file.
+
+    One that comes out of a catalog reads a document when it is asked for: most are not, and descriptors are long.
+    """
 
     start: Document
     """The start document, exactly as it was emitted."""
@@ -45,10 +52,42 @@ class RunRecord:
     more: bool | None = field(default=None, compare=False)
     """Whether the run file has documents that can name other files, and are not here; None where that is not told."""
 
+    seal: str | None = field(default=None, compare=False)
+    """The seal of the run file; None where it has none, as one of the first release, or that is not told."""
+
     @property
     def uid(self) -> str:
         """The uid of the run."""
-        return str(self.start["uid"])
+        return self.__dict__.get(_UID) or str(self.start["uid"])
+
+    @classmethod
+    def kept(cls, uid: str, texts: Mapping[str, str | None], **others: Any) -> RunRecord:
+        """Return the record of a run whose documents are these JSON texts, by the names of the fields."""
+        record = cls.__new__(cls)
+        record.__dict__.update(others)
+        record.__dict__.update({_UID: uid, _TEXTS: texts})
+        return record
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a document that was not asked for before.
+
+        Raises
+        ------
+        DamagedFileError
+            The catalog does not have it as it was.
+        """
+        texts = self.__dict__.get(_TEXTS, {})
+        if name not in texts:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        try:
+            found: Any = None if texts[name] is None else json.loads(texts[name])
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(
+                f"the catalog has a damaged {name!r} of run {self.uid!r}: {error}. Enter it again from its file: "
+                "analysis-store reindex --all."
+            ) from error
+        self.__dict__[name] = tuple(found) if name == "descriptors" else found
+        return self.__dict__[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +108,20 @@ class Note:
 
     body: Document = field(default_factory=dict)
     """What was said; JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFaults:
+    """Where the index of a catalog has other entries than the documents of its runs give."""
+
+    uids: tuple[str, ...] = ()
+    """The runs that a search may miss, or find where it should not, or show at a wrong place."""
+
+    strays: int = 0
+    """How many entries are of no run: one that comes later may be found by them."""
+
+    def __bool__(self) -> bool:
+        return bool(self.uids or self.strays)
 
 
 class Catalog(ABC):
@@ -113,6 +166,27 @@ class Catalog(ABC):
         """
 
     @abstractmethod
+    def replace(
+        self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
+    ) -> list[str]:
+        """Put runs in the place of those of the same uids, which keep their place in the order of insertion.
+
+        All that is kept of a run is then what its new record says, and the index has what that gives. Return the uids
+        that are not there. ``documents`` gives the documents of a run, and is called only where `stores_events`.
+        """
+
+    @abstractmethod
+    def check_index(self) -> IndexFaults:
+        """Return where the index has other entries than the documents of the runs give; nothing is changed.
+
+        Runs that come or go meanwhile are no faults.
+        """
+
+    @abstractmethod
+    def mend_index(self, uids: Iterable[str]) -> None:
+        """Index these runs again from their documents, and remove the entries of no run; a uid may be gone since."""
+
+    @abstractmethod
     def get(self, uid: str) -> RunRecord:
         """Return the run of exactly this uid, or raise `RunNotFoundError`."""
 
@@ -130,6 +204,13 @@ class Catalog(ABC):
         sort: Sequence[tuple[str, int]] = (("time", -1),),
     ) -> list[RunRecord]:
         """Return a page of the runs that satisfy ``query``; ``sort`` is (key, +1 | -1) as Tiled has it."""
+
+    @abstractmethod
+    def each(self, query: Query) -> Iterator[RunRecord]:
+        """Yield every run that satisfies ``query``, newest first, and keep no more of them than are looked at.
+
+        Which these are is settled when the first one is asked for; those that are removed since are left out.
+        """
 
     @abstractmethod
     def count(self, query: Query) -> int:

@@ -13,26 +13,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from analysis_store.catalogs import mongo_kinship
-from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, Note, RunRecord
+from analysis_store.catalogs import mongo_index, mongo_kinship
+from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, IndexFaults, Note, RunRecord
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
-from analysis_store.catalogs.mongo_search import Search, entry
+from analysis_store.catalogs.mongo_index import entry, kept
+from analysis_store.catalogs.mongo_search import Search
 from analysis_store.catalogs.nodes import UidPrefix
 from analysis_store.catalogs.query import Query
-from analysis_store.catalogs.records import (
-    check_names,
-    duplicate,
-    is_text,
-    not_found,
-    note_of,
-    note_row,
-    record_of,
-    start_time,
-    terms_of,
-    texts_of,
-    to_json,
-)
+from analysis_store.catalogs.records import duplicate, is_text, not_found, note_of, note_row, to_json
 from analysis_store.catalogs.scalars import read_order, tally
 from analysis_store.catalogs.terms import VALUE, place, text_term
 from analysis_store.errors import (
@@ -105,12 +94,8 @@ class MongoCatalog(Catalog):
         StoreWriteError
             The server refused or is gone; nothing of the run stays.
         """
-        check_names(record)
         token = uuid4().hex
-        own = {"_id": record.uid, "token": token, "begun": time.time(), "committed": False, "time": start_time(record)}
-        own |= {"path": record.path, "parents": list(record.parents), **texts_of(record)}
-        own |= {"more": record.more}
-        own |= {"terms": [entry(place, value) for place, value in terms_of(record)]}
+        own = {"_id": record.uid, "token": token, "begun": time.time(), "committed": False, **kept(record)}
         with self._translated():
             self._reserve(own)
             writing = Writing(self._open())
@@ -142,6 +127,41 @@ class MongoCatalog(Catalog):
                 left_out.append(record.uid)
         return left_out
 
+    def replace(
+        self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
+    ) -> list[str]:
+        """Put runs in the place of those of the same uids, one by one; return the uids that are not there.
+
+        What databroker reads is written again where ``documents`` are given; interrupted, it can be repeated.
+
+        Raises
+        ------
+        InvalidDocumentError, StoreWriteError
+            As `insert` does; the runs before the one that it is about were replaced.
+        """
+        missing = []
+        for record in records:
+            mine = {"_id": record.uid, "committed": True}
+            with self._translated():
+                if not self._own.update_one(mine, {"$set": kept(record)}).matched_count:
+                    missing.append(record.uid)
+                elif documents is not None:
+                    self._forget_documents(record.uid)
+                    Writing(self._open()).write(record, documents(record))
+        return missing
+
+    def check_index(self) -> IndexFaults:
+        """Return where the index has other entries than the documents give; nothing is changed."""
+        with self._translated():
+            found = list(mongo_index.misindexed(self._own))
+            there = mongo_kinship.known(self._own, found)  # one that was removed meanwhile is no fault
+            return IndexFaults(tuple(filter(there.__contains__, found)))
+
+    def mend_index(self, uids: Iterable[str]) -> None:
+        """Index these runs again from their documents."""
+        with self._translated():
+            mongo_index.index_again(self._own, uids)
+
     def remove(self, uid: str) -> None:
         """Forget a run: first for readers of databroker, then for ours; interrupted, it can be repeated.
 
@@ -154,8 +174,7 @@ class MongoCatalog(Catalog):
         """
         self.get(uid)
         with self._translated():
-            self._open()["run_start"].delete_one({"uid": uid})
-            remove_run(self._open(), uid)
+            self._forget_documents(uid)
             self._own.delete_one({"_id": uid})
 
     def get(self, uid: str) -> RunRecord:
@@ -183,6 +202,11 @@ class MongoCatalog(Catalog):
         order = read_order(sort)
         with self._translated():
             return [_record(own) for own in self._search(query).page(order, offset, limit)]
+
+    def each(self, query: Query) -> Iterator[RunRecord]:
+        """Yield every run that satisfies ``query``, newest first, and keep no more of them than are looked at."""
+        with self._translated():
+            yield from map(_record, self._search(query).hits([]))
 
     def count(self, query: Query) -> int:
         """Return how many runs satisfy ``query``."""
@@ -294,6 +318,11 @@ class MongoCatalog(Catalog):
     def _search(self, query: Query) -> Search:
         return Search(self._own, query)
 
+    def _forget_documents(self, uid: str) -> None:
+        """Remove what databroker reads of a run."""
+        self._open()["run_start"].delete_one({"uid": uid})
+        remove_run(self._open(), uid)
+
     def _reserve(self, own: dict[str, Any]) -> None:
         """Take the uid, which one writer alone can, without showing the run yet."""
         from pymongo.errors import DuplicateKeyError
@@ -358,5 +387,6 @@ def _note(found: Mapping[str, Any]) -> Note:
 
 
 def _record(own: Mapping[str, Any]) -> RunRecord:
-    texts = (own["start"], own["stop"], own["descriptors"], own["beside"])
-    return record_of(*texts, path=own["path"], parents=own["parents"])
+    texts = {name: own[name] for name in ("start", "stop", "descriptors", "beside")}
+    told = {"more": own.get("more"), "seal": own.get("seal")}  # which older versions did not keep
+    return RunRecord.kept(own["_id"], texts, path=own["path"], parents=tuple(own["parents"]), **told)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.catalogs.mongo_index import entry
 from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
-from analysis_store.catalogs.records import is_text
+from analysis_store.catalogs.records import is_text, read_json
 from analysis_store.catalogs.scalars import Order, scalars, up_to_time
 from analysis_store.catalogs.slices import Answer, Points, Slice, answers, gather, leaves
 
@@ -21,11 +21,6 @@ NOTHING: Filter = {"_id": {"$in": []}}
 
 MOST_LEAVES = 1000
 """A query of more conditions than this is put to the documents."""
-
-
-def entry(place: int, value: bytes) -> str:
-    """Return an entry of the index as MongoDB sorts it: it compares strings byte by byte, but bytes by length first."""
-    return (place.to_bytes(8, "big", signed=True) + value).hex()
 
 
 class Search:
@@ -115,7 +110,7 @@ def _any(filters: Sequence[Filter]) -> Filter:
 
 
 def _documents(own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    return json.loads(own["start"]), None if own["stop"] is None else json.loads(own["stop"])
+    return read_json(own["start"]), None if own["stop"] is None else read_json(own["stop"])
 
 
 def _sorted(found: list[Mapping[str, Any]], keys: Order) -> list[Mapping[str, Any]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
 from analysis_store.catalogs.base import Note, RunRecord
 from analysis_store.catalogs.terms import run_terms
 from analysis_store.catalogs.values import is_number
-from analysis_store.errors import DuplicateRunError, InvalidDocumentError, RunNotFoundError
+from analysis_store.errors import DamagedFileError, DuplicateRunError, InvalidDocumentError, RunNotFoundError
 
 
 def is_text(text: str) -> bool:
@@ -56,7 +55,7 @@ def to_json(document: Any) -> str:
 
 
 def texts_of(record: RunRecord) -> dict[str, str | None]:
-    """Return the documents of a record as text, by the names of its fields."""
+    """Return the documents of a record as text, by the names of its fields; `RunRecord.kept` takes them back."""
     return {
         "start": to_json(record.start),
         "stop": None if record.stop is None else to_json(record.stop),
@@ -65,18 +64,20 @@ def texts_of(record: RunRecord) -> dict[str, str | None]:
     }
 
 
-def record_of(
-    start: str, stop: str | None, descriptors: str, beside: str, *, path: str, parents: Iterable[str]
-) -> RunRecord:
-    """Return the record whose documents are these texts."""
-    return RunRecord(
-        start=json.loads(start),
-        stop=None if stop is None else json.loads(stop),
-        descriptors=tuple(json.loads(descriptors)),
-        path=path,
-        parents=tuple(parents),
-        beside=json.loads(beside),
-    )
+def read_json(text: str) -> Any:
+    """Return what a text of the catalog says.
+
+    Raises
+    ------
+    DamagedFileError
+        It is no JSON any more.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(
+            f"the catalog holds a damaged document: {error}. analysis-store check says of which run it is."
+        ) from error
 
 
 def note_row(note: Note) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def note_row(note: Note) -> dict[str, Any]:
 
 def note_of(uid: str, kind: str, time: float, who: str, body: str) -> Note:
     """Return the note whose body is this text."""
-    return Note(uid, kind, time, who, json.loads(body))
+    return Note(uid, kind, time, who, read_json(body))
 
 
 def duplicate(uid: str) -> DuplicateRunError:

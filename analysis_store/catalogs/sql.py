@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Row, Table, delete, select
+from sqlalchemy import Engine, Row, select
 
-from analysis_store.catalogs import sql_kinship
-from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, Note, RunRecord
+from analysis_store.catalogs import sql_index, sql_kinship
+from analysis_store.catalogs.base import RESULT_KEY, Catalog, IndexFaults
 from analysis_store.catalogs.dialects import key_of
-from analysis_store.catalogs.records import (
-    check_names,
-    duplicate,
-    is_text,
-    not_found,
-    note_of,
-    note_row,
-    record_of,
-    start_time,
-    terms_of,
-    texts_of,
-)
+from analysis_store.catalogs.records import duplicate, is_text, not_found, note_of, note_row
 from analysis_store.catalogs.scalars import read_order
 from analysis_store.catalogs.sql_conditions import uid_begins
 from analysis_store.catalogs.sql_engine import check_writable, location, make_engine, prepare, read, writing
-from analysis_store.catalogs.sql_schema import HEAD, lineage, note, run, term
+from analysis_store.catalogs.sql_rows import CHUNK, Prepared, RowWriter, insertion, mark_of, record_from, records
+from analysis_store.catalogs.sql_schema import HEAD, lineage, note, run
 from analysis_store.catalogs.sql_search import Search
 from analysis_store.catalogs.terms import VALUE, place, text_term
 from analysis_store.errors import StoreClosedError
@@ -33,31 +24,25 @@ from analysis_store.errors import StoreClosedError
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
+    from analysis_store.catalogs.base import Documents, Note, RunRecord
     from analysis_store.catalogs.kinship import Edge
     from analysis_store.catalogs.query import Query
-
-CHUNK = 500
-"""So many runs are read by one statement."""
 
 _RESULT_PLACE = place(key_of(RESULT_KEY))
 
 _RESULTS = """
-SELECT run.id, run.path, run.start, run.stop, run.descriptors, run.beside, lineage.parent
+SELECT run.id, run.uid, run.path, run.start, run.stop, run.descriptors, run.beside, run.more, run.seal, lineage.parent
 FROM (SELECT run, time FROM term WHERE place = {mark} AND value = {mark} ORDER BY time DESC, run DESC LIMIT {mark}) AS d
 JOIN run ON run.id = d.run LEFT JOIN lineage ON lineage.run = d.run
 ORDER BY d.time DESC, d.run DESC, lineage.position
 """
 
 _GET = """
-SELECT run.id, run.path, run.start, run.stop, run.descriptors, run.beside, lineage.parent
+SELECT run.id, run.uid, run.path, run.start, run.stop, run.descriptors, run.beside, run.more, run.seal, lineage.parent
 FROM run LEFT JOIN lineage ON lineage.run = run.id WHERE run.uid = {mark} ORDER BY lineage.position
 """
 
 _NOTES = "SELECT uid, kind, time, who, body FROM note WHERE uid = {mark} {kind}ORDER BY time, digest"
-
-_DELETE_TERMS = "DELETE FROM term WHERE place = {mark} AND value = {mark} AND time = {mark} AND run = {mark}"
-
-RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside", "more")
 
 
 class SqlCatalog(Catalog):
@@ -79,15 +64,11 @@ class SqlCatalog(Catalog):
     def __init__(self, uri: str | URL) -> None:
         self._engine = make_engine(uri)
         self._closed = False
-        # prepared here: SQLAlchemy's own rendering of an insert costs as much as the insert
-        self._insert_run = _insertion(self._engine, run, RUN_COLUMNS) + " ON CONFLICT (uid) DO NOTHING RETURNING id"
-        self._insert_terms = _insertion(self._engine, term, ("place", "value", "time", "run"))
-        self._insert_lineage = _insertion(self._engine, lineage, ("run", "position", "parent"))
-        self._insert_notes = _insertion(self._engine, note, note.c.keys()) + " ON CONFLICT DO NOTHING"
-        # likewise: a result that is reused is looked up more often than anything else
-        mark = _mark(self._engine)
+        self._writer = RowWriter(self._engine)
+        self._insert_notes = insertion(self._engine, note, note.c.keys()) + " ON CONFLICT DO NOTHING"
+        # prepared: a result that is reused is looked up more often than anything else
+        mark = mark_of(self._engine)
         self._results, self._get = _RESULTS.format(mark=mark), _GET.format(mark=mark)
-        self._delete_terms = _DELETE_TERMS.format(mark=mark)
         self._notes = {1: _NOTES.format(mark=mark, kind=""), 2: _NOTES.format(mark=mark, kind=f"AND kind = {mark} ")}
         try:
             prepare(self._engine)
@@ -130,24 +111,35 @@ class SqlCatalog(Catalog):
         return self._insert(records)
 
     def _insert(self, records: Iterable[RunRecord], durable: bool = True) -> list[str]:
-        prepared = [_prepared(record) for record in records]
-        left_out: list[str] = []
-        if prepared:
-            with writing(self._open(), durable) as connection:
-                for record, row, terms in prepared:
-                    number = connection.exec_driver_sql(self._insert_run, row).scalar()
-                    if number is None:
-                        left_out.append(record.uid)
-                    else:
-                        self._insert_rest(connection, number, record, terms)
-        return left_out
+        prepared = list(map(Prepared.of, records))
+        if not prepared:
+            return []
+        with writing(self._open(), durable) as connection:
+            return [new.record.uid for new in prepared if not self._writer.insert(connection, new)]
 
-    def _insert_rest(self, connection: Connection, number: int, record: RunRecord, terms: list[Any]) -> None:
-        time = start_time(record)
-        connection.exec_driver_sql(self._insert_terms, [(place, value, time, number) for place, value in terms])
-        if record.parents:
-            edges = [(number, position, parent) for position, parent in enumerate(record.parents)]
-            connection.exec_driver_sql(self._insert_lineage, edges)
+    def replace(
+        self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
+    ) -> list[str]:
+        """Put runs in the place of those of the same uids, in one transaction; return the uids that are not there.
+
+        Raises
+        ------
+        InvalidDocumentError, StoreBusyError, StoreWriteError
+            As `insert` does; nothing changed.
+        """
+        prepared = list(map(Prepared.of, records))
+        if not prepared:
+            return []
+        with writing(self._open()) as connection:
+            return [new.record.uid for new in prepared if not self._writer.replace(connection, new)]
+
+    def check_index(self) -> IndexFaults:
+        """Return where the index has other entries than the documents give; nothing is changed."""
+        return sql_index.check_index(self._open())
+
+    def mend_index(self, uids: Iterable[str]) -> None:
+        """Index these runs again from their documents, and remove the entries of no run."""
+        sql_index.mend_index(self._open(), self._writer, uids)
 
     def remove(self, uid: str) -> None:
         """Forget a run in one transaction; notes on it and the edges of its children stay.
@@ -160,22 +152,15 @@ class SqlCatalog(Catalog):
             The database refused; nothing changed.
         """
         with writing(self._open()) as connection:
-            number = connection.scalar(select(run.c.id).where(run.c.uid == uid)) if is_text(uid) else None
-            if number is None:
+            if not (is_text(uid) and self._writer.remove(connection, uid)):
                 raise not_found(uid, location(self._engine))
-            record = _records(connection, [number])[0]
-            # by the whole key of the index: it has none that begins with the run, and a number is given out again
-            terms = [(place, value, start_time(record), number) for place, value in terms_of(record)]
-            connection.exec_driver_sql(self._delete_terms, terms)
-            connection.execute(delete(lineage).where(lineage.c.run == number))
-            connection.execute(delete(run).where(run.c.id == number))
 
     def get(self, uid: str) -> RunRecord:
         """Return the run of exactly this uid, or raise `RunNotFoundError`."""
         rows = self._rows(self._get, (uid,)) if is_text(uid) else []
         if not rows:
             raise not_found(uid, location(self._engine))
-        return _record(rows[0], [row.parent for row in rows if row.parent is not None])
+        return record_from(rows[0], [row.parent for row in rows if row.parent is not None])
 
     def with_prefix(self, prefix: str, limit: int = 10) -> list[str]:
         """Return up to ``limit`` uids that begin with ``prefix``, newest first."""
@@ -201,8 +186,14 @@ class SqlCatalog(Catalog):
         """
         order = read_order(sort)
         return read(
-            self._open(), lambda connection: _records(connection, Search(connection, query).ids(order, offset, limit))
+            self._open(), lambda connection: records(connection, Search(connection, query).ids(order, offset, limit))
         )
+
+    def each(self, query: Query) -> Iterator[RunRecord]:
+        """Yield every run that satisfies ``query``, newest first, and keep no more of them than are looked at."""
+        ids = read(self._open(), lambda connection: Search(connection, query).ids((), 0, None))
+        for begin in range(0, len(ids), CHUNK):
+            yield from read(self._open(), partial(records, ids=ids[begin : begin + CHUNK]))
 
     def count(self, query: Query) -> int:
         """Return how many runs satisfy ``query``."""
@@ -256,7 +247,7 @@ class SqlCatalog(Catalog):
             rows[row.id] = row
             if row.parent is not None:
                 parents.setdefault(row.id, []).append(row.parent)
-        return [_record(row, parents.get(number, ())) for number, row in rows.items()]
+        return [record_from(row, parents.get(number, ())) for number, row in rows.items()]
 
     def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
         """Commit notes in one transaction; one that is there already, the same in everything, is added once."""
@@ -292,46 +283,3 @@ class SqlCatalog(Catalog):
         if self._closed:
             raise StoreClosedError(f"the catalog {location(self._engine)} is closed; open it again")
         return self._engine
-
-
-def _mark(engine: Engine) -> str:
-    """Return what stands for a value in a statement of the driver."""
-    return "?" if engine.dialect.paramstyle == "qmark" else "%s"
-
-
-def _insertion(engine: Engine, table: Table, columns: Sequence[str]) -> str:
-    quote = engine.dialect.identifier_preparer.quote
-    names = ", ".join(map(quote, columns))
-    marks = ", ".join([_mark(engine)] * len(columns))
-    return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
-
-
-def _prepared(record: RunRecord) -> tuple[RunRecord, tuple[Any, ...], list[tuple[int, bytes]]]:
-    """Return a record with its row and its terms: whatever is wrong with it is found before a transaction begins."""
-    check_names(record)
-    return record, _row(record, start_time(record)), terms_of(record)
-
-
-def _row(record: RunRecord, time: float) -> tuple[Any, ...]:
-    scan_id = record.start.get("scan_id")
-    small = isinstance(scan_id, int) and not isinstance(scan_id, bool) and -(2**63) <= scan_id < 2**63
-    values = {"uid": record.uid, "time": time, "scan_id": scan_id if small else None, "path": record.path}
-    values["more"] = record.more
-    values |= texts_of(record)
-    return tuple(values[column] for column in RUN_COLUMNS)
-
-
-def _records(connection: Connection, ids: Sequence[int]) -> list[RunRecord]:
-    """Return the runs with these ids, in the order of the ids; what was removed meanwhile is left out."""
-    rows: dict[int, Row[Any]] = {}
-    parents: dict[int, list[str]] = {}
-    for chunk in (ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)):
-        rows |= {row.id: row for row in connection.execute(select(run).where(run.c.id.in_(chunk)))}
-        edges = select(lineage).where(lineage.c.run.in_(chunk)).order_by(lineage.c.run, lineage.c.position)
-        for edge in connection.execute(edges):
-            parents.setdefault(edge.run, []).append(edge.parent)
-    return [_record(rows[number], parents.get(number, ())) for number in ids if number in rows]
-
-
-def _record(row: Row[Any], parents: Iterable[str]) -> RunRecord:
-    return record_of(row.start, row.stop, row.descriptors, row.beside, path=row.path, parents=parents)

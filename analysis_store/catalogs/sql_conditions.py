@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, FromClause, Select, and_, exists, false, not_, or_, select, true
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, cast, exists, false, not_, or_, select, true
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
@@ -55,6 +55,12 @@ def listed(texts: Iterable[str]) -> Select[tuple[str]]:
     """Return a statement for these texts, as one value: a statement can hold only so many."""
     members = _Members(json.dumps(sorted(texts))).table_valued("value")
     return select(members.c.value)
+
+
+def listed_numbers(numbers: Iterable[int]) -> Select[tuple[int]]:
+    """Return a statement for these numbers, as one value."""
+    members = _Members(json.dumps(sorted(numbers))).table_valued("value")
+    return select(cast(members.c.value, BigInteger))
 
 
 class Conditions:

@@ -79,21 +79,21 @@ def _asked(connection: Connection, statement: str, uids: Iterable[str]) -> Itera
 
 def all_paths(engine: Engine) -> Iterator[tuple[str, str]]:
     """Yield uid and path of every run."""
-    for row in _pages(engine, select(run.c.uid, run.c.path, run.c.id), (run.c.id,)):
+    for row in pages(engine, select(run.c.uid, run.c.path, run.c.id), (run.c.id,)):
         yield row.uid, row.path
 
 
 def all_edges(engine: Engine) -> Iterator[Edge]:
     """Yield (child, parent) for every parent that a run names."""
     statement = select(run.c.uid, lineage).join(run, run.c.id == lineage.c.run)
-    for row in _pages(engine, statement, (lineage.c.run, lineage.c.position)):
+    for row in pages(engine, statement, (lineage.c.run, lineage.c.position)):
         yield row.uid, row.parent
 
 
 def all_notes(engine: Engine, kind: str | None) -> Iterator[Note]:
     """Yield the notes of a kind, or of all."""
     statement = select(note) if kind is None else select(note).where(note.c.kind == kind)
-    for row in _pages(engine, statement, (note.c.digest,)):
+    for row in pages(engine, statement, (note.c.digest,)):
         yield note_of(row.uid, row.kind, row.time, row.who, row.body)
 
 
@@ -101,7 +101,7 @@ def _rows(page: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(page).all()
 
 
-def _pages(engine: Engine, statement: Select[Any], keys: tuple[Any, ...]) -> Iterator[Row[Any]]:
+def pages(engine: Engine, statement: Select[Any], keys: tuple[Any, ...]) -> Iterator[Row[Any]]:
     """Yield all rows in the order of some columns, each page by a statement of its own."""
     page = statement.order_by(*keys).limit(PAGE)
     while True:

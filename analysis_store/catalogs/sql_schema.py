@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from analysis_store.errors import DamagedFileError, StoreVersionError
 
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every version of the schema, the oldest first; the last one is this package's."""
 
 HEAD = VERSIONS[-1]
@@ -54,6 +54,8 @@ run = Table(
     Column("descriptors", Text, nullable=False),
     Column("beside", Text, nullable=False),
     Column("more", Boolean, comment="whether the file has documents that can name others, and are not here"),
+    Column("terms", BigInteger, comment="digest of the entries of the run in term"),
+    Column("seal", Text, comment="the seal of the run file"),
     Index("run_uid", "uid", unique=True),
     Index("run_time", "time", "id"),
 )

@@ -8,7 +8,6 @@ expression, a part of a string) is asked of the documents of the candidates.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +28,7 @@ from sqlalchemy import (
 )
 
 from analysis_store.catalogs.nodes import And, Key, Leaf, Node, UidPrefix
+from analysis_store.catalogs.records import read_json
 from analysis_store.catalogs.scalars import TIME, Order, by_count, scalars, tally, up_to_time
 from analysis_store.catalogs.slices import SCALARS, Answer, Points, Slice, Span, answers, gather, leaves
 from analysis_store.catalogs.sql_conditions import Conditions, inside, uid_begins
@@ -128,7 +128,7 @@ class Search:
     def _value(self, key: Key, value: bytes, number: int) -> Iterator[Any]:
         """Read a value where it stands: a term does not tell 300 from 300.0; none, where the run was removed since."""
         for start, stop in self._connection.execute(select(run.c.start, run.c.stop).where(run.c.id == number)):
-            found = scalars(key, json.loads(start), stop and json.loads(stop))
+            found = scalars(key, read_json(start), stop and read_json(stop))
             yield from (found[term] for term in (value[1:],) if term in found)  # a number is given out again
 
     def _slices(self) -> set[Slice]:
@@ -220,7 +220,7 @@ class Search:
                 texts = {row.id: (row.start, row.stop) for row in rows}
                 for number in filter(texts.__contains__, numbers):  # what was removed meanwhile is left out
                     start_text, stop_text = texts[number]
-                    start, stop = json.loads(start_text), json.loads(stop_text) if stop_text else None
+                    start, stop = read_json(start_text), read_json(stop_text) if stop_text else None
                     if not judge or self._query.matches(start, stop):
                         yield number, start, stop
 

@@ -57,6 +57,9 @@ def reindex(
     scratch: Annotated[
         bool, typer.Option("--scratch", help="Begin with an empty catalog, also where there is a sound one.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Enter every run again, also those that the catalog has.")
+    ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,7 +71,7 @@ def reindex(
 
     place = place_of_store(store)
     with warned():
-        report = rebuild(place, root=root_of_store(place), scratch=scratch)
+        report = rebuild(place, root=root_of_store(place), scratch=scratch, everything=everything)
     finish(report, as_json=as_json)
 
 

@@ -76,6 +76,9 @@ class Draft:
     lifted: Document = field(default_factory=dict)
     """Where the arrays lie that were taken out of the journal."""
 
+    seal: str | None = None
+    """The seal of the file, once it is written."""
+
     @property
     def uid(self) -> str:
         """The uid of the run."""

@@ -289,7 +289,8 @@ def _write_documents(entry: h5g.GroupID, draft: Draft) -> None:
     if draft.journal is not None:  # in which the times are, as they came
         sealed[layout.JOURNAL], times = [dumps(named) for named in draft.journal], []
         write_strings(group, layout.JOURNAL, sealed[layout.JOURNAL])
-    write_string(group, layout.SEAL, seal_of(sealed, times))
+    draft.seal = seal_of(sealed, times)
+    write_string(group, layout.SEAL, draft.seal)
 
 
 def _document_texts(draft: Draft) -> dict[str, str]:

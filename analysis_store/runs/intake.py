@@ -206,4 +206,5 @@ def _record(draft: Draft, path: str, settled: Settled) -> RunRecord:
         parents=tuple(settled.parents),
         beside=draft.attachments.beside,
         more=draft.journal is not None or any(stream.documents.foreign for stream in draft.streams),
+        seal=draft.seal,
     )

@@ -107,6 +107,11 @@ class RunFile:
             if name != layout.SEAL:
                 yield from texts
 
+    @property
+    def seal(self) -> str | None:
+        """The seal; None where the file has none, as one of the first release."""
+        return next(iter(self._texts.get(layout.SEAL, ())), None)
+
     def check_seal(self) -> None:
         """Compare documents and times with the seal of the file; one of the first release has none.
 
@@ -193,7 +198,8 @@ class RunFile:
         parents = start.get("parent_uids", ())
         if self.is_foreign:  # their start documents are not ours to complete
             parents = [parent["uid"] for parent in (beside.get("provenance") or {}).get("parents", ())]
-        return RunRecord(start, self.stop, tuple(self.descriptors), path, tuple(parents), beside, self._has_more())
+        told = (start, self.stop, tuple(self.descriptors), path, tuple(parents), beside)
+        return RunRecord(*told, more=self._has_more(), seal=self.seal)
 
     def _has_more(self) -> bool:
         """Tell whether there are documents besides those in a record, and the resources that are this very file."""

@@ -167,7 +167,7 @@ def refuse_removed(root: Path, home: str, record: RunRecord) -> None:
         Names the deleted run, and how to bring it back.
     """
     for uid in _sources(root, home, record):
-        _wait_while(partial(_is_undecided, root, uid))
+        wait_while(partial(_is_undecided, root, uid))
         if told := told_as_removed(root, uid):
             raise InputError(f"run {record.uid} came from a run that was deleted meanwhile, and was not saved: {told}")
 
@@ -191,7 +191,8 @@ def _is_undecided(root: Path, uid: str) -> bool:
     return is_held(root / LOCK)
 
 
-def _wait_while(undecided: Callable[[], bool]) -> None:
+def wait_while(undecided: Callable[[], bool]) -> None:
+    """Wait until something is decided, though not for ever."""
     until = time.monotonic() + _PATIENCE
     while undecided() and time.monotonic() < until:
         time.sleep(0.01)

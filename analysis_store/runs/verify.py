@@ -6,15 +6,16 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.documents import dumps
-from analysis_store.errors import AnalysisStoreError, UnsafeFileError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
 from analysis_store.hdf5.opening import kept_open
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.save import relative_path
 
 if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
     from analysis_store.runs.run import Run
 
@@ -132,15 +133,25 @@ def _document_fault(run: Run) -> Fault | None:
     found = content.record(run.record.path)
     if found.uid != run.uid:
         return Fault("exchanged", f"{run.file} holds run {found.uid!r}, not {run.uid!r}; it was exchanged")
-    differ = [said for name, said in _FIELDS.items() if not _same(getattr(run.record, name), getattr(found, name))]
+    differ = [said for name, said in _FIELDS.items() if not _same(run.record, found, name)]
     if differ:
         return Fault("documents", f"{' and '.join(differ)} of {run.file} are not those in the catalog")
+    if run.record.seal not in (None, found.seal):
+        state = "is gone" if found.seal is None else "is another one: the times of its events were changed"
+        return Fault("damaged", f"the seal that {run.file} had when it was saved {state}")
+    if found.more and run.record.more is False:
+        return Fault("documents", f"{run.file} refers to other files, of which the catalog says that there are none")
     run.content = content
     return None
 
 
-def _same(one: Any, other: Any) -> bool:
-    return dumps(one) == dumps(other)  # NaN equals itself here
+def _same(here: RunRecord, there: RunRecord, name: str) -> bool:
+    """Tell whether catalog and file have the same under a name; what the catalog cannot read is not the same."""
+    kept = getattr(there, name)
+    try:
+        return dumps(getattr(here, name)) == dumps(kept)  # NaN equals itself here
+    except DamagedFileError:
+        return False
 
 
 def _outer_faults(run: Run) -> Iterator[Fault]:

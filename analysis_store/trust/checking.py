@@ -9,10 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.catalogs.query import Query
 from analysis_store.errors import InputError, SettingsError
 from analysis_store.progress import watched
 from analysis_store.runs.lazy import counted
 from analysis_store.trust.findings import Finding, findings_text
+from analysis_store.trust.indexed import index_findings
 from analysis_store.trust.leftovers import log_findings, other_findings
 from analysis_store.trust.orphans import OrphanCheck
 from analysis_store.trust.repair import repaired
@@ -82,7 +84,7 @@ def check(
     findings: list[Finding] = []
     referred: set[str] = set()
     with watched(progress, "Checking") as tell:
-        chunks = chunked((run.record for run in store.search()), share(len(paths), _CHUNK, workers))
+        chunks = chunked(store.catalog.each(Query()), share(len(paths), _CHUNK, workers))
         processes = len(paths) >= MANY and _may_be_sent(store)
         for result in spread(RunCheck(store, drawn), chunks, workers=workers, processes=processes):
             total.update(result.counts)
@@ -93,6 +95,7 @@ def check(
     for result in spread(OrphanCheck(store, not quick), chunked(lost, _CHUNK), workers=workers, processes=False):
         total.update(result.counts)
         findings += result.findings
+    findings += index_findings(store)
     findings += log_findings(store, others, total)
     findings += other_findings(store, [entry for entry in others if entry.relative not in referred], paths)
     if repair:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import AnalysisStoreError
+from analysis_store.catalogs.base import RunRecord
+from analysis_store.errors import AnalysisStoreError, RunNotFoundError
 from analysis_store.progress import watched
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.reader import RunFile
@@ -21,7 +22,8 @@ from analysis_store.trust.spreading import MANY, chunked, spread
 from analysis_store.trust.walking import run_files
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.base import Catalog, RunRecord
+    from analysis_store.catalogs.base import Catalog
+    from analysis_store.runs.emit import NamedDocument
 
 _CHUNK = 100
 _BATCH = 500
@@ -47,6 +49,9 @@ class ReindexReport:
     aside: str | None = None
     """Where the catalog is now that could not be used."""
 
+    renewed: int = 0
+    """How many of the known ones were entered again from their files."""
+
     @property
     def faults(self) -> list[Finding]:
         """What is wrong."""
@@ -59,12 +64,13 @@ class ReindexReport:
         """Return it as JSON has it."""
         listed = [finding.to_dict() for finding in self.findings]
         return {
-            "well": bool(self), "runs": self.runs, "known": self.known, "notes": self.notes, "aside": self.aside,
-            "findings": listed,
+            "well": bool(self), "runs": self.runs, "known": self.known, "renewed": self.renewed, "notes": self.notes,
+            "aside": self.aside, "findings": listed,
         }  # fmt: skip
 
     def __str__(self) -> str:
-        said = f"{counted(self.runs, 'run')} entered, {self.known} known, {counted(self.notes, 'note')}"
+        again = f" ({self.renewed} of them entered again)" if self.renewed else ""
+        said = f"{counted(self.runs, 'run')} entered, {self.known} known{again}, {counted(self.notes, 'note')}"
         moved = f"the catalog that was there is {self.aside} now" if self.aside else ""
         return "\n".join(filter(None, (said, moved, findings_text(self.findings))))
 
@@ -95,20 +101,24 @@ class _Reader:
             return Finding("damaged-orphan", path, str(error), "restore it from a backup, then reindex again")
 
 
-def filled(catalog: Catalog, root: Path, workers: int | None, progress: Any) -> ReindexReport:
-    """Enter all runs and notes that a catalog lacks."""
+def filled(
+    catalog: Catalog, root: Path, workers: int | None, progress: Any, *, everything: bool = False
+) -> ReindexReport:
+    """Enter all runs and notes that a catalog lacks; with ``everything`` those that it has again, too."""
     known = dict(catalog.paths())
-    inside = set(known.values())
+    inside = set[str]() if everything else set(known.values())
     files = [entry.relative for entry in run_files(root)]
-    missing = [path for path in files if path not in inside]
-    findings: list[Finding] = []
-    entered, paths = 0, dict(known)
+    wanted = [path for path in files if path not in inside]
+    filling = _Filling(catalog, root, dict(known))
     with watched(progress, "Reading") as tell:
-        work = spread(_Reader(root), chunked(missing, _CHUNK), workers=workers, processes=len(missing) >= MANY)
-        for day in _by_day(work, findings, lambda done: tell(min(done, len(missing)), len(missing))):
-            entered += _enter(catalog, root, day, paths, findings)
-    findings += _without_file(root, known, set(files))
-    return ReindexReport(entered, len(known), _enter_notes(catalog, root), tuple(findings))
+        work = spread(_Reader(root), chunked(wanted, _CHUNK), workers=workers, processes=len(wanted) >= MANY)
+        for day in _by_day(work, filling.findings, lambda done: tell(min(done, len(wanted)), len(wanted))):
+            filling.enter(day)
+    if everything and (wrong := catalog.check_index()):  # what the index had, and no document gives
+        catalog.mend_index(wrong.uids)
+    findings = (*filling.findings, *_without_file(root, known, set(files)))
+    notes = _enter_notes(catalog, root)
+    return ReindexReport(filling.entered, len(known), notes, findings, renewed=filling.renewed)
 
 
 def _by_day(
@@ -133,22 +143,52 @@ def _in_order(found: list[tuple[int, RunRecord]]) -> list[RunRecord]:
     return [record for _, record in sorted(found, key=lambda each: (float(each[1].start["time"]), each[0]))]
 
 
-def _enter(catalog: Catalog, root: Path, found: list[RunRecord], paths: dict[str, str], findings: list[Finding]) -> int:
-    """Enter runs in their order; return how many are new. ``paths`` has the file of each run that is known."""
-    fresh: list[RunRecord] = []
-    for record in found:
-        if (path := paths.get(record.uid, record.path)) != record.path:
+@dataclass(slots=True)
+class _Filling:
+    """Enters runs into a catalog, each from one file only."""
+
+    catalog: Catalog
+    root: Path
+    paths: dict[str, str]
+    """The file of each run that is known."""
+
+    findings: list[Finding] = field(default_factory=list)
+    entered: int = 0
+    renewed: int = 0
+
+    def enter(self, found: list[RunRecord]) -> None:
+        """Enter runs in their order: as new ones, or in the place of those that the catalog has."""
+        fresh, known = list[RunRecord](), list[RunRecord]()
+        for record in found:
+            if (fault := self._fault(record)) is not None:
+                self.findings.append(fault)
+            else:
+                (known if record.uid in self.paths else fresh).append(record)
+                self.paths[record.uid] = record.path
+        for batch in chunked(fresh, _BATCH):
+            self.entered += len(batch) - len(self.catalog.insert_many(batch, self._documents))
+        for batch in chunked(known, _BATCH):
+            self.renewed += len(batch) - len(self.catalog.replace(batch, self._documents))
+
+    def _documents(self, record: RunRecord) -> Iterator[NamedDocument]:
+        return RunFile(self.root / record.path).documents()
+
+    def _fault(self, record: RunRecord) -> Finding | None:
+        """Return why a run cannot be entered from a file."""
+        path = self.paths.get(record.uid)
+        if path not in (None, record.path):
             what = f"it holds run {record.uid}, whose file is {path}"
-            findings.append(Finding("duplicate", record.path, what, "compare the two, and move this one away"))
-        elif (astray := misplaced(record)) is not None:
-            findings.append(astray)
-        else:
-            paths[record.uid] = record.path
-            fresh.append(record)
-    left = 0
-    for batch in chunked(fresh, _BATCH):
-        left += len(catalog.insert_many(batch, lambda record: RunFile(root / record.path).documents()))
-    return len(fresh) - left
+            return Finding("duplicate", record.path, what, "compare the two, and move this one away")
+        if path is not None and record.seal is None and self._was_sealed(record.uid):
+            what = f"{self.root / path} has lost its seal; what the catalog has of it stays"
+            return Finding("damaged", record.uid, what, ADVICE["damaged"])
+        return misplaced(record)
+
+    def _was_sealed(self, uid: str) -> bool:
+        try:
+            return self.catalog.get(uid).seal is not None
+        except RunNotFoundError:
+            return False
 
 
 def _enter_notes(catalog: Catalog, root: Path) -> int:

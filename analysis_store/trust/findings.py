@@ -16,6 +16,7 @@ FAULTS = {
     "documents": "the documents in a run file are not those in the catalog",
     "external": "data that a run refers to are gone, or are not what they were",
     "edge": "a parent is neither here nor in the sources of the store, and was not declared to be external",
+    "index": "the index of the catalog, by which runs are found, is not what the documents give",
     "orphan": "a whole run file is not in the catalog",
     "damaged-orphan": "a run file is not in the catalog, and cannot be taken into it",
     "duplicate": "two files hold the same run, or two stores hold different runs of one uid",
@@ -47,9 +48,9 @@ class Finding:
     """One thing that somebody should know of.
 
     The kind is one of `FAULTS` (``missing``, ``unsafe``, ``damaged``, ``exchanged``, ``documents``, ``external``,
-    ``edge``, ``orphan``, ``damaged-orphan``, ``duplicate``, ``unindexed``, ``unlogged``, ``removal``, ``bundle``) or
-    of `REMARKS` (``input``, ``scratch``, ``live``, ``lock``, ``claim``, ``note``, ``torn``, ``foreign``, ``link``,
-    ``stub``, ``repaired``).
+    ``edge``, ``index``, ``orphan``, ``damaged-orphan``, ``duplicate``, ``unindexed``, ``unlogged``, ``removal``,
+    ``bundle``) or of `REMARKS` (``input``, ``scratch``, ``live``, ``lock``, ``claim``, ``note``, ``torn``, ``foreign``,
+    ``link``, ``stub``, ``repaired``).
     """
 
     kind: str

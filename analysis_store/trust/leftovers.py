@@ -15,8 +15,8 @@ from analysis_store.catalogs.records import note_row
 from analysis_store.locks import is_held
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.lives import live_runs
-from analysis_store.runs.notes import logged
-from analysis_store.runs.removed import buried
+from analysis_store.runs.notes import logged, month_log
+from analysis_store.runs.removed import buried, quarantined
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.quarantine import unfinished
 from analysis_store.trust.walking import Entry, Kind, scratch_owner
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 DAY = 86400.0
 """Seconds after which no writer is still at work on a scratch file, whatever host it is on."""
+
+_MOMENT = 1.0
+"""Seconds in which the writer of a note enters it into the catalog."""
 
 _REPAIR = "check with repair"
 _KINDS = (Kind.SCRATCH, Kind.LIVE_LOCK, Kind.REDO, Kind.CLAIM, Kind.LOCK, Kind.LINK, Kind.FOREIGN)
@@ -50,12 +53,23 @@ def log_findings(store: AnalysisStore, entries: Iterable[Entry], total: Counter[
     total["notes"] = len(told)
     indexed = {_digest(note): note for note in store.catalog.all_notes()}
     for digest in told.keys() - indexed.keys():
+        if _is_on_its_way(store, told[digest]):
+            continue
         what = f"the note {told[digest].kind!r} of {told[digest].who} is in the log only"
         yield Finding("unindexed", told[digest].uid, what, f"{_REPAIR}, which enters it into the catalog", True)
     for digest in indexed.keys() - {_digest(note) for note in quietly_logged(store.root)}:  # some may be new
         what = f"the note {indexed[digest].kind!r} of {indexed[digest].who} is in the catalog only"
         yield Finding("unlogged", indexed[digest].uid, what, f"{_REPAIR}, which writes it into the log", True)
     yield from _strangers(store, told.values())
+
+
+def _is_on_its_way(store: AnalysisStore, note: Note) -> bool:
+    """Wait until whoever has just written a note into the log has told the catalog; return whether he has."""
+    with suppress(OSError):
+        age = time.time() - month_log(store.root, note.time).stat().st_mtime
+        if 0 <= age < _MOMENT:
+            time.sleep(_MOMENT - age)
+    return _digest(note) in map(_digest, store.catalog.notes(note.uid, note.kind))
 
 
 def quietly_logged(root: Path) -> list[Note]:
@@ -73,7 +87,7 @@ def _strangers(store: AnalysisStore, notes: Iterable[Note]) -> Iterator[Finding]
     """Yield the runs that notes are on, and that are not here."""
     uids = Counter(note.uid for note in notes)
     for uid in sorted(uids.keys() - store.catalog.known(uids)):
-        if buried(store.root, uid) is None:
+        if buried(store.root, uid) is None and quarantined(store.root, uid) is None:
             what = f"{uids[uid]} of the notes are on it, and it is not here"
             yield Finding("note", uid, what, "nothing need be done: it is in another store, or was never saved")
 

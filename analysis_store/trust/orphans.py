@@ -15,6 +15,7 @@ from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFo
 from analysis_store.hdf5.opening import find_group, reading, text_attribute
 from analysis_store.provenance import Provenance
 from analysis_store.runs.reader import RunFile
+from analysis_store.runs.removed import quarantined
 from analysis_store.runs.run import Run
 from analysis_store.runs.verify import faults_of
 from analysis_store.trust.findings import Finding
@@ -57,6 +58,8 @@ class OrphanCheck:
             record = record_of(file, path)
             if (other := self._known(record.uid)) is not None:
                 return None if other.path == path else _twin(path, other)
+            if quarantined(self.store.root, record.uid) is not None:
+                return None  # it is being deleted or restored; where that was cut short, it is told elsewhere
             return self._orphan(record)
         except AnalysisStoreError as error:
             if not file.exists():

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from analysis_store.errors import (
     StoreBusyError,
     StoreWriteError,
 )
-from analysis_store.locks import FileLock, holder_of
+from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.logs import sync_folder
 from analysis_store.runs.durable import give_name, keep_text, make_folders, sync_made
 from analysis_store.runs.reader import RunFile
@@ -35,6 +36,7 @@ from analysis_store.runs.removed import (
     read_removal,
     told_as_removed,
     tombstone_path,
+    wait_while,
 )
 from analysis_store.runs.whereabouts import kept_path
 from analysis_store.trust.findings import Finding
@@ -240,10 +242,16 @@ def is_cut_short(store: AnalysisStore, removal: Removal) -> bool:
     return buried(store.root, removal.uid) is None or removal.uid in store
 
 
+def _is_at_work(store: AnalysisStore, removal: Removal) -> bool:
+    """Tell whether somebody may be in the middle of it just now."""
+    return is_cut_short(store, removal) and is_held(store.root / LOCK)
+
+
 def unfinished(store: AnalysisStore) -> Iterator[Finding]:
     """Yield every deletion and restoring that was cut short."""
     for removal in removals(store.root):
-        if is_cut_short(store, removal):
+        wait_while(partial(_is_at_work, store, removal))
+        if quarantined(store.root, removal.uid) is not None and is_cut_short(store, removal):
             yield Finding(
                 "removal",
                 removal.uid,

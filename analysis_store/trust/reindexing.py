@@ -30,6 +30,7 @@ def reindex(
     *,
     root: str | os.PathLike[str] | None = None,
     scratch: bool = False,
+    everything: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReindexReport:
@@ -48,6 +49,9 @@ def reindex(
         As `analysis_store.AnalysisStore` has it.
     scratch : bool
         Put aside a sound catalog, too; only of SQLite, and only by its location, while nobody has it open.
+    everything : bool
+        Enter every run again, also those that the catalog has: its documents, its lineage and what it is found by are
+        then those of its file. Others may use the store meanwhile.
     workers : int, optional
         Threads or processes that read files.
     progress : callable, optional
@@ -74,7 +78,7 @@ def reindex(
                 f"the catalog of {store.location} is open; close the store, then name its location: "
                 "reindex(location, scratch=True)"
             )
-        return filled(store.catalog, store.root, workers, progress)
+        return filled(store.catalog, store.root, workers, progress, everything=everything)
     place = settings.place_of(store, root)
     if settings.load(place.folder) is None and not place.root.is_dir():
         raise SettingsError(f"there is no store in {place.label}; expected {place.folder / settings.FILE_NAME}.")
@@ -82,11 +86,14 @@ def reindex(
         if scratch:
             raise SettingsError(f"the catalog of {place.label} is a database; empty it yourself, then reindex it.")
         with closing(open_catalog(place.uri)) as catalog:
-            return filled(catalog, place.root, workers, progress)
-    return _sqlite(place, Path(place.uri.removeprefix(_SQLITE)).absolute(), workers, progress, scratch=scratch)
+            return filled(catalog, place.root, workers, progress, everything=everything)
+    file = Path(place.uri.removeprefix(_SQLITE)).absolute()
+    return _sqlite(place, file, workers, progress, scratch=scratch, everything=everything)
 
 
-def _sqlite(place: settings.Place, file: Path, workers: int | None, progress: Any, *, scratch: bool) -> ReindexReport:
+def _sqlite(
+    place: settings.Place, file: Path, workers: int | None, progress: Any, *, scratch: bool, everything: bool
+) -> ReindexReport:
     """Fill a catalog of SQLite; or where it cannot be used, build another beside it and put it in its place."""
     lock = FileLock.taken(file.with_name(f".{file.name}.lock"))
     if lock is None:
@@ -95,7 +102,7 @@ def _sqlite(place: settings.Place, file: Path, workers: int | None, progress: An
     try:
         if not scratch and file.exists() and _is_sound(file):
             with closing(open_catalog(place.uri)) as catalog:
-                return filled(catalog, place.root, workers, progress)
+                return filled(catalog, place.root, workers, progress, everything=everything)
         return _rebuilt(place, file, workers, progress)
     finally:
         lock.release()

@@ -21,6 +21,7 @@ from analysis_store.runs.durable import make_folders, publish, sync_made
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.verify import place_fault
 from analysis_store.trust.findings import Finding
+from analysis_store.trust.indexed import KIND, indexed_again
 from analysis_store.trust.leftovers import DAY, quietly_logged
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ def repaired(store: AnalysisStore, findings: Iterable[Finding]) -> list[Finding]
 
     It may be done twice, or by two processes at once: what the other has mended is found in order, and not told.
     """
-    left: list[Finding] = []
-    for finding in findings:
+    found = list(findings)
+    left = indexed_again(store, (finding for finding in found if finding.kind == KIND))
+    for finding in found:
+        if finding.kind == KIND:
+            continue
         if not finding.repairable:
             left.append(finding)
             continue

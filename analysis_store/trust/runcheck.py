@@ -26,7 +26,7 @@ ADVICE = {
     "unsafe": "put the file itself in the place of the link, or restore it from a backup",
     "damaged": "restore the file from a backup; keys that are not named can be read; lost for good, delete the run",
     "exchanged": "put each file back to its place: <year>/<month>/<day>/<uid>.h5 of its start document",
-    "documents": "restore the file from a backup, or where the catalog is the damaged one, reindex from scratch",
+    "documents": "restore the file from a backup; or reindex --all, where it is the catalog that was changed",
     "external": "put the data back, or say with root_map where they are now",
     "edge": "find the run and load it, name its catalog as a source of the store, or retract what came from it",
     "input": "nothing need be done for this run; made again, it would come out otherwise",
@@ -57,6 +57,8 @@ class RunCheck:
         for run in (Run(record, self.store.context) for record in records):
             read = self.drawn is None or run.uid in self.drawn
             faults = list(faults_of(run, values=read))
+            if faults and run.uid not in self.store:
+                continue  # it was deleted meanwhile
             result.findings += (Finding(fault.kind, run.uid, said(fault), ADVICE[fault.kind]) for fault in faults)
             result.counts["runs"] += 1
             if all(fault.key is not None or fault.kind == "external" for fault in faults):  # its documents are whole

@@ -54,3 +54,13 @@ def opened_at_once(uri: str, number: int) -> list[str]:
         process.stdin.write("go\n")
         process.stdin.flush()
     return [process.communicate()[0].strip() for process in processes]
+
+
+def forget_digests(path: str) -> None:
+    """Make a catalog in SQLite forget what it knows of its index and of seals, as one that was upgraded."""
+    engine = create_engine(f"sqlite:///{path}")
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE run SET terms = NULL, seal = NULL"))
+    finally:
+        engine.dispose()

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -21,6 +22,8 @@ from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import DuplicateRunError, SettingsError, StoreVersionError, StoreWriteError
 from analysis_store.testing.catalogs import CatalogTests, make_record
+from analysis_store.testing.catalogs.index import Spoil
+from tests.conformance.spoiling import spoil_mongo
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog
@@ -99,6 +102,11 @@ class TestMongo(CatalogTests):
     def catalog(self, reopen: Callable[[], Catalog]) -> Catalog:
         """Make the collections in a new database."""
         return reopen()
+
+    @pytest.fixture
+    def spoil(self, database: Any) -> Spoil:
+        """Falsify the index as another program does."""
+        return partial(spoil_mongo, database["analysis_store"])
 
     @pytest.fixture
     def database(self, uri: str) -> Iterator[Any]:

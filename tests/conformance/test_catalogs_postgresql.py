@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,9 @@ from analysis_store.catalogs.sql_engine import make_engine
 from analysis_store.catalogs.sql_schema import metadata
 from analysis_store.errors import StoreWriteError
 from analysis_store.testing.catalogs import CatalogTests, make_record
+from analysis_store.testing.catalogs.index import Spoil
 from tests.conformance.old_catalogs import made_by, opened_at_once
+from tests.conformance.spoiling import spoil_sql
 
 
 def _program(name: str) -> str:
@@ -86,6 +89,11 @@ class TestPostgresql(CatalogTests):
     def catalog(self, reopen: Callable[[], Catalog]) -> Catalog:
         """Make the tables in a new database."""
         return reopen()
+
+    @pytest.fixture
+    def spoil(self, uri: str) -> Spoil:
+        """Falsify the index as another program does."""
+        return partial(spoil_sql, uri)
 
     def test_lost_connection(self, catalog: Catalog, uri: str) -> None:
         """A connection that the server ends is an error that says so; the next one works."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import Catalog
 from analysis_store.testing.catalogs import CatalogTests
+from analysis_store.testing.catalogs.index import Spoil
+from tests.conformance.spoiling import spoil_sql
 
 
 class TestSqlite(CatalogTests):
@@ -26,3 +29,8 @@ class TestSqlite(CatalogTests):
     def catalog(self, reopen: Callable[[], Catalog]) -> Catalog:
         """Make a new file."""
         return reopen()
+
+    @pytest.fixture
+    def spoil(self, tmp_path: Path) -> Spoil:
+        """Falsify the index as another program does."""
+        return partial(spoil_sql, f"sqlite:///{tmp_path}/catalog.sqlite")

@@ -35,7 +35,8 @@ class Keeping(Found):
             Read the values of so many runs (an integer), or of this part of them (a float up to 1), drawn anew.
         repair : bool
             Mend what can be mended safely: whole files that the catalog lacks are taken into it, recordings whose
-            writers died are ended, what dead writers left is swept. Nothing that could be data is removed.
+            writers died are ended, runs whose entries in the index are wrong are indexed again, what dead writers left
+            is swept. Nothing that could be data is removed.
         workers : int, optional
             Threads or processes that read; as many as there are cores without.
         progress : callable, optional
@@ -58,13 +59,21 @@ class Keeping(Found):
         """
         return self._service("check", quick=quick, sample=sample, repair=repair, workers=workers, progress=progress)
 
-    def reindex(self, *, workers: int | None = None, progress: Callable[[int, int], None] | None = None) -> Any:
+    def reindex(
+        self,
+        *,
+        everything: bool = False,
+        workers: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
         """Enter every run and note into the catalog that is in the files and not in it.
 
         A catalog that cannot be opened is made anew by `analysis_store.trust.reindex`, given the location.
 
         Parameters
         ----------
+        everything : bool
+            Enter those again, too, that the catalog has: all that it says of a run is then what the file says.
         workers : int, optional
             Threads or processes that read; as many as there are cores without.
         progress : callable, optional
@@ -75,7 +84,7 @@ class Keeping(Found):
         ReindexReport
             True when all files are in the catalog, and it has no run without a file.
         """
-        return self._service("reindex", workers=workers, progress=progress)
+        return self._service("reindex", everything=everything, workers=workers, progress=progress)
 
     def delete(self, uid: str, reason: str, *, dry_run: bool = True) -> Any:
         """Take a run out of the store, into quarantine; refused while anything names the run or its files.

@@ -11,6 +11,7 @@ from analysis_store.catalogs.base import Catalog, Note
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import StoreClosedError
 from analysis_store.testing.catalogs.cases import is_same, make_record, table
+from analysis_store.testing.catalogs.index import IndexOfCatalog, Spoil
 from analysis_store.testing.catalogs.kin import KinOfCatalog
 from analysis_store.testing.catalogs.notes import NotesOfCatalog
 from analysis_store.testing.catalogs.runs import RunsOfCatalog
@@ -19,11 +20,12 @@ from analysis_store.testing.catalogs.searches import SearchesOfCatalog
 __all__ = ["CatalogTests", "is_same", "make_record"]
 
 
-class CatalogTests(RunsOfCatalog, SearchesOfCatalog, KinOfCatalog, NotesOfCatalog):
+class CatalogTests(RunsOfCatalog, SearchesOfCatalog, IndexOfCatalog, KinOfCatalog, NotesOfCatalog):
     """What holds for every catalog.
 
-    A subclass has a fixture ``catalog``, an empty `Catalog`, and a fixture ``reopen``, a callable that opens one more
-    `Catalog` on the same data and is responsible for closing it.
+    A subclass has three fixtures: ``catalog``, an empty `Catalog`; ``reopen``, a callable that opens one more `Catalog`
+    on the same data and is responsible for closing it; and ``spoil``, which is called as ``spoil(uid, how)`` and
+    falsifies what the index has of a run, past the catalog, in the ways of `analysis_store.testing.catalogs.index`.
     """
 
     @pytest.fixture
@@ -35,6 +37,11 @@ class CatalogTests(RunsOfCatalog, SearchesOfCatalog, KinOfCatalog, NotesOfCatalo
     def reopen(self) -> Callable[[], Catalog]:
         """Give a function that opens one more catalog on the same data."""
         raise NotImplementedError("a subclass of CatalogTests has a fixture 'reopen', which opens the same data again")
+
+    @pytest.fixture
+    def spoil(self) -> Spoil:
+        """Give a function that falsifies what the index has of a run."""
+        raise NotImplementedError("a subclass of CatalogTests has a fixture 'spoil', which falsifies its index")
 
     @pytest.fixture
     def filled(self, catalog: Catalog) -> Catalog:
@@ -56,6 +63,9 @@ class CatalogTests(RunsOfCatalog, SearchesOfCatalog, KinOfCatalog, NotesOfCatalo
             lambda: catalog.add_notes([Note("a", "reuse", 1.0, "ann")]),
             lambda: catalog.insert_many([make_record("a")]),
             lambda: catalog.remove("a"),
+            lambda: catalog.replace([make_record("a")]),
+            catalog.check_index,
+            lambda: catalog.mend_index(["a"]),
             lambda: catalog.known(["a"]),
             lambda: catalog.ancestors("a"),
             lambda: catalog.descendants("a"),

@@ -1,0 +1,64 @@
+"""The index of a catalog in MongoDB: what is kept of a run, compared with what its documents give, and put right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis_store.catalogs.index_digest import Term, index_digest, read_index
+from analysis_store.catalogs.records import check_names, start_time, terms_of, texts_of
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import RunRecord
+
+
+def entry(place: int, value: bytes) -> str:
+    """Return an entry of the index as MongoDB sorts it: it compares strings byte by byte, but bytes by length first."""
+    return (place.to_bytes(8, "big", signed=True) + value).hex()
+
+
+def kept(record: RunRecord) -> dict[str, Any]:
+    """Return what is kept of a run, or raise `InvalidDocumentError`."""
+    check_names(record)
+    told = {"path": record.path, "parents": list(record.parents), "more": record.more, "seal": record.seal}
+    return {**told, **texts_of(record), **_indexed(start_time(record), terms_of(record))}
+
+
+def _indexed(time: float, terms: list[Term]) -> dict[str, Any]:
+    """Return by what a run is found, with the digest of it."""
+    entries = [entry(place, value) for place, value in terms]
+    return {"time": time, "terms": entries, "indexed": index_digest(time, terms)}
+
+
+def misindexed(own: Any) -> Iterator[str]:
+    """Yield the uids of the runs whose entries are not those that their documents give."""
+    for found in own.find({"committed": True}, {"time": True, "terms": True, "indexed": True}):
+        due = found.get("indexed")
+        if due is None:  # an older version inserted it
+            told = _read(own, found["_id"])
+            due = None if told is None else index_digest(*told)
+        if due is None or due != _found(found):
+            yield str(found["_id"])
+
+
+def _read(own: Any, uid: str) -> tuple[float, list[Term]] | None:
+    """Return what the documents of a run give, None where it is gone or they are damaged."""
+    found = own.find_one({"_id": uid, "committed": True}, {"start": True, "stop": True})
+    return None if found is None else read_index(found["start"], found["stop"])
+
+
+def _found(own: Mapping[str, Any]) -> int | None:
+    """Return the digest of what a run is found by, None where it has no such form."""
+    try:
+        read = [bytes.fromhex(each) for each in own["terms"]]
+        terms = [(int.from_bytes(each[:8], "big", signed=True), each[8:]) for each in read]
+        return index_digest(float(own["time"]), terms)
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+def index_again(own: Any, uids: Iterable[str]) -> None:
+    """Index runs again from their documents."""
+    for uid in uids:
+        if (told := _read(own, uid)) is not None:
+            own.update_one({"_id": uid, "committed": True}, {"$set": _indexed(*told)})

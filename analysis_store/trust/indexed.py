@@ -1,0 +1,48 @@
+"""The index of the catalog, by which runs are found: compared with what the documents give, and put right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analysis_store.errors import AnalysisStoreError
+from analysis_store.trust.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from analysis_store.store import AnalysisStore
+
+KIND = "index"
+_WHAT = "its entries in the index of the catalog are not those that its documents give: a search may miss it"
+_ADVICE = "check with repair, which indexes it again"
+_CATALOG = "catalog"
+"""The subject of what is no run's."""
+
+
+def index_findings(store: AnalysisStore) -> Iterator[Finding]:
+    """Yield the runs that a search may miss, or find where it should not."""
+    wrong = store.catalog.check_index()
+    for uid in wrong.uids:
+        yield Finding(KIND, uid, _WHAT, _ADVICE, True)
+    if wrong.strays:
+        what = f"{wrong.strays} entries of its index belong to no run: a search may take a later run for that one"
+        yield Finding(KIND, _CATALOG, what, "check with repair, which removes them", True)
+
+
+def indexed_again(store: AnalysisStore, findings: Iterable[Finding]) -> list[Finding]:
+    """Put the index right, all of it at once, and return what there is to say now."""
+    found = list(findings)
+    if not found:
+        return []
+    try:
+        store.catalog.mend_index(finding.subject for finding in found if finding.subject != _CATALOG)
+        left = {finding.subject for finding in index_findings(store)}
+    except AnalysisStoreError as error:
+        return [replace(finding, what=f"{finding.what}; it could not be mended: {error}") for finding in found]
+    return [finding if finding.subject in left else _done(finding) for finding in found]
+
+
+def _done(finding: Finding) -> Finding:
+    did = "they were removed" if finding.subject == _CATALOG else "it was indexed again"
+    return Finding("repaired", finding.subject, f"{finding.what}: {did}", "nothing need be done")
