@@ -13,6 +13,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -111,14 +112,25 @@ def check_name(name: str) -> None:
 def _shadow(value: Any, where: str) -> Any:
     """Return plain Python of the same JSON types as ``value``; large arrays shrink to an empty list."""
     if isinstance(value, Mapping):
-        return {key: _shadow(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {_text(key, where): _shadow(item, f"{where}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_shadow(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, str):
+        return _text(value, where)
     if type(value).__module__ == "numpy" and hasattr(value, "shape"):
         return [] if value.shape else _shadow(value.item(), where)
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     raise InvalidDocumentError(f"{where}: {_describe(value)} cannot be held by a document; convert it first.")
+
+
+def _text(value: object, where: str) -> str:
+    """Return text as it is, unless it has halves of characters: UTF-8, and so no file and no database, holds them."""
+    if isinstance(value, str):
+        with suppress(UnicodeEncodeError):
+            value.encode()
+            return value
+    raise InvalidDocumentError(f"{where}: got {value!r:.80}; expected text that UTF-8 can hold. Correct the document.")
 
 
 # ------------------------------------------------------------------------------------------------ metadata

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import StoreWriteError
+from analysis_store.errors import InvalidDocumentError, StoreWriteError
 from analysis_store.runs.journal import draft_journal
 from analysis_store.runs.recording import Recording, Recordings
 
@@ -36,14 +36,20 @@ class Callback:
     def take(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take one document; see `AnalysisStore.__call__`."""
         with self._lock:
-            if name == "start":
-                recording = self._recordings.begin(doc)
-                recording.settled = self._settle(recording.start)
-                self._recordings.enter(recording)
-            else:
-                recording, copy = self._recordings.add(name, doc)
-                if name == "stop":
-                    self._end(recording, copy)
+            try:
+                self._take(name, doc)
+            except RecursionError as error:
+                raise InvalidDocumentError(f"{name}: got values nested too deep to be kept. Flatten them.") from error
+
+    def _take(self, name: str, doc: Mapping[str, Any]) -> None:
+        if name == "start":
+            recording = self._recordings.begin(doc)
+            recording.settled = self._settle(recording.start)
+            self._recordings.enter(recording)
+            return
+        recording, copy = self._recordings.add(name, doc)
+        if name == "stop":
+            self._end(recording, copy)
 
     def _end(self, recording: Recording, stop: Document) -> None:
         self._recordings.leave(recording)

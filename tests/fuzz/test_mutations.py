@@ -1,0 +1,24 @@
+"""A few mutations of each kind, the same every time; ``make fuzz`` tries ten thousand."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from tests.fuzz.__main__ import TARGETS
+from tests.fuzz.trial import tried
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_mutated(name: str) -> None:
+    """Errors of ours, or right results; within limits of time and memory."""
+    assert tried(importlib.import_module(f"tests.fuzz.{name}").target, 0, 40) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", TARGETS)
+def test_mutated_more_often(name: str) -> None:
+    """The same with another seed."""
+    assert tried(importlib.import_module(f"tests.fuzz.{name}").target, 1, 300) == []
