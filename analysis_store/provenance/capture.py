@@ -13,6 +13,7 @@ from analysis_store.provenance.checkout import Checkout, checkout_of
 from analysis_store.provenance.installed import Installed, installed, is_standard
 from analysis_store.provenance.parts import Code
 from analysis_store.provenance.patch import patch_of
+from analysis_store.provenance.reach import is_file
 from analysis_store.provenance.site import Site, calling_site, site_of
 from analysis_store.provenance.texts import file_text, text_digest
 from analysis_store.provenance.typed import cell, typed_in
@@ -81,7 +82,7 @@ def _real(file: str | None) -> str | None:
         return None
     if file not in _reals:
         path = Path(file)
-        _reals[file] = str(path.resolve()) if path.is_absolute() and path.is_file() else None
+        _reals[file] = str(path.resolve()) if path.is_absolute() and is_file(path) else None
     return _reals[file]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.git import git, names
+from analysis_store.provenance.reach import exists, is_folder
 from analysis_store.provenance.urls import file_url, public_url
 
 LOOK_EVERY = 2.0
@@ -107,7 +108,7 @@ def stamp(paths: Iterable[str]) -> tuple[Stat, ...]:
 def _look(file: str, last: _Look | None) -> _Look:
     now = time.monotonic()
     # Asking git costs a process, and most files are in no repository.
-    if not any((folder / ".git").exists() for folder in Path(file).parents):
+    if not any(exists(folder / ".git") for folder in Path(file).parents):
         return _Look(None, until=now + LOOK_EVERY)
     try:
         # Where it is, and at which address, does not change.
@@ -166,13 +167,13 @@ def _url(root: str) -> str:
         remotes.setdefault(key, url)
     url = remotes.get("remote.origin.url", next(iter(remotes.values()), "."))
     local = Path(root, url)
-    return file_url(local.resolve()) if local.is_dir() else public_url(url)
+    return file_url(local.resolve()) if is_folder(local) else public_url(url)
 
 
 def _package_of(file: str, root: str) -> str:
     """Return the folder of the outermost package that a module is in; a script is a package by itself."""
     package = Path(file)
-    while package != Path(root) and (package.parent / "__init__.py").exists():
+    while package != Path(root) and exists(package.parent / "__init__.py"):
         package = package.parent
     return str(package)
 

@@ -12,6 +12,7 @@ from typing import Any
 from analysis_store.documents import PARENT_KEYS
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.parts import InputFile, Parent
+from analysis_store.provenance.reach import exists
 from analysis_store.provenance.unchanged import remembered, stamp
 
 Lookup = Callable[[str], str | None]
@@ -92,7 +93,7 @@ def inspect_files(files: Iterable[InputFile], problems: list[str], *, trusted: b
 
 
 def _inspected(file: InputFile, problems: list[str], *, trusted: bool) -> InputFile:
-    if file.digest is not None and (trusted or not Path(file.path).exists()):
+    if file.digest is not None and (trusted or not exists(file.path)):
         return replace(file, hashed=False)
     try:
         now = _look(file.path)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from analysis_store.provenance.reach import exists, is_folder
 from analysis_store.provenance.urls import file_url, public_url
 
 _SUFFIXES = (".dist-info", ".egg-info")
@@ -72,7 +73,7 @@ def _is_site(file: str) -> bool:
 def _folders() -> list[str]:
     """Return the folders of the path that packages may be installed in."""
     folders = dict.fromkeys(Path(entry).resolve() for entry in sys.path)
-    return [str(folder) for folder in folders if folder.is_dir()]
+    return [str(folder) for folder in folders if is_folder(folder)]
 
 
 def _folders_about(file: str) -> list[str]:
@@ -110,7 +111,7 @@ def _editable() -> list[tuple[Distribution, str]]:
     for folder in _folders():
         for name in _metadata(folder):
             direct = Path(folder, name, "direct_url.json")
-            if direct.exists():
+            if exists(direct):
                 home = _editable_home(direct.read_text("utf-8"))
                 found += [(PathDistribution(Path(folder, name)), home)] if home else []
     return sorted(found, key=lambda pair: -len(pair[1]))
