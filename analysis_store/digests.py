@@ -31,6 +31,7 @@ from blake3 import blake3
 
 from analysis_store.dtypes import TEXT_KINDS, AnyArray, named_in_file
 from analysis_store.errors import InvalidDataError
+from analysis_store.roots import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,7 +56,7 @@ def digest_file(path: str | Path) -> str:
     # Not a memory map: a file that is cut short while it is mapped kills the process.
     hasher = blake3(max_threads=blake3.AUTO)
     buffer = memoryview(bytearray(_FILE_BLOCK))
-    with Path(path).open("rb", buffering=0) as file:
+    with opened(path, buffering=0) as file:
         while count := file.readinto(buffer):
             hasher.update(buffer[:count])
     return f"{ALGORITHM}:{hasher.hexdigest()}"

@@ -11,6 +11,8 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
+from analysis_store.roots import open_inside, read
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,7 +37,7 @@ class FileLock:
             The file cannot be made or written.
         """
         while True:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = open_inside(path, os.O_RDWR | os.O_CREAT)
             if not _locked(file):
                 return None
             if _is_current(path, file):
@@ -66,7 +68,7 @@ class FileLock:
 def is_held(path: Path) -> bool:
     """Say whether a process holds the lock that is the file ``path``."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        file = open_inside(path)
     except FileNotFoundError:
         return False
     try:
@@ -81,11 +83,22 @@ def is_held(path: Path) -> bool:
 def holder_of(path: Path) -> str:
     """Return who holds a lock, in words, as far as its file tells."""
     try:
-        held = json.loads(path.read_bytes())
+        held = json.loads(read(path))
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["since"]))
         return f"process {held['pid']} of {held['user']} on {held['host']}, since {since}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"
+
+
+def is_running(process: int) -> bool:
+    """Say whether a process of this host runs, whatever number somebody has written into the name of a file."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):  # a number that no process has
+        return False
+    return process > 0
 
 
 def _locked(file: int) -> bool:

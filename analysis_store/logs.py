@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError
+from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError, UnsafeFileError
+from analysis_store.roots import open_inside, opened
 
 
 class AppendLog:
@@ -49,6 +50,8 @@ class AppendLog:
             An entry holds what JSON does not.
         StoreWriteError
             The disk or a permission refuses; nothing of the entries stays.
+        UnsafeFileError
+            It lies under the root of a store, and a link leads to it.
         """
         lines = b"".join(map(_line, entries))
         if not lines:
@@ -57,6 +60,8 @@ class AppendLog:
             with self._opened() as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 _add(file, lines, durable)
+        except UnsafeFileError:
+            raise
         except OSError as error:
             raise StoreWriteError(
                 error.errno,
@@ -71,11 +76,13 @@ class AppendLog:
         end of the file without a warning, because nothing came after it yet.
         """
         try:
-            with self.path.open("rb") as file:
+            with opened(self.path) as file:
                 fcntl.flock(file, fcntl.LOCK_SH)  # otherwise what is being added, and may be taken back, is seen
                 content = file.read()
         except FileNotFoundError:
             return []
+        except UnsafeFileError:
+            raise
         except OSError as error:
             raise DamagedFileError(
                 error.errno, f"{self.path} cannot be read: {error.strerror}; check the permissions, or restore it"
@@ -96,7 +103,7 @@ class AppendLog:
     @contextmanager
     def _opened(self) -> Iterator[int]:
         try:
-            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            file = open_inside(self.path, os.O_RDWR | os.O_APPEND)
         except FileNotFoundError:
             file = self._made()
         try:
@@ -108,7 +115,7 @@ class AppendLog:
         """Return the new file; its name, and those of the folders that it needs, are durable."""
         missing = [folder for folder in self.path.parents if not folder.exists()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        file = open_inside(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
         try:
             for name in (self.path, *missing):
                 sync_folder(name.parent)

@@ -15,6 +15,7 @@ from analysis_store.catalogs.query import Query
 from analysis_store.errors import RunNotFoundError, StoreClosedError
 from analysis_store.pairs import HandlerRegistry
 from analysis_store.provenance import Lookup, Policy
+from analysis_store.roots import guard
 from analysis_store.runs.address import Address, address_of, reopened
 from analysis_store.runs.callback import Callback
 from analysis_store.runs.finding import find
@@ -82,6 +83,7 @@ class AnalysisStore(Noting, Services):
         place = settings.place_of(location, root)
         self.location = place.label
         self.root = place.root
+        guard(self.root)
         opened = settings.opened(place, policy)
         self.policy = opened.policy if policy is None else opened.policy.tightened_by(policy)
         self.handlers = HandlerRegistry(handler_registry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -15,11 +14,13 @@ from h5py import h5g
 from analysis_store import layout
 from analysis_store.codecs import dump, load
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, ExportError
-from analysis_store.exchange.content import Export, metadata_of, selected, streams_of, units_of
+from analysis_store.exchange.content import Export, metadata_of, streams_of, units_of
 from analysis_store.exchange.json import dumps, loads
 from analysis_store.exchange.skeleton import MARK, VERSION, check_version, checked, data_keys_of, stored_names
 from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.hdf5.opening import find, reading
+from analysis_store.hdf5.writing import written
+from analysis_store.roots import opened as open_file
 
 if TYPE_CHECKING:
     from analysis_store.exchange.content import ExportedStream
@@ -32,25 +33,11 @@ if TYPE_CHECKING:
 METADATA = "metadata"
 DIMS = "dims"
 
-_OVERHEAD = 16 << 10
-"""Bytes that the documents and the structure of a small file take."""
-
 
 def write(run: Run, file: BinaryIO, options: Options) -> None:
     """Write a run as plain HDF5; no more than one column is in memory."""
-    _reserve(file, sum(run[name][key].nbytes for name, keys in selected(run, options).items() for key in keys))
-    with h5py.File(file.name, "w", libver=("v110", "v110")) as out:
-        _write(run, out, options)
-
-
-def _reserve(file: BinaryIO, size: int) -> None:
-    """Ask for the space that the values will take, and give it back to be written.
-
-    A disk that is full under HDF5 is more than an error: its library may crash when the process ends.
-    """
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, size + _OVERHEAD)
-        os.ftruncate(file.fileno(), 0)
+    with written(file.name) as out:
+        _write(run, h5py.File(out), options)
 
 
 def _write(run: Run, out: h5py.File, options: Options) -> None:
@@ -94,7 +81,7 @@ def write_nexus(run: Run, file: BinaryIO, options: Options) -> None:
     if options.stream is not None or options.keys:
         raise ExportError("nexus came with a stream or key; expected the whole run. Export as hdf5 for a part of it.")
     if _holds_all(run):
-        with run.file.open("rb") as own:
+        with open_file(run.file) as own:
             shutil.copyfileobj(own, file)
     else:
         _write_anew(run, Path(file.name))

@@ -13,11 +13,12 @@ import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
 from analysis_store.errors import DamagedFileError
+from analysis_store.roots import opened
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
@@ -53,7 +54,7 @@ def check_heaps(path: Path) -> None:
     DamagedFileError
         Names the file and where the heap is.
     """
-    with suppress(IsADirectoryError, FileNotFoundError, PermissionError), path.open("rb", buffering=0) as file:
+    with suppress(IsADirectoryError, FileNotFoundError, PermissionError), opened(path, buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         parts = [(0, size)] if size <= _SMALL else [(0, _ENDS), (size - _ENDS, _ENDS)]
         for begin in (begin for part in parts for begin in _beginnings(file, *part)):
@@ -90,7 +91,7 @@ def _damaged(path: object, begin: int) -> DamagedFileError:
     )
 
 
-def _beginnings(file: BinaryIO, first: int, length: int) -> Iterator[int]:
+def _beginnings(file: IO[bytes], first: int, length: int) -> Iterator[int]:
     """Yield where heaps begin in a part of a file."""
     file.seek(first)
     block = file.read(length)
@@ -110,7 +111,7 @@ def _has_order(file: int, begin: int, size: int) -> bool:
     return _is_whole((head + rest)[_HEAD:length])
 
 
-def _is_used(file: BinaryIO, begin: int) -> bool:
+def _is_used(file: IO[bytes], begin: int) -> bool:
     """Tell whether anything in a file refers to a heap: by its address, and the number of an object in it.
 
     Values may hold what looks like a heap: a whole HDF5 file, even one that is cut into chunks.

@@ -6,19 +6,16 @@ lists anew for each object.
 
 from __future__ import annotations
 
-import os
-import resource
-from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5a, h5d, h5f, h5g, h5i, h5p, h5s, h5t
+from h5py import h5a, h5d, h5g, h5p, h5s, h5t
 
 from analysis_store.digests import utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis_store.dtypes import AnyArray
 
@@ -153,32 +150,3 @@ def write_strings(
     if attrs:
         set_attrs(made, attrs)
     return made
-
-
-def give_up(file: h5f.FileID) -> None:
-    """Close a file that could not be written, and that nobody will read.
-
-    HDF5 keeps what the disk did not take, tries again when the process ends, and crashes it then. So the file gets
-    room elsewhere for its last words: in memory, or where everything is forgotten.
-    """
-    if not file.valid:
-        return
-    with suppress(OSError, RuntimeError), _no_limit():
-        descriptor = os.memfd_create("given up") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
-        os.dup2(descriptor, file.get_vfd_handle())
-        os.close(descriptor)
-        for opened in h5f.get_obj_ids(file, h5f.OBJ_ALL & ~h5f.OBJ_FILE):
-            while opened.valid and h5i.get_file_id(opened).id == file.id:  # else it keeps the file open
-                h5i.dec_ref(opened)
-        file.close()
-
-
-@contextmanager
-def _no_limit() -> Iterator[None]:
-    """Lift the limit that this process may have for the size of its files."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (before[1], before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)

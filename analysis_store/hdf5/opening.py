@@ -14,6 +14,7 @@ from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5l, h5o, h5p, h5s, h5t
 from analysis_store.dtypes import AnyArray, parse_named
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, TooLargeError, UnsafeFileError
 from analysis_store.layout import DTYPE
+from analysis_store.roots import check_opened, check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +43,15 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
         The file is not there, not HDF5, cut short, or something in it cannot be read.
     StoreBusyError
         Another process writes it.
+    UnsafeFileError
+        It lies under the root of a store, and a link leads to it.
     """
     kept = _kept.files.get(path) if not swmr and hasattr(_kept, "files") else None
     if kept is not None:
         with _translated(path):
             yield kept
         return
+    check_path(path)
     try:
         file = _opened(os.fsencode(path), h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0))
     except FileNotFoundError as error:
@@ -59,6 +63,8 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be opened as HDF5: {_reason(error)}. Restore it from a copy.") from error
     try:
+        if (descriptor := descriptor_of(file)) is not None:
+            check_opened(path, descriptor)
         with _translated(path):
             yield file
     finally:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from analysis_store.errors import StoreWriteError
+from analysis_store.errors import StoreWriteError, UnsafeFileError
 from analysis_store.locks import FileLock, holder_of
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def claimed(root: Path, key: str, name: str) -> Iterator[None]:
     path = claim_path(root, key)
     try:
         lock = _taken(path) or _waited(path, name)
+    except UnsafeFileError:
+        raise
     except OSError as error:
         raise StoreWriteError(
             error.errno,

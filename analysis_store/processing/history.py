@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis_store.documents import dumps, loads
-from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError
+from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError, UnsafeFileError
 from analysis_store.layout import file_stem
 from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.logs import AppendLog
@@ -68,6 +68,8 @@ class TaskLog:
                 if time.monotonic() > until:
                     break
                 time.sleep(0.01)
+        except UnsafeFileError:
+            raise
         except OSError as error:
             raise StoreWriteError(error.errno, f"{self.path} cannot be written: {error.strerror}") from error
         raise StoreBusyError(

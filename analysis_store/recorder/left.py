@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import h5py
+from h5py import h5a, h5g
 
 from analysis_store import layout
-from analysis_store.errors import DamagedFileError
+from analysis_store.hdf5.opening import reading
 from analysis_store.recorder.head import read_head
 from analysis_store.recorder.run import RunDataStore
 
@@ -37,8 +37,5 @@ class LeftRun(RunDataStore):
 
 def is_complete(path: Path) -> bool:
     """Tell whether a live file is a run file already, and only its name is missing."""
-    try:
-        with h5py.File(path, "r") as file:
-            return layout.LAYOUT_ATTRIBUTE in file.attrs
-    except OSError as error:
-        raise DamagedFileError(f"{path} cannot be opened as HDF5: {error}. Restore it from a copy.") from error
+    with reading(str(path)) as file:
+        return bool(h5a.exists(h5g.open(file, b"/"), layout.LAYOUT_ATTRIBUTE.encode()))

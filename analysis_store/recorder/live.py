@@ -16,7 +16,7 @@ from h5py import h5d, h5f, h5s, h5t
 
 from analysis_store.dtypes import AnyArray, encode_text
 from analysis_store.errors import AnalysisStoreError, RunClosedError, StoreClosedError
-from analysis_store.hdf5.making import give_up
+from analysis_store.hdf5.writing import give_up
 from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
 from analysis_store.recorder.mending import await_others, changed, make, mend, opened, writing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunClosedError, RunNotFoundError, StoreBusyError
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    RunClosedError,
+    RunNotFoundError,
+    StoreBusyError,
+    UnsafeFileError,
+)
 from analysis_store.recorder.following import read_live
 from analysis_store.recorder.hdf5 import HDF5DataStore
 from analysis_store.recorder.head import read_head
@@ -18,6 +26,7 @@ from analysis_store.recorder.left import LeftRun, is_complete
 from analysis_store.recorder.lock import WriterLock, is_written, lock_path
 from analysis_store.recorder.mending import repair
 from analysis_store.recorder.publish import SUFFIX, publish
+from analysis_store.roots import read
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
@@ -193,8 +202,8 @@ def _looked_at(path: Path) -> LiveRun | None:
     try:
         found = read_live(path, read_head)
         start = found[0] if found else _start_of(path)
-    except DamagedFileError as error:
-        if path.exists():
+    except (DamagedFileError, UnsafeFileError) as error:
+        if os.path.lexists(path):
             warnings.warn(f"{path} is left out of the recordings: {error}", stacklevel=3)
         return None
     return LiveRun(start, path, _holder(path)) if start else None
@@ -213,6 +222,6 @@ def _holder(path: Path) -> Document | None:
     if not is_written(path):
         return None
     try:
-        return dict(json.loads(lock_path(path).read_bytes()))
+        return dict(json.loads(read(lock_path(path))))
     except (OSError, ValueError):  # it has just been released
         return {}

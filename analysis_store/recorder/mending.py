@@ -19,6 +19,7 @@ from analysis_store.layout import scratch_path
 from analysis_store.recorder.counts import note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
 from analysis_store.recorder.overlay import Overlay, finish_redo
+from analysis_store.roots import check_path
 
 _BOUNDS = ("v110", "v110")
 _ERRNO = re.compile(r"errno = (\d+)")
@@ -90,6 +91,8 @@ def mend(path: Path) -> None:
     try:
         finish_redo(path)
         changed(path, _cut)
+    except AnalysisStoreError:
+        raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) or error.errno is None:
             raise DamagedFileError(f"{path} is no HDF5 file to go on with: {error}. Choose another name.") from error
@@ -121,6 +124,7 @@ def _is_of(file: h5f.FileID, path: Path) -> bool:
 def opened(path: Path) -> h5py.File:
     """Open the file to write it while others read it."""
     until = time.monotonic() + _PATIENCE
+    check_path(path)
     while True:
         try:
             file = h5py.File(path, "r+", libver=_BOUNDS)

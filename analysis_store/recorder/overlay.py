@@ -11,6 +11,7 @@ from pathlib import Path
 
 from analysis_store.logs import sync_folder
 from analysis_store.recorder.superblock import SIZE, end_of, settled
+from analysis_store.roots import open_inside, opened, read
 
 PAGE = 4096
 _HEAD = struct.Struct("<8s32sQQ")
@@ -33,7 +34,7 @@ class Overlay(io.RawIOBase):
         """What was changed, by the number of the page."""
         self._path, self._at = path, 0
         self._file = -1  # closed, should opening fail
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = open_inside(path)
         self.size = self._held = os.fstat(self._file).st_size
         redo = read_redo(path)
         if redo is not None:
@@ -120,7 +121,7 @@ class Overlay(io.RawIOBase):
         """
         if not self.pages and self.size == self._held:
             return
-        file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        file = open_inside(self._path, os.O_RDWR)
         try:
             self._decide(file)
             _write_pages(file, self.size, self.pages)
@@ -148,7 +149,7 @@ def redo_path(path: Path) -> Path:
 def read_redo(path: Path) -> tuple[int, dict[int, bytes]] | None:
     """Return size and pages of changes that were decided, None where there are none, or none that are complete."""
     try:
-        data = redo_path(path).read_bytes()
+        data = read(redo_path(path))
     except FileNotFoundError:
         return None
     if len(data) < _HEAD.size:
@@ -166,7 +167,7 @@ def finish_redo(path: Path) -> None:
     """Make the changes that a writer had decided before it died; forget those that it had not."""
     found = read_redo(path)
     if found is not None:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        file = open_inside(path, os.O_RDWR)
         try:
             _write_pages(file, *found)
         finally:
@@ -178,7 +179,7 @@ def _write_redo(path: Path, size: int, pages: dict[int, bytes]) -> None:
     body = struct.pack(f"<QQ{len(pages)}Q", size, len(pages), *pages) + b"".join(pages.values())
     redo = redo_path(path)
     try:
-        with redo.open("wb", buffering=0) as file:
+        with opened(redo, "wb", 0) as file:
             _write_all(file.fileno(), _MAGIC + hashlib.sha256(body).digest() + body, 0)
             os.fsync(file.fileno())
     except OSError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from analysis_store.errors import DuplicateRunError, StoreBusyError, StoreWriteError
 from analysis_store.logs import sync_folder
 from analysis_store.recorder.mending import writing
+from analysis_store.roots import open_inside
 from analysis_store.runs.durable import give_name
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def publish(store: AnalysisStore, live: Path) -> Run:
 
 def _sync(path: Path) -> None:
     """Make the last of a file durable: that it is closed."""
-    file = os.open(path, os.O_RDONLY)
+    file = open_inside(path)
     try:
         os.fsync(file)
     finally:

@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import StoreBusyError
+from analysis_store.locks import is_running
 from analysis_store.recorder import redis_scripts
 
 if TYPE_CHECKING:
@@ -67,12 +68,4 @@ class Lease:
 
 def _is_dead(holder: dict[str, Any]) -> bool:
     """Return whether a process of this host has ended; of another host nobody knows."""
-    if holder["host"] != socket.gethostname():
-        return False
-    try:
-        os.kill(holder["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return holder["host"] == socket.gethostname() and not is_running(holder["pid"])

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5d, h5f, h5g, h5p, h5s
+from h5py import h5d, h5f, h5g, h5s
 
 from analysis_store import layout
 from analysis_store.documents import Document, compose_resource, dumps, validate
+from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import InvalidDataError
 from analysis_store.hdf5.making import (
     create_dataset,
     create_group,
-    give_up,
     number_type,
     set_attrs,
     write_string,
     write_strings,
 )
+from analysis_store.hdf5.writing import written
 from analysis_store.runs.draft import Draft, StreamDraft, digest_entry
 from analysis_store.runs.inplace import InPlace
 from analysis_store.runs.plot import Plot, default_plot
@@ -34,16 +34,10 @@ if TYPE_CHECKING:
     from analysis_store.runs.columns import Column, Form
 
 _EPOCH = "1970-01-01T00:00:00Z"
-
-
-def _access() -> h5p.PropFAID:
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_fclose_degree(h5f.CLOSE_STRONG)
-    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)  # compact groups: faster to make, smaller to keep
-    return access
-
-
-_ACCESS = _access()
+_SMALL = 1 << 20
+"""Bytes of values up to which a file is made in memory and written at once."""
+_FEW = 10_000
+"""Texts whose lengths are looked at."""
 
 
 class RunFileWriter:
@@ -72,19 +66,8 @@ class RunFileWriter:
 
         ``time`` is called when the values are written and returns the time of the stop document, s.
         """
-        file = h5f.create(os.fsencode(path), h5f.ACC_TRUNC, fapl=_ACCESS)
-        try:
+        with written(path, small=_is_small(self._draft)) as file:
             self.write_into(file, time)
-            h5f.flush(file)  # unlike closing, it can fail and leave the file as it was
-            file.close()
-        except BaseException:
-            give_up(file)
-            raise
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def write_into(self, file: h5f.FileID, time: Callable[[], float]) -> None:
         """Write everything of the run into a file that is open, and has no entry; as `write`."""
@@ -152,6 +135,28 @@ class RunFileWriter:
         if isinstance(self._compression, dict):
             return self._compression.get(key, "auto")
         return self._compression
+
+
+def _is_small(draft: Draft) -> bool:
+    """Tell whether the file of a run is known to be no larger than what memory always has."""
+    columns = [column for stream in draft.streams for column in stream.own_columns().values()]
+    if any(column.form not in ("array", "ragged") for column in columns):
+        return False
+    left = _SMALL
+    for values in (column.values for column in columns):
+        left -= sum(map(_size, [values] if isinstance(values, np.ndarray) else values))
+        if left < 0:
+            return False
+    return True
+
+
+def _size(value: Any) -> int:
+    """Return about how many bytes a value takes in a file; more than is small where that would take long to say."""
+    if getattr(value, "dtype", None) is None:
+        return _SMALL + 1
+    if value.dtype.kind in TEXT_KINDS:
+        return int(4 * sum(map(len, value.ravel()))) if value.size <= _FEW else _SMALL + 1
+    return int(value.nbytes)
 
 
 # ----------------------------------------------------------------------------------------------- streams

@@ -21,6 +21,7 @@ from analysis_store.errors import (
     InvalidMetadataError,
     RetractedWarning,
     StoreWriteError,
+    UnsafeFileError,
 )
 from analysis_store.locks import user_and_host
 from analysis_store.logs import AppendLog
@@ -147,7 +148,12 @@ def _check_text(note: Note) -> None:
 def logged(root: Path) -> Iterable[Note]:
     """Yield every note in the logs under a root, by month: what an index of them is rebuilt from."""
     for path in sorted(path for path in (root / layout.NOTES).glob("*.jsonl") if path.is_file()):
-        for entry in AppendLog(path).read():
+        try:
+            entries = AppendLog(path).read()
+        except UnsafeFileError as error:
+            warnings.warn(f"{error} The notes in it are left out.", stacklevel=2)
+            continue
+        for entry in entries:
             note = _note(entry)
             if note is None:
                 warnings.warn(f"{path} holds what is no note, which is left out: {str(entry)[:80]}", stacklevel=2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from analysis_store import layout
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import AnalysisStoreError
+from analysis_store.roots import read
 from analysis_store.runs.durable import keep_text, remove_folders
 
 if TYPE_CHECKING:
@@ -74,5 +75,5 @@ def read_package_file(path: Path) -> list[dict[str, str]]:
     OSError
         It is not there.
     """
-    packages: list[dict[str, str]] = loads(path.read_text(encoding="utf-8"))
+    packages: list[dict[str, str]] = loads(read(path).decode())
     return packages

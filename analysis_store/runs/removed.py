@@ -13,8 +13,9 @@ from urllib.parse import unquote
 from analysis_store import layout
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.documents import Document, dumps, loads
-from analysis_store.errors import DamagedFileError, InputError, RunNotFoundError
+from analysis_store.errors import DamagedFileError, InputError, RunNotFoundError, UnsafeFileError
 from analysis_store.locks import is_held
+from analysis_store.roots import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -127,9 +128,11 @@ def read_removal(path: Path) -> Removal | None:
         It cannot be read.
     """
     try:
-        return Removal.from_json(path.read_text(encoding="utf-8"))
+        return Removal.from_json(read(path).decode())
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except UnsafeFileError:
+        raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(f"{path} cannot be read: {error}. Restore it from a copy.") from error
 

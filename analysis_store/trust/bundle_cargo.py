@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFoundError
+from analysis_store.roots import opened
 from analysis_store.runs.packages import packages_path
 from analysis_store.runs.whereabouts import kept_path
 
@@ -51,7 +52,7 @@ class Piece:
     @contextmanager
     def copied_to(self, target: Path) -> Iterator[None]:
         """Write it to a file, which can be read in the ``with``, and is durable when that ends."""
-        with self.path.open("rb", buffering=0) as source, target.open("wb", buffering=0) as file:
+        with opened(self.path, buffering=0) as source, target.open("wb", buffering=0) as file:
             _copy(source.fileno(), file.fileno(), self.offset, self.size)
             if target.stat().st_size != self.size:
                 raise DamagedFileError(f"{self.path} was cut short while it was read; {target.name} was not kept.")
@@ -64,7 +65,7 @@ class Piece:
         """Return the blake3 of it, 64 hexadecimal digits."""
         hasher = blake3()  # in one thread: the members of a bundle are hashed side by side
         left, buffer = self.size, memoryview(bytearray(min(BLOCK, self.size)))
-        with self.path.open("rb", buffering=0) as file:
+        with opened(self.path, buffering=0) as file:
             file.seek(self.offset)
             while left and (count := file.readinto(buffer[: min(left, BLOCK)])):
                 hasher.update(buffer[:count])

@@ -21,6 +21,7 @@ from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.exchange.files import Outgoing
 from analysis_store.progress import Progress, watched
+from analysis_store.roots import opened
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.run import Run
@@ -232,7 +233,7 @@ class _Packing:
         if name in self._members:
             return name
         hasher, buffer, size = blake3(), memoryview(bytearray(min(BLOCK, max(piece.size, 1)))), 0
-        with piece.path.open("rb", buffering=0) as source, self._member(name, piece.size) as member:
+        with opened(piece.path, buffering=0) as source, self._member(name, piece.size) as member:
             while count := source.readinto(buffer):
                 hasher.update(buffer[:count])
                 member.write(buffer[:count])

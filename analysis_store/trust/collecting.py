@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import errno
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from analysis_store.errors import SettingsError
-from analysis_store.locks import FileLock, is_held
+from analysis_store.locks import FileLock, is_held, is_running
 from analysis_store.logs import sync_folder
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import Removal, quarantine_folder
@@ -154,15 +152,7 @@ def _is_nobodys(entry: Entry) -> bool:
     if entry.kind is Kind.CLAIM:
         return not is_held(entry.path)
     owner = scratch_owner(entry.path) if entry.kind is Kind.SCRATCH else None
-    return owner is not None and not _runs(owner)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return error.errno != errno.ESRCH
-    return True
+    return owner is not None and not is_running(owner)
 
 
 def _sweep_claim(path: Path) -> None:

@@ -15,6 +15,7 @@ from analysis_store.digests import digest_file
 from analysis_store.errors import DamagedFileError, SettingsError, StoreWriteError
 from analysis_store.layout import scratch_path
 from analysis_store.logs import sync_folder
+from analysis_store.roots import opened
 from analysis_store.runs.durable import make_folders, sync_made
 from analysis_store.trust.findings import Finding
 
@@ -67,7 +68,7 @@ class Copier:
         SettingsError
             The log in the backup has lines that this one has not: somebody used the backup as a store.
         """
-        with source.open("rb") as file:
+        with opened(source) as file:
             fcntl.flock(file, fcntl.LOCK_SH)  # otherwise what is being added, and may be taken back, is seen
             content = file.read()
         content = content[: content.rfind(b"\n") + 1]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.records import note_row
-from analysis_store.locks import is_held
+from analysis_store.locks import is_held, is_running
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.lives import live_runs
 from analysis_store.runs.notes import logged, month_log
@@ -158,7 +158,7 @@ def _stranger(entry: Entry) -> Finding | None:
 def _scratch(entry: Entry) -> Finding | None:
     """Return what is to be said of a scratch file; nothing while its writer may be at work."""
     owner, age = scratch_owner(entry.path), time.time() - entry.path.stat().st_mtime
-    alive = owner is not None and _is_alive(owner)
+    alive = owner is not None and is_running(owner)
     if alive and age < DAY:
         return None
     if age < DAY:
@@ -168,13 +168,3 @@ def _scratch(entry: Entry) -> Finding | None:
     return Finding(
         "scratch", entry.relative, what, f"{_REPAIR}, which removes it, or keeps it where it has values", True
     )
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
-from analysis_store.errors import AnalysisStoreError, DamagedFileError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
 from analysis_store.recorder.publish import SUFFIX
+from analysis_store.roots import opened, read
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import RECORD, quarantine_folder
 
@@ -102,6 +103,8 @@ class Naming:
             who, named = _read(path, self._wanted)
         except FileNotFoundError:  # the file of a save that failed, or a recording that ended
             return False
+        except UnsafeFileError:
+            raise
         except OSError as error:
             raise DamagedFileError(f"{path} cannot be read, so none knows whom it names: {error.strerror}.") from error
         for uid in named:
@@ -111,7 +114,7 @@ class Naming:
 
     def _look_into_removed(self, path: Path, found: _Found) -> None:
         try:
-            text = path.read_bytes()
+            text = read(path)
             who = json.loads(text)["uid"]
         except FileNotFoundError:
             return
@@ -172,7 +175,7 @@ def _in_bytes(path: Path, wanted: _Wanted) -> set[str]:
     named: set[str] = set()
     longest = max(map(len, wanted), default=1)
     rest = b""
-    with path.open("rb") as file:
+    with opened(path) as file:
         while block := file.read(_BLOCK):
             whole = rest + block
             named.update(*(uids for word, uids in wanted.items() if word in whole))

@@ -82,7 +82,7 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the errors of the operating system into ours."""
     try:
         yield
-    except (StoreWriteError, DamagedFileError):
+    except AnalysisStoreError:
         raise
     except OSError as error:
         raise StoreWriteError(

@@ -17,6 +17,7 @@ from analysis_store.errors import AnalysisStoreError, RunNotFoundError, StoreBus
 from analysis_store.locks import FileLock
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.lives import recover
+from analysis_store.roots import opened
 from analysis_store.runs.durable import make_folders, publish, sync_made
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.verify import place_fault
@@ -92,7 +93,7 @@ def _sweep(store: AnalysisStore, finding: Finding) -> str | None:
 
 def _may_hold_values(path: Path) -> bool:
     """Tell whether a file is HDF5, whole or not, or the changes of a recording."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         return path.suffix != layout.SCRATCH_SUFFIX or file.read(len(_HDF5)) == _HDF5
 
 

@@ -17,6 +17,7 @@ from analysis_store.errors import InvalidDataError, StoreWriteError
 from analysis_store.hdf5.columns import chunk_of
 from analysis_store.hdf5.encoding import as_bytes, as_stored, describe, is_plain, plain_type
 from analysis_store.hdf5.making import OBJECTS, UTF8_LINK, VARIABLE_BYTES, utf8_type
+from analysis_store.hdf5.writing import grown
 from analysis_store.layout import DTYPE
 from analysis_store.writers.base import Writer
 
@@ -60,9 +61,9 @@ class GrowingWriter(Writer):
         ((key, value),) = data.items()
         parent, _, name = self._dataset.rpartition("/")
         try:
-            with h5py.File(self.path, "a", libver="latest" if self._swmr else ("v110", "v110")) as file:
-                number = self._append(file.require_group(parent or "/").id, name, value)
-        except OSError as error:
+            with grown(self.path, swmr=self._swmr) as file:
+                number = self._append(h5py.File(file).require_group(parent or "/").id, name, value)
+        except (OSError, RuntimeError) as error:
             raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
         self._written = True
         return {key: {"point_number": number}}
@@ -116,6 +117,8 @@ def extend(group: h5g.GroupID, name: str, rows: AnyArray, at: int | None = None)
     if encoded.dtype.kind == "O" and dataset.get_type().equal(VARIABLE_BYTES):  # since a string with NUL in it
         encoded, kind = as_bytes(encoded), VARIABLE_BYTES
     start = _check(dataset, kind, rows) if at is None else min(at, _check(dataset, kind, rows))
+    if encoded.dtype.kind == "O":
+        _forget(dataset, start)
     dataset.set_extent((start + len(rows), *rows.shape[1:]))
     if rows.size:
         where = dataset.get_space()
@@ -124,6 +127,16 @@ def extend(group: h5g.GroupID, name: str, rows: AnyArray, at: int | None = None)
             h5s.create_simple(rows.shape), where, encoded, mtype=OBJECTS if encoded.dtype.kind == "O" else kind
         )
     return start
+
+
+def _forget(dataset: h5d.DatasetID, length: int) -> None:
+    """Clear what a call that was cut short may have left behind the end of text of variable length.
+
+    HDF5 would look for the text that was there, in a part of the file that is not there any more.
+    """
+    shape = dataset.shape[1:]
+    for each in (length + 1, length):  # what is cut off a chunk is cleared
+        dataset.set_extent((each, *shape))
 
 
 def _as_grown(rows: AnyArray) -> tuple[AnyArray, h5t.TypeID]:

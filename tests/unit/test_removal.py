@@ -394,6 +394,22 @@ def test_gc_sweeps_what_dead_processes_left(store: AnalysisStore, run: Run) -> N
     lock.release()
 
 
+@pytest.mark.parametrize("pid", [0, 2**31, 10**20, 10**200])
+def test_gc_sweeps_what_no_process_left(store: AnalysisStore, run: Run, pid: int) -> None:
+    """A number that no process has in the name of a scratch file is that of none; the check says the same."""
+    scratch = run.file.parent / f".x.{pid}-01234567.part"
+    try:
+        scratch.write_bytes(b"x")
+    except OSError as error:
+        pytest.skip(f"no file can have such a name here: {error}")
+    old = time.time() - 2 * 86400
+    os.utime(scratch, (old, old))
+
+    assert [finding.kind for finding in store.check().findings] == ["scratch"]
+    assert store.gc(dry_run=False).swept == (scratch.relative_to(store.root).as_posix(),)
+    assert not scratch.exists()
+
+
 def test_one_at_a_time(store: AnalysisStore, run: Run) -> None:
     """Who removes has the store for itself; the message says who does."""
     lock = FileLock.taken(store.root / LOCK)
