@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5l, h5o, h5p, h5s, h5t
+from h5py._objects import phil
 
 from analysis_store.dtypes import AnyArray, parse_named
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, TooLargeError, UnsafeFileError
@@ -23,12 +25,29 @@ _MOST_SOFT_LINKS = 16
 _LONGEST_ATTRIBUTE = 1 << 16
 _SIMPLE = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM, h5t.COMPOUND)
 
+_ATTEMPTS = 26
+"""How often HDF5 looks at a part of a file that is being written, until its checksum is right: for 70 ms."""
+
+
+def _patient(access: h5p.PropFAID) -> h5p.PropFAID:
+    """Let a reader give up where a part of a file stays wrong; h5py has no function for it.
+
+    HDF5 waits twice as long each time, and looks a hundred times: longer than the universe has been there.
+    """
+    with suppress(OSError, AttributeError), phil:
+        library = ctypes.PyDLL(h5p.__file__)  # which knows the HDF5 that h5py uses
+        library.H5Pset_metadata_read_attempts.argtypes = [ctypes.c_int64, ctypes.c_uint]
+        library.H5Pset_metadata_read_attempts(access.id, _ATTEMPTS)
+    return access
+
+
 # Nothing that an error leaves behind shall keep a file open.
 _ACCESS = h5p.create(h5p.FILE_ACCESS)
 # What text of variable length is in memory: Python objects, which h5py converts.
 _OBJECTS = h5t.py_create(np.dtype(object))
 
 _ACCESS.set_fclose_degree(h5f.CLOSE_STRONG)
+_SWMR = _patient(_ACCESS.copy())
 
 _kept = threading.local()
 
@@ -106,7 +125,7 @@ def _translated(path: str) -> Iterator[None]:
 
 def _opened(path: bytes, flags: int) -> h5f.FileID:
     try:
-        return h5f.open(path, flags, _ACCESS)
+        return h5f.open(path, flags, _SWMR if flags & h5f.ACC_SWMR_READ else _ACCESS)
     except OSError as error:
         if "close degree" not in str(error):
             raise
