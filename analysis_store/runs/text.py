@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis_store.errors import InvalidDataError
+from analysis_store.runs.units import is_units
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,9 @@ def read_table(path: Path, separator: str) -> tuple[dict[str, np.ndarray], dict[
     """Return columns by name, units by name and the comments above the table.
 
     Lines with ``#`` may stand above the header row, or the header row may be the last of them, as `numpy.savetxt`
-    writes it. A column is of int64, float64, bool or text, the first that holds all its cells; floats are exact to
-    the last bit (which is why this is no call of `pandas.read_csv`). An empty cell or ``nan`` among numbers is NaN.
+    writes it. What stands in brackets behind a name is its units, or a comment like the others. A column is of int64,
+    float64, bool or text, the first that holds all its cells; floats are exact to the last bit (which is why this is no
+    call of `pandas.read_csv`). An empty cell or ``nan`` among numbers is NaN.
 
     Raises
     ------
@@ -35,13 +37,14 @@ def read_table(path: Path, separator: str) -> tuple[dict[str, np.ndarray], dict[
     comments, rows = _split(path, separator)
     header, comments, rows = _header(comments, rows, path, separator)
     split = {name: _split_unit(name) for name in header}
+    comments = comments + [name for name, (_, unit) in split.items() if unit and not is_units(unit)]
     columns = {
         split[name][0]: _values(cells)
         for name, cells in zip(header, zip(*_even(rows, header, path), strict=True), strict=True)
     }
     if len(columns) != len(header):
         raise InvalidDataError(f"{path}: two of the columns {', '.join(header)} have the same name; rename one.")
-    return columns, {name: unit for name, unit in split.values() if unit}, comments
+    return columns, {name: unit for name, unit in split.values() if is_units(unit)}, comments
 
 
 def _split(path: Path, separator: str) -> tuple[list[str], list[list[str]]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store.errors import InvalidDataError
+from analysis_store.runs.units import split_units
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ def read_xdi(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], dict[st
     -------
     tuple
         float64 columns of shape (points,); their units, where the header has them;
-        ``{"xdi": {"version": ..., <family>: {<member>: value}, "comments": ...}}``, names in lower case.
+        ``{"xdi": {"version": ..., <family>: {<member>: value}, "comments": ...}}``, names in lower case. What the
+        header says of a column besides its name and units is in the family ``column``, under the number of the column.
 
     Raises
     ------
@@ -51,13 +53,16 @@ def read_xdi(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], dict[st
     header = [line.lstrip("#").strip() for line in lines if line.startswith("#")][1:]
     values = _values([line for line in lines if line.strip() and not line.startswith("#")], path)
     fields, comments, label = _parse(header)
-    names, units = _columns(fields, label, len(values), path)
+    declared = _declared(fields)
+    names = _names(declared, label, len(values), path)
+    units, remarks = _described(declared)
     xdi: dict[str, Any] = {"version": first["version"], "application": first["application"].strip()}
-    xdi |= _metadata(fields)
+    xdi |= _metadata(fields) | ({"column": remarks} if remarks else {})
     if comments:
         xdi["comments"] = comments
     columns = dict(zip(names, values, strict=True))
-    return columns, units, {"xdi": {key: value for key, value in xdi.items() if value != ""}}
+    named = {name: units[number] for number, name in enumerate(names, 1) if number in units}
+    return columns, named, {"xdi": {key: value for key, value in xdi.items() if value != ""}}
 
 
 def _values(rows: list[str], path: Path) -> np.ndarray:
@@ -92,18 +97,36 @@ def _parse(header: list[str]) -> tuple[list[tuple[str, str, str]], str, list[str
     return fields, "\n".join(comments).strip(), label
 
 
-def _columns(
-    fields: list[tuple[str, str, str]], label: list[str], count: int, path: Path
-) -> tuple[list[str], dict[str, str]]:
-    declared = {
-        int(member): value.partition("||")[0].split(maxsplit=1)
+def _declared(fields: list[tuple[str, str, str]]) -> dict[int, str]:
+    """Return by number what the header says of each column, without the source of its values."""
+    told = {
+        int(member): value.partition("||")[0].strip()
         for family, member, value in fields
-        if family == "column" and member.isdigit() and value
+        if family == "column" and member.isdigit()
     }
-    names = [declared[number][0] for number in sorted(declared)] or label
-    if len(names) != count or len(set(names)) != count:
-        raise InvalidDataError(f"{path}: the header names the columns {names}, and the data have {count}.")
-    return names, {words[0]: words[1].strip() for words in declared.values() if len(words) > 1}
+    return {number: told[number] for number in sorted(told) if told[number]}
+
+
+def _names(declared: dict[int, str], label: list[str], count: int, path: Path) -> list[str]:
+    """Return the names of the columns: those in the fields of the header, else the labels above the data."""
+    names = [text.split()[0] for text in declared.values()]
+    for found in (names, label):
+        if len(found) == count == len(set(found)):
+            return found
+    raise InvalidDataError(f"{path}: the header names the columns {names or label}, and the data have {count}.")
+
+
+def _described(declared: dict[int, str]) -> tuple[dict[int, str], dict[str, str]]:
+    """Return by number the units of columns, and the whole text where it says more than name and units."""
+    units: dict[int, str] = {}
+    remarks: dict[str, str] = {}
+    for number, text in declared.items():
+        found, rest = split_units(text.removeprefix(text.split()[0]))
+        if found:
+            units[number] = found
+        if rest:
+            remarks[str(number)] = text
+    return units, remarks
 
 
 def _metadata(fields: list[tuple[str, str, str]]) -> dict[str, Any]:

@@ -120,6 +120,14 @@ class TestCsv:
         assert list(found.columns) == ["I_I0", "b_c"]
         assert found.units == {"I_I0": "a"}
 
+    def test_a_comment_is_no_unit(self, write):
+        """What stands in the brackets behind a name is units only where it can be; else it is kept as a comment."""
+        found = read_columns(write("a.csv", "# one\nmu (corrected for deadtime),i0 [counts/s],e (K edge)\n1,2,3\n"))
+
+        assert list(found.columns) == ["mu", "i0", "e"]
+        assert found.units == {"i0": "counts/s"}
+        assert found.metadata == {"comments": ["one", "mu (corrected for deadtime)", "e (K edge)"]}
+
     def test_one_column(self, write):
         """``dataset`` takes one column with its unit."""
         found = read_columns(write("a.csv", "x (mm),y (s)\n1,2\n"), dataset="y")
@@ -338,7 +346,7 @@ class TestXdi:
             ("# XDI/1.0", "# SPEC", "no XDI file"),
             ("  8789.0  144864.7\n", "  8789.0\n", "no table of numbers"),
             ("  8789.0  144864.7\n", "  8789.0  abc\n", "no table of numbers"),
-            ("# Column.2: i0\n", "", r"names the columns \['energy'\], and the data have 2"),
+            ("i0\n", "energy\n", r"names the columns \['energy', 'energy'\], and the data have 2"),
         ],
     )
     def test_refused(self, write, old, new, message):
@@ -346,6 +354,46 @@ class TestXdi:
         assert old in XDI
         with pytest.raises(InvalidDataError, match=message):
             read_columns(write("a.xdi", XDI.replace(old, new)))
+
+    @pytest.mark.parametrize(
+        ("told", "units", "remark"),
+        [
+            ("ifluor", None, None),
+            ("ifluor counts", "counts", None),
+            ("ifluor\tcounts per second", "counts per second", None),
+            ("ifluor counts || 13BMD:scaler1_calc3.VAL", "counts", None),
+            ("ifluor   (corrected for deadtime)", None, "ifluor   (corrected for deadtime)"),
+            ("ifluor corrected || pv", None, "ifluor corrected"),
+            ("mutrans (log(I0/Itrans))", None, "mutrans (log(I0/Itrans))"),
+            ("PGM_energy (eV) - Set point", "eV", "PGM_energy (eV) - Set point"),
+            ("it nA, behind the sample", "nA", "it nA, behind the sample"),
+            ("dtc dead-time corrected count rate", None, "dtc dead-time corrected count rate"),
+            ("irefer A foil of iron", None, "irefer A foil of iron"),
+            ("irefer K edge", None, "irefer K edge"),
+            ("t degrees K", "degrees K", None),
+            ("q 1/Å", "1/Å", None),
+            ("field Oe", "Oe", None),
+        ],
+    )
+    def test_a_comment_is_no_unit(self, write, told, units, remark):
+        """As beamlines write them: what is behind the name is units only where it can be; whatever else is kept."""
+        found = read_columns(write("a.xdi", XDI.replace("# Column.2: i0\n", f"# Column.2: {told}\n")))
+        name = told.split()[0]
+
+        assert list(found.columns) == ["energy", name]
+        assert found.units == {"energy": "eV"} | ({name: units} if units else {})
+        assert found.metadata["xdi"].get("column") == ({"2": remark} if remark else None)
+
+    def test_names_of_several_words(self, write):
+        """Where the fields begin alike, the labels above the data name the columns."""
+        text = XDI.replace("energy eV", "PGM energy (keV) - Set point").replace(
+            "Column.2: i0", "Column.2: PGM flux (nA)"
+        )
+        found = read_columns(write("a.xdi", text))
+
+        assert list(found.columns) == ["energy", "i0"]
+        assert found.units == {"energy": "keV", "i0": "nA"}
+        assert found.metadata["xdi"]["column"] == {"1": "PGM energy (keV) - Set point", "2": "PGM flux (nA)"}
 
     def test_no_data(self, write):
         """A header alone is refused."""

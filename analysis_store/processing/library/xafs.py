@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,7 +17,10 @@ from analysis_store.processing.library.peaks import finite
 if TYPE_CHECKING:
     from analysis_store.processing.inputs import Inputs
 
-_KNOWN = ("mu", "mutrans", "mufluor", "xmu")
+_KNOWN = ("mutrans", "mufluor", "xmu")
+_FEW = 5
+"""Points of a window below which its fit is more noise than background."""
+Window = tuple[float | None, float | None]
 _EDGE = 0.05
 """The part of a scan at either end in which no edge is looked for."""
 
@@ -68,7 +73,7 @@ def absorption(
 
 
 @processor(
-    id="normalise_absorption", version="1", descriptor_md={"primary": {"hints": {"analysis": {"fields": ["norm"]}}}}
+    id="normalise_absorption", version="2", descriptor_md={"primary": {"hints": {"analysis": {"fields": ["norm"]}}}}
 )
 def normalise_absorption(
     inputs: Inputs,
@@ -77,8 +82,8 @@ def normalise_absorption(
     mu: str | None = None,
     stream: str = "primary",
     e0: float | None = None,
-    pre: tuple[float | None, float] = (None, -50.0),
-    post: tuple[float, float | None] = (100.0, None),
+    pre: tuple[float | None, float | None] = (None, None),
+    post: tuple[float | None, float | None] = (None, None),
     degree: Literal[0, 1, 2, 3] | None = None,
 ) -> Any:
     """The normalised absorption spectrum: the edge rises from 0 to 1.
@@ -89,6 +94,20 @@ def normalise_absorption(
     ``norm = (mu - line) / step``. For ``flat`` the slope and curvature of the polynomial are taken out behind the edge.
     Points that are not finite are left out, and the others are taken in the order of the energy.
 
+    Windows and degree that are not given follow the scan, as in ``pre_edge`` of Larch 2026.3:
+
+    * before the edge, from the second point to half of the way; the former is rounded to 5 eV, or to 2 eV where at most
+      20 points lie before the edge
+    * behind it, from a third of the way, but from 25 eV at most, to the last point; both are rounded to 5 eV
+    * degree 2; 1 for a window of less than 300 eV or 5 points, 0 for one of less than 30 eV or 2 points; before the
+      edge, a constant is fitted to fewer than 3 points
+
+    A window begins with the last point that is not beyond its lower end, and ends before the point that is nearest to
+    its upper end, as Larch has it, too.
+
+    A window with fewer than 5 points gives a warning: what is fitted to them is hardly more than noise. The windows and
+    how many points lie in them are part of the result.
+
     Parameters
     ----------
     inputs : Inputs
@@ -96,21 +115,23 @@ def normalise_absorption(
     energy : str
         Key of the photon energy, eV.
     mu : str, optional
-        Key of the absorption; ``mu``, ``mutrans``, ``mufluor`` or ``xmu``, the first there is.
+        Key of the absorption; ``mu``, else the only one of ``mutrans``, ``mufluor`` and ``xmu``.
     stream : str
         Which stream of the run.
     e0 : float, optional
         Energy of the edge, eV; where the absorption rises fastest, single glitches apart.
     pre, post : (float or None, float or None)
-        Windows of the two fits, eV from the edge; None: as far as the data go.
+        Windows of the two fits, eV from the edge; None: as said above.
     degree : {0, 1, 2, 3}, optional
-        Of the polynomial behind the edge; 2 for a window wider than 400 eV, 1 if wider than 100, else 0.
+        Of the polynomial behind the edge; None: as said above.
 
     Returns
     -------
     dict
-        Stream "primary", one event per curve: ``e0`` (eV), ``edge_step`` (units of mu); and, float64 of shape
-        (points,), ``energy`` (eV), ``mu``, ``pre_edge``, ``post_edge``, ``norm`` and ``flat``.
+        Stream "primary", one event per curve: ``e0`` (eV), ``edge_step`` (units of mu); ``pre_window`` and
+        ``post_window``, eV from the edge, shape (2,), ``pre_points`` and ``post_points``, how many lie in them, and
+        ``degree``; and, float64 of shape (points,), ``energy`` (eV), ``mu``, ``pre_edge``, ``post_edge``, ``norm`` and
+        ``flat``.
 
     Raises
     ------
@@ -118,7 +139,7 @@ def normalise_absorption(
         A key or stream is not there; the data do not reach to both windows; there is no step up at the edge.
     """
     columns = columns_of(inputs, stream)
-    key = mu or next((name for name in _KNOWN if name in columns.values), None) or columns.only("mu", energy)
+    key = mu or _absorption_of(columns, energy)
     columns.check(energy, key)
     scale, units = _electronvolts(columns, energy), columns.units.get(key, "")
     rows = []
@@ -127,8 +148,20 @@ def normalise_absorption(
         edge = _edge(columns.label, x, y) if e0 is None else e0
         rows.append(_normalised(columns.label, (x, y), edge, (pre, post), degree))
     along = ("energy", "mu", "pre_edge", "post_edge", "norm", "flat")
-    told = {"e0": "eV", "energy": "eV", **dict.fromkeys(("mu", "edge_step", "pre_edge", "post_edge"), units)}
-    return returned(rows, told, {name: ["energy"] for name in along})
+    dims = {name: ["energy"] for name in along} | {name: ["end"] for name in ("pre_window", "post_window")}
+    told = dict.fromkeys(("e0", "energy", "pre_window", "post_window"), "eV")
+    told |= dict.fromkeys(("mu", "edge_step", "pre_edge", "post_edge"), units)
+    return returned(rows, told, dims)
+
+
+def _absorption_of(columns: Columns, energy: str) -> str:
+    """Return the key of the absorption, where there is no doubt which it is."""
+    found = [name for name in _KNOWN if name in columns.values]
+    if "mu" in columns.values:
+        return "mu"
+    if len(found) > 1:
+        raise InputError(f"{columns.label}: has the absorptions {found}; name the one that is the signal, mu=key.")
+    return found[0] if found else columns.only("mu", energy)
 
 
 def _electronvolts(columns: Columns, energy: str) -> float:
@@ -156,42 +189,97 @@ def _edge(label: str, x: Floats, y: Floats) -> float:
     return float(x[np.where(good, slope, -np.inf).argmax()])
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """From where to where a polynomial is fitted, eV from the edge."""
+
+    name: str
+    low: float
+    high: float
+
+    @classmethod
+    def before(cls, offset: Floats, given: Window) -> _Window:
+        """Return the window before the edge."""
+        step = 5.0 if np.count_nonzero(offset < 0) > 20 else 2.0
+        second = _rounded(offset[min(1, len(offset) - 1)], step)  # the first point is often bad
+        low = max(second, float(offset[0])) if given[0] is None else given[0]
+        return cls("pre", low, low / 2 if given[1] is None else given[1])
+
+    @classmethod
+    def behind(cls, offset: Floats, given: Window) -> _Window:
+        """Return the window behind the edge."""
+        high = min(_rounded(offset[-1], 5.0), float(offset[-1])) if given[1] is None else given[1]
+        low = min(25.0, _rounded(high / 3, 5.0), high - 2) if given[0] is None else given[0]
+        return cls("post", low, high)
+
+    def points(self, offset: Floats) -> slice:
+        """Return the points in the window."""
+        first = max(0, int(np.searchsorted(offset, self.low, "right")) - 1)
+        return slice(first, max(first, int(np.abs(offset - self.high).argmin())))
+
+    def degree(self, count: int) -> int:
+        """Return the degree that goes with the window and as many points."""
+        if self.name == "pre":
+            return int(count > 2)
+        wide = self.high - self.low
+        return min(int(wide >= 30) + int(wide >= 300), int(count > 1) + int(count > 4))
+
+
+def _rounded(value: float, step: float) -> float:
+    return step * round(float(value) / step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A polynomial, and what it was fitted to."""
+
+    window: _Window
+    points: int
+    degree: int
+    at: Polynomial
+
+    def told(self) -> dict[str, Any]:
+        """Return what a result says of the fit."""
+        name, ends = self.window.name, np.array([self.window.low, self.window.high], np.float64)
+        return {f"{name}_window": ends, f"{name}_points": self.points}
+
+
+def _fit(label: str, offset: Floats, y: Floats, window: _Window, degree: int | None) -> _Fit:
+    """Return the polynomial through the points of a window; warn where they are few, refuse where they are too few."""
+    chosen = window.points(offset)
+    count = chosen.stop - chosen.start
+    degree = window.degree(count) if degree is None else degree
+    found = f"{count} points from {window.low:.1f} to {window.high:.1f} eV of the edge"
+    reach = f"The data reach from {offset[0]:.1f} to {offset[-1]:.1f} eV: give {window.name}= or another e0=."
+    if count <= degree:
+        raise InputError(f"{label}: {found}; expected at least {degree + 1}. {reach}")
+    if count < _FEW:
+        warnings.warn(f"{label}: {found} are too few for a fit to be trusted. {reach}", stacklevel=2)
+    return _Fit(window, count, degree, Polynomial.fit(offset[chosen], y[chosen], degree))
+
+
 def _normalised(
-    label: str,
-    curve: tuple[Floats, Floats],
-    e0: float,
-    windows: tuple[tuple[float | None, float], tuple[float, float | None]],
-    degree: int | None,
+    label: str, curve: tuple[Floats, Floats], e0: float, windows: tuple[Window, Window], degree: int | None
 ) -> dict[str, Any]:
-    (x, y), (pre, post) = curve, windows
+    x, y = curve
     offset = x - e0
-    low, high = (offset[0] if pre[0] is None else pre[0]), (offset[-1] if post[1] is None else post[1])
-    if degree is None:
-        degree = int(high - post[0] > 100) + int(high - post[0] > 400)
-    before = _fit(label, offset, y, (low, pre[1]), 1)(offset)
-    behind = _fit(label, offset, y - before, (post[0], high), degree)
-    step = float(behind(0.0))
+    pre = _fit(label, offset, y, _Window.before(offset, windows[0]), None)
+    before = pre.at(offset)
+    post = _fit(label, offset, y - before, _Window.behind(offset, windows[1]), degree)
+    behind, step = post.at(offset), float(post.at(0.0))
     if not step > 0:
         raise InputError(f"{label}: an edge step of {step:.4g} at {e0:.1f} eV; expected one up. Give e0=, pre=, post=.")
     norm = (y - before) / step
     return {
         "e0": float(e0),
         "edge_step": step,
+        **pre.told(),
+        **post.told(),
+        "degree": post.degree,
         "energy": x,
         "mu": y,
         "pre_edge": before,
-        "post_edge": before + behind(offset),
+        "post_edge": before + behind,
         "norm": norm,
-        "flat": np.where(offset >= 0, norm - behind(offset) / step + 1.0, norm),
+        "flat": np.where(offset >= 0, norm - behind / step + 1.0, norm),
     }
-
-
-def _fit(label: str, offset: Floats, y: Floats, window: tuple[float, float], degree: int) -> Polynomial:
-    """Return the polynomial through the points within a window, eV from the edge."""
-    within = (offset >= window[0]) & (offset <= window[1])
-    if within.sum() <= degree + 1:
-        raise InputError(
-            f"{label}: {within.sum()} points from {window[0]:.1f} to {window[1]:.1f} eV of the edge; expected at least "
-            f"{degree + 2}. The data reach from {offset[0]:.1f} to {offset[-1]:.1f} eV: give pre= or post=."
-        )
-    return Polynomial.fit(offset[within], y[within], degree)
