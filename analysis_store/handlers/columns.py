@@ -64,9 +64,18 @@ class OpenDataset:
 
     def whole(self) -> AnyArray:
         """Return all values, if the file holds them and memory does."""
-        facts = self.facts
-        check_held(self._dataset, facts.stored.itemsize * math.prod(facts.shape))
-        return self.box(tuple((0, length, 1) for length in facts.shape))
+        self.check_held()
+        return self.box(tuple((0, length, 1) for length in self.facts.shape))
+
+    def check_held(self) -> None:
+        """Refuse to go through values that the file declares and does not hold: there may be any number of them.
+
+        Raises
+        ------
+        TooLargeError
+            Large parts were never written.
+        """
+        check_held(self._dataset, self.facts.stored.itemsize * math.prod(self.facts.shape))
 
     def rows(self, start: int, stop: int) -> AnyArray:
         """Return the values ``start <= i < stop`` of the first axis."""
@@ -88,6 +97,7 @@ class OpenDataset:
 
     def blocks(self) -> Iterator[AnyArray]:
         """Yield all values in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+        self.check_held()
         if self.facts.dtype.kind in "mM":
             yield from (block.view(self.facts.dtype) for block in read_blocks(self._dataset, self.facts.stored))
         elif self.facts.dtype == self.facts.stored and self.facts.stored.itemsize:

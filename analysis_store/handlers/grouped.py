@@ -136,8 +136,10 @@ class OpenGroup:
         return name.encode() in self.group
 
     def length(self, name: str) -> int:
-        """Return how many rows a member has."""
-        return len(self._dataset(name))
+        """Return how many rows a member has, if the file holds them."""
+        dataset = self._dataset(name)
+        dataset.check_held()
+        return len(dataset)
 
     def rows(self, name: str, start: int, stop: int) -> AnyArray:
         """Return the rows ``start <= i < stop`` of a member."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 from analysis_store.documents import dumps
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
 from analysis_store.hdf5.opening import kept_open
+from analysis_store.hdf5.reading import SMALL_ENOUGH
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.save import relative_path
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
+    from analysis_store.runs.lazy import LazyArray
     from analysis_store.runs.run import Run
 
 _FIELDS = {
@@ -175,10 +178,28 @@ def _value_faults(run: Run) -> list[Fault]:
 def _value_fault(run: Run, entry: Document) -> str | None:
     """Return what is wrong with one key, or None."""
     try:
-        found = run.stream(entry["stream"])[entry["data_key"]].digest()
+        column = run.stream(entry["stream"])[entry["data_key"]]
+        if (fault := size_fault(run, entry, column)) is not None:
+            return fault
+        found = column.digest()
     except AnalysisStoreError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  whatever a handler of others raises, the other keys are looked at
         return f"it cannot be read: {error!r}"
     expected = f"{entry['algorithm']}:{entry['digest']}"
     return None if found == expected else f"the values have the digest {found}, not {expected}: they were changed"
+
+
+def size_fault(run: Run, entry: Document, column: LazyArray) -> str | None:
+    """Return why the values of a key are not gone through: they are many, and not as many as the documents tell.
+
+    A damaged or exchanged file may declare any number of them. A few are read, and their digest tells.
+    """
+    counts = (run.stop or {}).get("num_events")
+    told = run.stream(entry["stream"]).data_keys[entry["data_key"]].get("shape")
+    if run.content.is_foreign or column.form != "array" or not isinstance(counts, dict) or not isinstance(told, list):
+        return None
+    expected, size = (counts.get(entry["stream"]), *told), column.dtype.itemsize * math.prod(column.shape)
+    if size <= SMALL_ENOUGH or column.shape == expected:
+        return None
+    return f"the file declares values of the shape {column.shape}, the documents tell of {expected}: it was changed"

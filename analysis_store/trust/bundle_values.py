@@ -9,6 +9,7 @@ from analysis_store.documents import dumps
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnknownSpecError, UnsafeFileError
 from analysis_store.hdf5.opening import kept_open
 from analysis_store.runs.run import Context, Run
+from analysis_store.runs.verify import size_fault
 from analysis_store.runs.whereabouts import kept_path
 from analysis_store.trust.bundle_cargo import packages_of
 
@@ -72,7 +73,10 @@ def value_faults(run: Traveller) -> list[str]:
 
 def _fault(run: Run, entry: Document) -> str | None:
     try:
-        found = run[entry["stream"]][entry["data_key"]].digest()
+        column = run[entry["stream"]][entry["data_key"]]
+        if (fault := size_fault(run, entry, column)) is not None:
+            return fault
+        found = column.digest()
     except (DamagedFileError, UnknownSpecError, UnsafeFileError) as error:
         return None if _is_elsewhere(run, entry) else str(error)
     expected = f"{entry['algorithm']}:{entry['digest']}"
