@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +61,32 @@ def as_objects(values: Collection[Any]) -> AnyArray:
     for index, value in enumerate(values):
         made[index] = value
     return made
+
+
+def select_objects(key: Any, count: int, read: Callable[[list[int]], Sequence[Any]]) -> Any:
+    """Return what ``key`` selects of ``count`` objects: for an integer the object itself, else an object array.
+
+    After an integer further indices select of the object, if it is an array: of a column whose arrays differ in shape
+    that is the only way to a part of one.
+
+    Raises
+    ------
+    IndexError
+        As NumPy does.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    further = any(part is not ... for part in parts[1:])
+    if further and isinstance(parts[0], (int, np.integer)) and not isinstance(parts[0], bool):
+        (value,) = read([int(np.arange(count)[parts[0]])])
+        if not isinstance(value, np.ndarray):
+            raise IndexError(f"too many indices: each value is one object, a {type(value).__name__}, not an array")
+        return value[parts[1:]]
+    try:
+        chosen = np.arange(count)[key]
+    except (TypeError, ValueError) as error:
+        raise IndexError(f"{key!r} is no index of {count} values: {error}") from error
+    values = read(chosen.ravel().tolist())
+    return as_objects(values).reshape(chosen.shape) if chosen.ndim else values[0]
 
 
 def rows_at_once(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:

@@ -89,6 +89,18 @@ def cf_units(dtype: np.dtype[Any]) -> str | None:
     return _CF_UNITS[unit] + (" since 1970-01-01" if dtype.kind == "M" else "")
 
 
+def units_of_time(dtype: np.dtype[Any]) -> str | None:
+    """Return what the stored integers of a time dtype count, in words: like CF, and ``"25 nanoseconds"``, ``"months"``.
+
+    None where the dtype has no unit.
+    """
+    unit, count = np.datetime_data(dtype)
+    word = {"Y": "years", "M": "months", **_CF_UNITS}.get(unit)
+    if word is None:
+        return None
+    return (word if count == 1 else f"{count} {word}") + (" since 1970-01-01" if dtype.kind == "M" else "")
+
+
 def parse_named(text: str, stored: np.dtype[Any]) -> np.dtype[Any]:
     """Return the dtype that a file names, if it is one that can lie in ``stored``.
 

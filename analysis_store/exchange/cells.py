@@ -46,7 +46,7 @@ class Column:
         """Return the headers of the key, under the name that it has in the table."""
         units = self.units
         if self.dtype.kind == "m":
-            units = np.datetime_data(self.dtype)[0]
+            units = np.datetime_data(self.dtype)[0].removeprefix("generic")
         opening, closing = "()" if set("[]") & set(units) else "[]"
         told = f" {opening}{units}{closing}" if units else ""
         return [f"{name}.{part}{told}" for part in ("real", "imag")] if self.dtype.kind == "c" else [f"{name}{told}"]

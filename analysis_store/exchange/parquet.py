@@ -146,6 +146,18 @@ def _array(column: LazyArray, part: slice) -> Any:
     return pa.array(values.tolist(), pa.string())
 
 
+def _check_dates(values: AnyArray) -> None:
+    """Refuse dates that Parquet has no room for: its days have 32 bits, and its seconds are milliseconds."""
+    unit = np.datetime_data(values.dtype)[0]
+    most = {"D": 2**31 - 1, "s": (2**63 - 1) // 1000}.get(unit)
+    numbers = values.astype(f"M8[{unit}]").view(np.int64)
+    if most is not None and ((np.abs(numbers) > most) & ~np.isnat(values)).any():
+        raise ExportError(
+            f"Got dates of dtype {values.dtype} further from 1970 than parquet can say; expected at most {most} of "
+            f"this unit. Export to {_OTHERS}."
+        )
+
+
 def _nested(flat: AnyArray, shapes: Sequence[tuple[int, ...]]) -> Any:
     """Return lists in lists over the elements of arrays that lie one after the other."""
     nested = _flat(flat)
@@ -159,6 +171,8 @@ def _nested(flat: AnyArray, shapes: Sequence[tuple[int, ...]]) -> Any:
 
 def _flat(values: AnyArray) -> Any:
     kind = values.dtype.kind
+    if kind == "M":
+        _check_dates(values)
     if kind == "c":
         parts = [
             pa.array(np.ascontiguousarray(part, part.dtype.newbyteorder("="))) for part in (values.real, values.imag)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from analysis_store.handlers.base import Handler
-from analysis_store.handlers.columns import LazyDataset, check_number
+from analysis_store.handlers.columns import LazyDataset, Part, check_number
 from analysis_store.layout import ARRAY_SPEC
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class ArrayHandler(Handler):
         """
         check_number(self._column, point_number)
         return self._column[point_number]
+
+    def unread(self, point_number: int) -> Part:
+        """Return the value of one event, of which only what is sliced is read."""
+        check_number(self._column, point_number)
+        return Part(self._column, int(point_number))
 
     def column(self) -> LazyDataset:
         """Return the whole column, read when it is asked for."""

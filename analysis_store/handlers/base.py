@@ -27,6 +27,10 @@ class Handler(ABC):
     def __call__(self, *args: Any, **datum_kwargs: Any) -> Any:
         """Return the value that these datum kwargs find."""
 
+    def unread(self, *args: Any, **datum_kwargs: Any) -> Any:
+        """Return the same value; where it may be large, as an array that reads only what is sliced of it."""
+        return self(*args, **datum_kwargs)
+
     def close(self) -> None:
         """Let go of whatever is open. May be called twice."""
         return

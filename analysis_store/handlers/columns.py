@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from analysis_store.hdf5.reading import Box, check_fits, check_held, read_blocks
 from analysis_store.hdf5.text import read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from h5py import h5f
 
@@ -193,6 +194,36 @@ class LazyDataset(Lazy):
             yield opened
 
 
+class Part:
+    """One row of a column, or a block of its rows, of which only what is sliced is read.
+
+    Parameters
+    ----------
+    column : LazyDataset
+        The column.
+    place : int or range
+        The number of the row, or the numbers of the rows of the block.
+    """
+
+    def __init__(self, column: LazyDataset, place: int | range) -> None:
+        self._column, self._place = column, place
+        self.shape = (*([len(place)] if isinstance(place, range) else []), *column.shape[1:])
+        self.dtype = column.dtype
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        """Return what slices and integers select."""
+        parts = key if isinstance(key, tuple) else (key,)
+        if isinstance(self._place, int):
+            return self._column[(self._place, *parts)]
+        first, *rest = parts or (slice(None),)
+        chosen: Any = self._place[first]
+        rows: Any = slice(chosen.start, chosen.stop, chosen.step) if isinstance(chosen, range) else chosen
+        return self._column[(rows, *rest)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return self[()] if dtype is None else self[()].astype(dtype)
+
+
 def check_number(column: Any, number: Any) -> None:
     """Refuse a point number, which came from a document, that is not one of a value of ``column``.
 
@@ -215,7 +246,7 @@ def select(key: Any, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...
     """
     runs: list[Runs] = []
     local: list[Any] = []
-    for part in _expanded(key, len(shape)):
+    for part in _expanded(key, shape):
         if part is None:
             local.append(None)
             continue
@@ -225,26 +256,49 @@ def select(key: Any, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...
     return runs, tuple(local)
 
 
-def _expanded(key: Any, ndim: int) -> list[Any]:
+def _expanded(key: Any, shape: tuple[int, ...]) -> list[Any]:
     """Return one index for each axis: no ``...``, bool arrays as the integers they stand for."""
+    given = [np.asarray(part) if isinstance(part, (list, np.ndarray)) else part for part in _as_tuple(key)]
+    places = [index for index, part in enumerate(given) if part is ...] or [len(given)]
+    if len(places) > 1:
+        raise IndexError("an index has several '...'; expected one at most")
+    missing = len(shape) - sum(map(_axes_of, given))
+    if missing < 0:
+        raise IndexError(
+            f"too many indices: the column has {len(shape)} dimensions, {len(shape) - missing} were indexed"
+        )
     parts: list[Any] = []
-    for part in key if isinstance(key, tuple) else (key,):
-        array = np.asarray(part) if isinstance(part, (list, np.ndarray)) else None
-        if array is not None and array.dtype == bool:
-            parts.extend(array.nonzero())
-        else:
-            parts.append(part if array is None else array)
-    given = sum(part is not None and part is not ... for part in parts)
-    if given > ndim:
-        raise IndexError(f"too many indices: the column has {ndim} dimensions, {given} were indexed")
-    fill = [slice(None)] * (ndim - given)
-    at = next((index for index, part in enumerate(parts) if part is ...), len(parts))
-    return [*parts[:at], *fill, *(part for part in parts[at + 1 :])]
+    axis = 0
+    for part in [*given[: places[0]], *[slice(None)] * missing, *given[places[0] + 1 :]]:
+        width = _axes_of(part)
+        parts.extend(_chosen_by(part, shape[axis : axis + width]) if _is_mask(part) else [part])
+        axis += width
+    return parts
+
+
+def _as_tuple(key: Any) -> tuple[Any, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _is_mask(part: Any) -> TypeGuard[AnyArray]:
+    return isinstance(part, np.ndarray) and part.dtype == bool
+
+
+def _axes_of(part: Any) -> int:
+    """Return how many axes an index is for."""
+    return 0 if part is None or part is ... else part.ndim if _is_mask(part) else 1
+
+
+def _chosen_by(mask: AnyArray, shape: tuple[int, ...]) -> Sequence[AnyArray]:
+    """Return the integers that a mask stands for, if it has the shape of the axes that it masks."""
+    if mask.shape != shape or not shape:
+        raise IndexError(f"a mask of shape {mask.shape} came for axes of shape {shape}; expected one value for each")
+    return mask.nonzero()
 
 
 def _along(part: Any, length: int, axis: int) -> tuple[Runs, Any]:
     if isinstance(part, slice):
-        start, stop, step = part.indices(length)
+        start, stop, step = _bounds(part, length)
         count = len(range(start, stop, step))
         if step < 0:
             return [(0, (start + (count - 1) * step if count else 0, count, -step))], slice(None, None, -1)
@@ -257,11 +311,20 @@ def _along(part: Any, length: int, axis: int) -> tuple[Runs, Any]:
     return [(0, (index, 1, 1))], 0
 
 
+def _bounds(part: slice, length: int) -> tuple[int, int, int]:
+    try:
+        return part.indices(length)
+    except (TypeError, ValueError) as error:
+        raise IndexError(f"{part!r} is no slice of a column: {error}") from error
+
+
 def _checked(part: Any, length: int, axis: int) -> int:
     try:
-        index = part.__index__()
-    except AttributeError as error:
-        raise IndexError(f"{part!r} is no index; expected integers, slices, ..., None or arrays of integers") from error
+        index = None if isinstance(part, (bool, np.bool_)) else operator.index(part)
+    except TypeError:
+        index = None
+    if index is None:
+        raise IndexError(f"{part!r} is no index; expected integers, slices, ..., None or arrays of integers")
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
     return int(index) % length

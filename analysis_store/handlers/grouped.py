@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from analysis_store.arrays import Lazy, as_objects
+from analysis_store.arrays import Lazy, as_objects, select_objects
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.base import Handler
 from analysis_store.handlers.columns import OpenDataset, check_number
@@ -66,13 +66,11 @@ class LazyGroup(Lazy):
         return f"<{type(self).__name__} {self.dataset} of {self.path}>"
 
     def __getitem__(self, key: Any) -> Any:
-        """Return the value of an event for an integer, else an object array of those that ``key`` selects."""
-        if isinstance(key, tuple):
-            key = tuple(part for part in key if part is not ...)
-            key = key[0] if key else slice(None)
-        chosen = np.arange(len(self))[slice(None) if key is ... else key]
-        values = self._values([int(number) for number in np.atleast_1d(chosen)])
-        return as_objects(values) if chosen.ndim else values[0]
+        """Return the value of an event for an integer, else an object array of those that ``key`` selects.
+
+        Further indices after an integer select of that value, if it is an array.
+        """
+        return select_objects(key, len(self), self._values)
 
     def read(self) -> AnyArray:
         """Return all values, an object array of shape ``(n,)``.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.base import Handler
-from analysis_store.handlers.columns import LazyDataset
+from analysis_store.handlers.columns import LazyDataset, Part
 from analysis_store.layout import ROWS_SPEC
 
 if TYPE_CHECKING:
@@ -49,7 +49,11 @@ class RowsHandler(Handler):
         DamagedFileError
             The dataset has no such rows.
         """
-        first = point_number * self._rows
-        if first < 0 or (first >= len(self._column) and first > 0):
-            raise DamagedFileError(f"{self._column!r} has {len(self._column)} rows, none of block {point_number}.")
-        return self._column[first : first + self._rows]
+        return self.unread(point_number)[()]
+
+    def unread(self, point_number: int) -> Part:
+        """Return one block, of which only what is sliced is read."""
+        first, length = point_number * self._rows, len(self._column)
+        if first < 0 or (first >= length and first > 0):
+            raise DamagedFileError(f"{self._column!r} has {length} rows, none of block {point_number}.")
+        return Part(self._column, range(first, min(first + self._rows, length)))

@@ -7,6 +7,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import AnalysisStoreError, PairError, UnsafeFileError
+from analysis_store.handlers.base import Handler
 from analysis_store.writers.base import Writer
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ def call_writer(writer: Any, key: str, value: Any) -> dict[str, Any]:
             "handler finds the value again."
         )
     return dict(answer)
+
+
+def call_handler(handler: Any, datum_kwargs: Mapping[str, Any]) -> Any:
+    """Return one value, unread where the handler can leave it so; raises whatever the handler raises."""
+    return (handler.unread if isinstance(handler, Handler) else handler)(**datum_kwargs)
 
 
 def _name(found: Any) -> str:

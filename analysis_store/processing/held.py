@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis_store.arrays import as_objects
+from analysis_store.arrays import as_objects, select_objects
+from analysis_store.handlers.columns import select
 from analysis_store.runs.columns import stack
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class HeldArray:
 
     def __getitem__(self, key: Any) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
+        select(parts, self.shape)  # refuses what a column of a file refuses, and NumPy does not
         found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
         return found if found.flags.c_contiguous else found.copy()  # in the order in which it would be read
 
@@ -94,9 +96,7 @@ class HeldObjects:
 
     def __getitem__(self, key: Any) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects."""
-        parts = [part for part in (key if isinstance(key, tuple) else (key,)) if part is not ...]
-        chosen = np.arange(len(self._values))[parts[0] if parts else slice(None)]
-        return as_objects(self._copies(chosen)) if chosen.ndim else self._copies([chosen])[0]
+        return select_objects(key, len(self._values), self._copies)
 
     def read(self) -> np.ndarray:
         """Return all values."""

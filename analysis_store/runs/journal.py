@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from analysis_store import layout
-from analysis_store.arrays import as_objects
 from analysis_store.documents import Document, dumps, loads, unpack_page
 from analysis_store.errors import InvalidDataError, InvalidDocumentError, UnknownSpecError
+from analysis_store.pairs import call_handler
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.draft import Draft, StreamDraft
 from analysis_store.runs.emit import NamedDocument, StreamDocuments
 from analysis_store.runs.gather import StreamData
 from analysis_store.runs.lazy import Memory, Source
+from analysis_store.runs.per_event import together
 
 _MAX_TEXT = 1 << 20
 
@@ -202,8 +203,16 @@ class Journal:
         for name, doc in self.documents:
             if name in ("datum", "datum_page"):
                 datums.update({datum["datum_id"]: datum for _, datum in unpack_page(name, doc)})
+        streamed = {doc["uid"]: doc for name, doc in self.documents if name == "stream_resource"}
+        used = {(doc["descriptor"], doc["stream_resource"]) for name, doc in self.documents if name == "stream_datum"}
         return {
-            name: JournalStream(descriptors, events, resources, datums)
+            name: JournalStream(
+                descriptors,
+                events,
+                resources,
+                datums,
+                [streamed[uid] for each in descriptors for by, uid in used if by == each["uid"] and uid in streamed],
+            )
             for name, (descriptors, events) in _events_by_stream(self.documents).items()
         }
 
@@ -217,9 +226,12 @@ class JournalStream:
         events: list[Document],
         resources: Mapping[str, Document],
         datums: Mapping[str, Document],
+        streamed: Sequence[Document] = (),
     ) -> None:
         self.descriptors = descriptors
         self.events = events
+        self.streamed = {doc["data_key"]: doc for doc in streamed}
+        """The stream resource of each key whose values are described by stream documents."""
         self._resources = resources
         self._datums = datums
         self._handlers: dict[str, Any] = {}
@@ -253,26 +265,27 @@ class JournalStream:
         present = [value for value in values if value is not None]
         if len(present) < len(values) and all(isinstance(value, (int, float)) for value in present):
             values = [float("nan") if value is None else float(value) for value in values]
-        try:
-            found = columns.of_values(values, Place("event[", f']["data"]["{key}"]'))
-        except (InvalidDataError, IndexError):
-            return Memory(as_objects(values))
-        if found.form != "array":
-            return Memory(as_objects(values if found.form == "object" else list(found.values)))
-        return Memory(found.values if isinstance(found.values, np.ndarray) else columns.stack(found.values))
+        return Memory(together(values))
 
     def read(self, key: str, index: int, open_handler: Callable[[Document], Any]) -> Any:
-        """Return the value of one event through the handler of its resource."""
-        value = self.events[index]["data"].get(key)
-        if self.events[index].get("filled", {}).get(key) is True:
+        """Return the value of one event through the handler of its resource; None where the event lacks the key.
+
+        Raises
+        ------
+        UnknownSpecError
+            The documents do not say where the value is.
+        """
+        event = self.events[index]
+        value = event["data"].get(key)
+        if value is None or event.get("filled", {}).get(key):
             return value
         datum = self._datums.get(value) if isinstance(value, str) else None
         if datum is None or datum["resource"] not in self._resources:
             raise UnknownSpecError(
-                f"event {index} has no datum for {key!r}: its data are described by stream documents, or the "
-                "documents are incomplete; the documents are kept, the values are not within reach."
+                f"event {index} has no datum for {key!r}: the documents are incomplete; they are kept, the values are "
+                "not within reach."
             )
         uid = datum["resource"]
         if uid not in self._handlers:
             self._handlers[uid] = open_handler(self._resources[uid])
-        return self._handlers[uid](**datum["datum_kwargs"])
+        return call_handler(self._handlers[uid], datum["datum_kwargs"])

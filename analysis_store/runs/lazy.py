@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from analysis_store.arrays import Lazy, as_objects, rows_at_once
+from analysis_store.arrays import Lazy, rows_at_once
 from analysis_store.dtypes import TEXT_KINDS
+from analysis_store.errors import AnalysisStoreError
 
 if TYPE_CHECKING:
     import dask.array
@@ -87,7 +88,10 @@ class Values(Lazy):
 
     def __repr__(self) -> str:
         units = self.attrs.get("units")
-        return f"<{self.key}: {self.dtype} {self.shape}{f' {units}' if units else ''}>"
+        try:
+            return f"<{self.key}: {self.dtype} {self.shape}{f' {units}' if units else ''}>"
+        except AnalysisStoreError as error:
+            return f"<{self.key}: cannot be read: {error}>"
 
 
 def _one(value: Any) -> Any:
@@ -175,15 +179,6 @@ class LazyArray(Values):
             digest.update(np.asarray(self._source[start : start + step]))
         return digest.result()
 
-    def to_dask(self) -> dask.array.Array:
-        """Return a dask array whose chunks are read when it is computed; what has none is read at once."""
-        import dask.array
-
-        if self.dtype.kind == "O" or self.ndim == 0:
-            whole: dask.array.Array = dask.array.from_array(self.read())  # type: ignore[no-untyped-call]
-            return whole
-        return super().to_dask()
-
 
 class Memory:
     """A source that holds its values already."""
@@ -201,42 +196,28 @@ class Memory:
         return self._values
 
 
-class PerEvent:
-    """A source that calls a handler for each event that is asked for."""
+class Unreadable:
+    """A source whose values are not within reach: whatever is asked of it is answered with the reason."""
 
-    def __init__(self, read_one: Callable[[int], Any], length: int, data_key: Mapping[str, Any]) -> None:
-        self._read_one = read_one
-        self._length = length
-        shape, dtype = data_key.get("shape") or [], data_key.get("dtype_numpy")
-        plain = isinstance(dtype, str) and all(isinstance(size, int) and size >= 0 for size in shape)
-        self.shape: tuple[int, ...] = (length, *(shape if plain else ()))
-        self.dtype: np.dtype[Any] = safe_dtype(dtype) if plain else np.dtype(object)
+    def __init__(self, reason: AnalysisStoreError) -> None:
+        self._reason = reason
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Raise the reason."""
+        raise self._reason
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Raise the reason."""
+        raise self._reason
 
     def __getitem__(self, key: Any) -> Any:
-        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
-        if first is Ellipsis or (isinstance(first, tuple) and not first):
-            return self.read()[key]
-        if isinstance(first, (int, np.integer)):
-            index = int(first) + (self._length if first < 0 else 0)
-            if not 0 <= index < self._length:
-                raise IndexError(f"event {first} of {self._length}")
-            value = self._read_one(index)
-            return value[rest] if rest else value
-        values = self._gather(np.arange(self._length)[first])
-        return values[(slice(None), *rest)] if rest else values
+        raise self._reason
 
     def read(self) -> Any:
-        """Return the values of all events: one array where they are alike, else an object array."""
-        return self._gather(range(self._length))
-
-    def _gather(self, indices: Any) -> np.ndarray:
-        values = [self._read_one(int(index)) for index in indices]
-        if self.dtype.kind != "O" and all(np.shape(value) == self.shape[1:] for value in values):
-            dtypes = {np.asarray(value).dtype for value in values}
-            return np.array(values, dtype=dtypes.pop() if len(dtypes) == 1 else self.dtype).reshape(
-                len(values), *self.shape[1:]
-            )
-        return as_objects(values)
+        """Raise the reason."""
+        raise self._reason
 
 
 def counted(number: Any, thing: str) -> str:

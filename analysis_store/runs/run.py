@@ -14,6 +14,7 @@ from analysis_store.pairs import HandlerRegistry, open_handler
 from analysis_store.pairs.resources import resolve_path
 from analysis_store.provenance import Provenance
 from analysis_store.runs.emit import NamedDocument, run_documents
+from analysis_store.runs.filled import filled
 from analysis_store.runs.notes import ANNOTATION, retraction_of, warn_retracted
 from analysis_store.runs.reader import RunFile, read_column
 from analysis_store.runs.relatives import Relative, relatives
@@ -219,7 +220,9 @@ class Run(Mapping[str, Stream]):
         Parameters
         ----------
         fill : bool
-            Put the values of external keys into the events; resources and datums are then left out.
+            Put the values of external keys into the events; resources and datums are then left out. A value that cannot
+            be read stays a reference, with a warning that says why; its resource and datum come before its event.
+            Stream documents stay as they are.
         """
         self._warn()
         content = self.content
@@ -228,26 +231,7 @@ class Run(Mapping[str, Stream]):
         else:
             streams = [stream.documents() for stream in content.streams.values()]
             documents = run_documents(content.start, streams, content.stop)
-        return self._filled(documents) if fill else documents
-
-    def _filled(self, documents: Iterator[NamedDocument]) -> Iterator[NamedDocument]:
-        from analysis_store.documents import unpack_page
-
-        names = {descriptor["uid"]: descriptor.get("name", "primary") for descriptor in self.descriptors}
-        seen: dict[str, int] = {}
-        streams = {name: self[name] for name in self}
-        for name, doc in documents:
-            if name in ("resource", "datum", "datum_page", "stream_resource", "stream_datum"):
-                continue
-            for single, one in unpack_page(name, doc):
-                if single == "event":
-                    stream = names[one["descriptor"]]
-                    index = seen[stream] = seen.get(stream, -1) + 1
-                    keys = [key for key, filled in one.get("filled", {}).items() if filled is not True]
-                    values = {key: streams[stream][key][index] for key in keys if key in one["data"]}
-                    filled = {**one.get("filled", {}), **dict.fromkeys(values, True)}
-                    one = {**one, "data": {**one["data"], **values}, "filled": filled}
-                yield single, one
+        return filled(self, documents) if fill else documents
 
     def verify(self) -> Report:
         """Compare the file with the catalog and every value with its digest; the report is true when all is well."""

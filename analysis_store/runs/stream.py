@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from analysis_store.documents import Document, event_uid
-from analysis_store.errors import AnalysisStoreError, KeyNotFoundError, UnknownSpecError
+from analysis_store.errors import AnalysisStoreError, KeyNotFoundError, StoreClosedError, UnknownSpecError
+from analysis_store.hdf5.opening import kept_open
+from analysis_store.pairs import call_handler
 from analysis_store.runs.journal import JournalStream
-from analysis_store.runs.lazy import LazyArray, PerEvent, Source, counted
+from analysis_store.runs.lazy import LazyArray, Source, Unreadable, counted
+from analysis_store.runs.per_event import PerEvent
 from analysis_store.runs.reader import FileStream
 
 if TYPE_CHECKING:
@@ -41,21 +45,38 @@ class Columns(Protocol):
     def __getitem__(self, key: str, /) -> LazyArray: ...
 
 
-def dataset_of(stream: Columns, keys: Any) -> xarray.Dataset:
-    """Return a stream, or some keys of it, in memory; see `Stream.read`."""
+def dataset_of(
+    stream: Columns, keys: Any, may_fail: tuple[type[AnalysisStoreError], ...] = (UnknownSpecError,)
+) -> xarray.Dataset:
+    """Return a stream, or some keys of it, in memory; see `Stream.read`.
+
+    Where all keys are wanted, one whose reading ends in an error of ``may_fail`` is left out with a warning.
+    """
     from analysis_store.runs.dataset import build
 
-    wanted = list(stream) if keys is None else [keys] if isinstance(keys, str) else list(keys)
-    columns = {}
-    for key in wanted:
-        try:
-            columns[key] = stream[key].loaded()  # read once, however often its shape is asked for
-        except UnknownSpecError as error:
-            if keys is not None:
-                raise
-            warnings.warn(f"{key!r} of {stream.name!r} is left out: {error}", stacklevel=3)
+    columns = _loaded(stream, keys, may_fail)
     roles = [key for key in columns if stream.data_keys[key].get("role") == "coordinate"]
     return build(columns, stream.times, stream.name, roles)
+
+
+def _loaded(stream: Columns, keys: Any, may_fail: tuple[type[AnalysisStoreError], ...]) -> dict[str, LazyArray]:
+    columns, failed = {}, list[AnalysisStoreError]()
+    with stream.opened() if isinstance(stream, Stream) else nullcontext():
+        for key in list(stream) if keys is None else _listed(keys):
+            try:
+                columns[key] = stream[key].loaded()  # read once, however often its shape is asked for
+            except may_fail as error:
+                if keys is not None or isinstance(error, StoreClosedError):
+                    raise
+                failed.append(error)
+                warnings.warn(f"{key!r} of {stream.name!r} is left out: {error}", stacklevel=4)
+    if failed and not columns:
+        raise failed[0]
+    return columns
+
+
+def _listed(keys: Any) -> list[Any]:
+    return list(keys) if isinstance(keys, Iterable) and not isinstance(keys, str) else [keys]
 
 
 class Stream(Mapping[str, LazyArray]):
@@ -130,8 +151,8 @@ class Stream(Mapping[str, LazyArray]):
         self._check(key)
         return LazyArray(key, self._source(key), self.data_keys[key])
 
-    def _check(self, key: str) -> None:
-        if key not in self.data_keys:
+    def _check(self, key: object) -> None:
+        if not isinstance(key, str) or key not in self.data_keys:
             raise KeyNotFoundError(
                 f"stream {self.name!r} of run {self.run.uid} has no key {key!r}; it has {list(self)}."
             )
@@ -139,17 +160,32 @@ class Stream(Mapping[str, LazyArray]):
     def _source(self, key: str) -> Source:
         content = self._content
         if isinstance(content, JournalStream):
-            if not self.data_keys[key].get("external") or content.is_filled(key):
-                return content.source(key)
-            return PerEvent(
-                lambda index: content.read(key, index, self.run.open_handler), len(content.times), self.data_keys[key]
-            )
+            return self._from_journal(key, content)
         if key in content.foreign:
             resources, datums = content.foreign[key]
             return self._foreign(key, {resource["uid"]: resource for resource in resources}, datums)
         if key in content.resources:
             return self.run.open_own(content.resources[key])
         return content.column(key)
+
+    def _from_journal(self, key: str, content: JournalStream) -> Source:
+        if key in content.streamed:
+            told = content.streamed[key]
+            return Unreadable(
+                UnknownSpecError(
+                    f"the values of {key!r} are described by stream documents ({told['mimetype']}, {told['uri']}): the "
+                    "store keeps these, and does not read the values. Read the file itself, or send the documents to "
+                    "Tiled with bluesky_tiled_plugins.TiledWriter."
+                )
+            )
+        if not self.data_keys[key].get("external") or content.is_filled(key):
+            return content.source(key)
+        return PerEvent(
+            key,
+            lambda index: content.read(key, index, self.run.open_handler),
+            len(content.times),
+            self.data_keys[key],
+        )
 
     def _foreign(self, key: str, resources: dict[str, Document], datums: list[Document]) -> Source:
         handlers: dict[str, Any] = {}
@@ -159,22 +195,28 @@ class Stream(Mapping[str, LazyArray]):
             uid = datum["resource"]
             if uid not in handlers:
                 handlers[uid] = self.run.open_handler(resources[uid])
-            return handlers[uid](**datum["datum_kwargs"])
+            return call_handler(handlers[uid], datum["datum_kwargs"])
 
-        return PerEvent(read_one, len(datums), self.data_keys[key])
+        return PerEvent(key, read_one, len(datums), self.data_keys[key])
 
     def read(self, keys: Any = None) -> xarray.Dataset:
         """Return the stream, or some keys of it, in memory.
 
-        A key whose spec has no handler is left out with a warning that names the spec; asked for by name, it raises.
+        A key that cannot be read (no handler for its spec, a damaged or missing file, more than memory holds …) is left
+        out with a warning that says why; asked for by name, it raises, as does a stream of which nothing can be read.
 
         Returns
         -------
         xarray.Dataset
-            One variable per key, dims ``("time", …)``; units in ``attrs``; tables and ragged keys are object arrays
-            with one entry per event.
+            One variable per key, dims ``("time", …)``; units in ``attrs``. Tables, objects and ragged keys are object
+            arrays with one entry per event. Times are datetime64 or timedelta64 in s, ms, us or ns; those that none of
+            these holds exactly are integers, with a warning: ``values.view(attrs["dtype_numpy"])`` gives the times.
         """
-        return dataset_of(self, keys)
+        return dataset_of(self, keys, (AnalysisStoreError,))
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Return a context in which the run file is opened once, for as many keys as are read."""
+        return kept_open(str(self.run.file)) if isinstance(self._content, FileStream) else nullcontext()
 
     def __repr__(self) -> str:
         lines = [f"<Stream {self.name!r}, {counted(self.num_events, 'event')}>"]

@@ -17,6 +17,7 @@ from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
     InvalidDataError,
+    PairError,
     QueryError,
     SettingsError,
     StoreBusyError,
@@ -42,6 +43,7 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (TooLargeError, 413),
     (DamagedFileError, 422),
     (InvalidDataError, 422),
+    (PairError, 422),  # a handler that fails
     (StoreClosedError, 409),
     (StoreBusyError, 503),  # the one that passes: Tiled's clients ask again after a 5xx, for minutes
 )

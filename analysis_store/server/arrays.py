@@ -126,9 +126,13 @@ def structure_of(array: Any, dims: tuple[str, ...]) -> ArrayStructure:
     dtype, shape = array.dtype, tuple(map(int, array.shape))
     event = math.prod(shape[1:]) * dtype.itemsize
     chunks = ("auto",) * len(shape) if event > RESPONSE_LIMIT // 2 else ("auto", *shape[1:])[: len(shape)]
+    if 0 in shape:  # which dask would divide by
+        cut = tuple((length,) for length in shape)
+    else:
+        cut = normalize_chunks(chunks, shape=shape, dtype=dtype, limit=RESPONSE_LIMIT // 3)
     return ArrayStructure(
         data_type=(StructDtype if dtype.fields else BuiltinDtype).from_numpy_dtype(dtype),
-        chunks=normalize_chunks(chunks, shape=shape, dtype=dtype, limit=RESPONSE_LIMIT // 3),
+        chunks=cut,
         shape=shape,
         dims=dims,
     )

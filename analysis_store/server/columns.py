@@ -19,8 +19,9 @@ from tiled.utils import OneShotCachedMap
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
 from analysis_store.exchange.json import dumps, loads
 from analysis_store.exchange.tree import to_tree
-from analysis_store.runs.dataset import build
-from analysis_store.runs.lazy import LazyArray, Memory, PerEvent
+from analysis_store.runs.dataset import EVENT_TIME, coordinate_dims, free_dims, label_of
+from analysis_store.runs.lazy import LazyArray, Memory
+from analysis_store.runs.times import always_fits, integers, told
 from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
 
 if TYPE_CHECKING:
@@ -45,29 +46,28 @@ class Columns:
         self._objects: dict[str, Any] = {}
         self.left_out: dict[str, Document] = {}
         """Why a key is not in ``data``, and where else it is found."""
-        for key in stream:
-            try:
-                self._look_at(key)
-            except AnalysisStoreError as error:
-                self.left_out[key] = {"reason": f"{type(error).__name__}: {error}"}
+        with stream.opened():
+            for key in stream:
+                try:
+                    self._look_at(key)
+                except AnalysisStoreError as error:
+                    self.left_out[key] = {"reason": f"{type(error).__name__}: {error}"}
 
     def variables(self) -> Makers:
         """Return the variables and coordinates of ``data``: those of `Stream.read`, unread."""
         stream = self._stream
         columns = {key: Unread(key, each, stream.data_keys[key]) for key, each in self._arrays.items()}
-        roles = [key for key in columns if stream.data_keys[key].get("role") == "coordinate"]
-        whole = build(columns, stream.times, stream.name, roles)
+        dims = free_dims(columns)
+        found: Makers = {TIME: partial(Variable, np.asarray(stream.times), (TIME,), EVENT_TIME, is_coordinate=True)}
+        for key, column in columns.items():
+            found[label_of(key, columns)] = partial(self._variable, column, dims[key])
+        return found
 
-        def variable(name: str) -> Variable:
-            made = whole.variables[name]
-            column = columns.get(name) or columns.get(name.removesuffix("_"))
-            is_whole = column is not None and made.shape == column.shape
-            array = column if is_whole else np.asarray(made.data)
-            return Variable(
-                array, tuple(map(str, made.dims)), transportable(made.attrs), is_coordinate=name in whole.coords
-            )
-
-        return {str(name): partial(variable, str(name)) for name in whole.variables}
+    def _variable(self, column: Unread, dims: tuple[str, ...]) -> Variable:
+        is_coordinate = self._stream.data_keys[column.key].get("role") == "coordinate"
+        own = coordinate_dims(column.key, dims, column) if is_coordinate else None
+        array = column if own in (None, dims) else np.asarray(column[0])
+        return Variable(array, own or dims, transportable(column.attrs), is_coordinate=own is not None)
 
     def timestamps(self) -> Makers:
         """Return, for each key, when it was read: float64, s."""
@@ -77,7 +77,7 @@ class Columns:
             return Variable(np.asarray(stream.timestamps(key)), (TIME,), units)
 
         time = partial(Variable, np.asarray(stream.times), (TIME,), units, is_coordinate=True)
-        return {**{f"{key}_" if key == TIME else key: partial(made, key) for key in stream}, TIME: time}
+        return {**{label_of(key, stream): partial(made, key) for key in stream}, TIME: time}
 
     def elsewhere(self) -> dict[str, Callable[[], MapAdapter[Any]]]:
         """Return the nodes beside ``data``, of keys that are no variables."""
@@ -95,8 +95,8 @@ class Columns:
 
     def _look_at(self, key: str) -> None:
         """Find a place for a key: where Tiled has no array type for its dtype, its first value tells what it is."""
-        column = Checked(self._stream[key])
-        if self._stream[key].form == "object":
+        column = self._stream[key]
+        if column.form == "object":
             self._objects[key] = column
             self.left_out[key] = {"reason": "its values are objects", "found_at": f"objects/{key}"}
             return
@@ -111,46 +111,37 @@ class Columns:
             self._arrays[key] = column if column.dtype.kind in SERVED_KINDS else Memory(as_text(column))
 
 
-class Checked:
-    """A column whose shape and dtype are those of its values, whatever a document or a handler says of them."""
-
-    def __init__(self, column: LazyArray) -> None:
-        self._column = column
-        self.shape, self.dtype = column.shape, column.dtype
-        # A handler of somebody else is asked once, before anything is promised in its name.
-        if isinstance(column._source, PerEvent) and self.shape[0]:  # noqa: SLF001
-            first = self[0]
-            plain = np.asarray(first) if isinstance(first, (np.ndarray, np.generic, int, float, complex, str)) else None
-            is_array = plain is not None and plain.dtype.kind in SERVED_KINDS
-            self.shape = (self.shape[0], *plain.shape) if is_array and plain is not None else self.shape[:1]
-            self.dtype = plain.dtype if is_array and plain is not None else np.dtype(object)
-
-    def __getitem__(self, index: Any) -> Any:
-        """Read a part.
-
-        Raises
-        ------
-        InvalidDataError
-            The handler failed; it may be somebody else's, and raise anything.
-        """
-        try:
-            return self._column[index]
-        except AnalysisStoreError:
-            raise
-        except Exception as error:
-            raise InvalidDataError(f"its handler failed: {type(error).__name__}: {error}") from error
-
-    def read(self) -> Any:
-        """Read all of it."""
-        return self[:]
-
-
 class Unread(LazyArray):
-    """A column whose values are promised instead of read, to arrange a dataset without reading it."""
+    """A column whose values are promised instead of read, to arrange a dataset without reading it.
 
-    def read(self) -> Any:
-        """Return a dask array."""
-        return self.to_dask()
+    Times for which xarray has no unit are integers here, with attributes that say what they are.
+    """
+
+    def __init__(self, key: str, column: Any, data_key: Mapping[str, Any]) -> None:
+        self._times = None if always_fits(column.dtype) else column.dtype
+        super().__init__(key, column if self._times is None else _Integers(column), data_key)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the descriptor says of the key, and what its integers count where they are times."""
+        attrs = super().attrs
+        return attrs if self._times is None else told(self._times, attrs)
+
+
+class _Integers:
+    """A column of times, as the integers that they are in memory."""
+
+    def __init__(self, column: Any) -> None:
+        self._column = column
+        self.shape = column.shape
+        self.dtype = np.dtype(np.int64).newbyteorder(column.dtype.byteorder)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return integers(np.asarray(self._column[key]))
+
+    def read(self) -> np.ndarray:
+        """Return all of them."""
+        return self[:]
 
 
 class _Numbered(Mapping[str, Any]):

@@ -7,6 +7,7 @@ client on a machine without this package takes its own, by the second spec.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import xarray
 from tiled.client.array import ArrayClient
 from tiled.client.utils import ClientError
 from tiled.client.xarray import DaskDatasetClient
+
+from analysis_store.runs.dataset import held
+from analysis_store.runs.times import NOT_A_TIME, restored
 
 Found = dict[str, tuple[Any, ...]]
 
@@ -28,22 +32,41 @@ class AnalysisDatasetClient(DaskDatasetClient):
 
     def read(self, variables: Any = None, *, optimize_wide_table: bool = True) -> xarray.Dataset:
         """Return the dataset, or some of its variables; in memory, unless the client was made for dask."""
+        try:
+            return self._read(variables, optimize_wide_table)
+        except ClientError:  # one table has all numbers, and one of them cannot be read: each for itself, then
+            if not optimize_wide_table:
+                raise
+            return self._read(variables, False)
+
+    def _read(self, variables: Any, optimize_wide_table: bool) -> xarray.Dataset:
         dataset: xarray.Dataset = super().read(variables, optimize_wide_table=optimize_wide_table)
         in_memory = issubclass(self.structure_clients["array"], ArrayClient)
         return dataset.load() if in_memory else dataset
 
     def _build_arrays(self, variables: Any, optimize_wide_table: bool) -> tuple[Found, Found, set[str]]:
-        names = [name for name in self if variables is None or name in variables]
-        exact = {name for name in names if is_exact(self[name].dtype)}
-        data, coordinates, direct = super()._build_arrays(exact, optimize_wide_table)
-        for name in (name for name in names if name not in exact):
-            try:
-                found = super()._build_arrays({name}, False)
-            except ClientError as error:
-                warnings.warn(f"{name!r} is left out: {error}", stacklevel=3)
+        clients = {name: client for name, client in self.items() if variables is None or name in variables}
+        together = {name for name, client in clients.items() if optimize_wide_table and _is_in_table(client)}
+        stream = self.metadata["attrs"].get("stream_name", "the configuration")
+        data, coordinates, direct = super()._build_arrays(together, True) if together else ({}, {}, set())
+        for name, client in clients.items():
+            if name in together:
                 continue
-            data, coordinates, direct = {**data, **found[0]}, {**coordinates, **found[1]}, direct | found[2]
-        return _in_order(data, names), _in_order(coordinates, names), direct
+            try:
+                values = client.read()
+            except ClientError as error:
+                warnings.warn(f"{name!r} is left out: {error}", stacklevel=4)
+                continue
+            found = coordinates if any(spec.name == "xarray_coord" for spec in client.specs) else data
+            attrs = client.metadata["attrs"]
+            found[name] = (client.dims, *held(name, stream, *restored(values, attrs)))
+            direct.add(name)
+        return _in_order(data, clients), _in_order(coordinates, clients), direct
+
+
+def _is_in_table(client: Any) -> bool:
+    """Tell whether a variable comes in the one table of all that come through it as they were."""
+    return is_exact(client.dtype) and len(client.shape) < 2 and NOT_A_TIME not in client.metadata["attrs"]
 
 
 def is_exact(dtype: np.dtype[Any]) -> bool:
@@ -51,5 +74,5 @@ def is_exact(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" and dtype.isnative and dtype.itemsize <= 8
 
 
-def _in_order(found: Found, names: list[str]) -> Found:
+def _in_order(found: Found, names: Iterable[str]) -> Found:
     return {name: found[name] for name in names if name in found}

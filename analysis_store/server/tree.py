@@ -93,13 +93,18 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
     def get_distinct(
         self, metadata: Sequence[str] | None, structure_families: bool, specs: bool, counts: bool
     ) -> dict[str, Any]:
-        """Return the values that keys of the metadata have among these runs, with their counts if wanted."""
-        catalog = self._store.catalog
+        """Return the values that keys of the metadata have among these runs, with their counts if wanted.
+
+        As databroker has it, a key is looked for in start and stop documents, and answered as ``start.key`` and
+        ``stop.key``, where it has values.
+        """
+        asked = [full for key in metadata or () for full in _in_documents(key)]
+        values = {key: self._store.catalog.distinct(self._query, key.removeprefix("start.")) for key in asked}
         found: dict[str, Any] = {
             "metadata": {
-                key: [{"value": value, "count": number if counts else None} for value, number in values]
-                for key in metadata or ()
-                for values in [catalog.distinct(self._query, key)]
+                key: [{"value": value, "count": number if counts else None} for value, number in told]
+                for key, told in values.items()
+                if told
             }
         }
         count = len(self) if counts else None
@@ -157,6 +162,11 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
             if len(page) < limit:
                 return
             start += limit
+
+
+def _in_documents(key: str) -> list[str]:
+    """Return where a key of the metadata may be: what names its document is there alone."""
+    return [key] if key.startswith(("start.", "stop.")) else [f"start.{key}", f"stop.{key}"]
 
 
 def _plain(key: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -128,6 +129,55 @@ class TestBroker:
         assert names[0] == "start"
         assert names[-1] == "stop"
         assert {"descriptor", "resource", "datum", "event"} <= set(names)
+
+
+class TestDistinct:
+    """What values a key has, answered as databroker answers."""
+
+    def test_the_answers_are_those_of_databroker(self, open_store: AnalysisStore) -> None:
+        """Under the same keys, of start and of stop documents, with the same counts."""
+        pytest.importorskip("mongomock", reason="mongomock is not installed")
+        theirs = own_databroker()
+        for number in range(3):
+            bundle = event_model.compose_run(
+                metadata={"foo": "ab"[number % 2], "number": number, "nested": {"deep": 1}}
+            )
+            stop = bundle.compose_stop(exit_status="fail" if number else "success", reason="foo")
+            for name, doc in (("start", bundle.start_doc), ("stop", stop)):
+                open_store(name, json.loads(json.dumps(doc)))
+                theirs.v1.insert(name, json.loads(json.dumps(doc)))
+        ours = open_store.client()
+        for key in ("foo", "number", "exit_status", "reason", "nested.deep", "missing"):
+            expected, found = (each.distinct(key, counts=True)["metadata"] for each in (theirs, ours))
+            assert counted(found) == counted(expected), key
+        everything = {"structure_families": True, "specs": True, "counts": True}
+        expected, found = (each.distinct("foo", **everything) for each in (theirs, ours))
+        assert {**found, "metadata": counted(found["metadata"])} == {
+            **expected,
+            "metadata": counted(expected["metadata"]),
+        }
+
+    def test_a_key_that_names_its_document(self, catalog: Any) -> None:
+        """A search takes such keys, too."""
+        assert list(catalog.distinct("start.uid")["metadata"]) == ["start.uid"]
+        assert list(catalog.distinct("stop.exit_status")["metadata"]) == ["stop.exit_status"]
+        assert catalog.distinct("stop.uids")["metadata"] == {}
+
+
+def counted(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of each key with their counts, in whatever order they came."""
+    return {key: sorted((each["value"], each["count"]) for each in values) for key, values in found.items()}
+
+
+def own_databroker() -> Any:
+    """Return a client of databroker itself, over a MongoDB in memory."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other packages, about each other
+        from databroker.mongo_normalized import MongoAdapter
+        from tiled.client import Context, from_context
+        from tiled.server.app import build_app
+
+        return from_context(Context.from_app(build_app(MongoAdapter.from_mongomock())))
 
 
 class TestReading:

@@ -166,9 +166,9 @@ def test_pages_are_asked_for_one_by_one(store: AnalysisStore, monkeypatch: pytes
 
 def test_distinct(catalog: Any) -> None:
     """The values of a key are counted by the catalog, in a search, too."""
-    found = catalog.distinct("scan_id", counts=True)["metadata"]["scan_id"]
+    found = catalog.distinct("scan_id", counts=True)["metadata"]["start.scan_id"]
     assert {each["value"]: each["count"] for each in found} == {1: 1, 2: 1, 3: 2}
-    found = catalog.search(FullText("foil")).distinct("sample")["metadata"]["sample"]
+    found = catalog.search(FullText("foil")).distinct("sample")["metadata"]["start.sample"]
     assert {each["value"] for each in found} == {"Fe foil", "Ni foil"}
 
 
