@@ -29,7 +29,7 @@ ORIGIN = Provenance(origin="synthetic", note="made by a test", parameters=PARAME
 TABLE = pd.DataFrame([[1.5, "u", 0.5]], columns=["a-b", "a_b", "a-b"]).astype({"a_b": "category"})
 SHARED = [1.5]
 TREE: dict[str, Any] = {
-    "a-b": [1, {"k": (1, "x")}], "a_b": 2, "µ": {1: 2}, "": 1, "a/b": 3, "items": [1, "x", None, {"z": 2}],
+    "a-b": [1, {"k": (1, "x")}], "a_b": 2, "µ": {1: 2}, "map": {"": 1}, "a/b": 3, "items": [1, "x", None, {"z": 2}],
     "0": SHARED, "item_0": SHARED, "time": {1, 2}, "packed": [[n, {"x-y": n}, "t"][n % 3] for n in range(2000)],
 }  # fmt: skip
 
@@ -75,7 +75,27 @@ def nxcheck(path: Path) -> tuple[list[str], list[str]]:
         logger.setLevel(level)
     told = {level: [each.getMessage().strip() for each in found if each.levelno == level] for level in (30, 40)}
     assert any(each.levelno == logging.CRITICAL for each in found), "the checker says what it looks at"
-    return told[30], told[40]
+    return told[30], told[40] + unseen(path)
+
+
+def unseen(path: Path) -> list[str]:
+    """Return what breaks the rules for names and classes anywhere in a file.
+
+    The checker loses what it finds in a group that lies in another of its own class, as the parts of objects do.
+    """
+    found: list[str] = []
+
+    def look(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        last = name.rpartition("/")[2]
+        if not validate.is_valid_name(last) or len(last) > 63:
+            found.append(f"{name} is an invalid name")
+        kind = item.attrs.get("NX_class") if isinstance(item, h5py.Group) else "NXroot"
+        if kind is None or not validate.get_validator(kind).valid_class:
+            found.append(f"{name} has the class {kind}")
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,15 +108,27 @@ def test_what_is_inserted(store: AnalysisStore, kind: str) -> None:
 
 
 def test_the_checker_finds_faults(store: AnalysisStore) -> None:
-    """The check above can fail: a name, a group without a class and a missing signal are errors to it."""
-    run = store.insert(KINDS["a curve"], {}, provenance=ORIGIN)
+    """The check above can fail: a name, a class or a signal that is wrong is an error, however deep it lies."""
+    run = store.insert(
+        [{"primary": {"energy": ENERGY, "mu": ENERGY**2, "e0": 1.0, "fit": TREE}}], {}, provenance=ORIGIN
+    )
     run.file.chmod(0o644)
     with h5py.File(run.file, "r+") as file:
         file["entry/primary"].move("e0", "e-0")
         del file["entry/primary"].attrs["signal"]
         del file["entry/process/parameters"].attrs["NX_class"]
+        del file["entry/primary/fit/item_0/value"].attrs["NX_class"]
+        file["entry/primary/fit/item_0/value"].move("a_b", "a-b")
 
-    assert len(nxcheck(run.file)[1]) == 3
+    told = " ".join(nxcheck(run.file)[1])
+    for fault in (
+        "@signal",
+        "e-0 is an",
+        "parameters has the class None",
+        "value has the class None",
+        "value/a-b is an",
+    ):
+        assert fault in told
 
 
 def test_an_open_run(store: AnalysisStore) -> None:
