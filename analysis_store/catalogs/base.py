@@ -213,8 +213,8 @@ class Catalog(ABC):
         """
 
     @abstractmethod
-    def count(self, query: Query) -> int:
-        """Return how many runs satisfy ``query``."""
+    def count(self, query: Query, limit: int | None = None) -> int:
+        """Return how many runs satisfy ``query``, and no more than ``limit``: no more of them are looked for then."""
 
     @abstractmethod
     def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
@@ -275,6 +275,11 @@ class Catalog(ABC):
     @abstractmethod
     def notes(self, uid: str, kind: str | None = None) -> list[Note]:
         """Return the notes on exactly this uid, of one kind or of all, oldest first."""
+
+    def lineage_notes(self, uid: str, kinds: Sequence[str]) -> list[Note]:
+        """Return the notes of these kinds on a run and on all that it came from, in no order that means something."""
+        uids = [uid, *(other for other, _ in self.ancestors(uid))]
+        return [note for one in uids for kind in kinds for note in self.notes(one, kind)]
 
     @abstractmethod
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:

@@ -18,6 +18,7 @@ from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, IndexFa
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
 from analysis_store.catalogs.mongo_index import entry, kept
+from analysis_store.catalogs.mongo_kinship import AT_ONCE
 from analysis_store.catalogs.mongo_search import Search
 from analysis_store.catalogs.nodes import UidPrefix
 from analysis_store.catalogs.query import Query
@@ -208,10 +209,10 @@ class MongoCatalog(Catalog):
         with self._translated():
             yield from map(_record, self._search(query).hits([]))
 
-    def count(self, query: Query) -> int:
-        """Return how many runs satisfy ``query``."""
+    def count(self, query: Query, limit: int | None = None) -> int:
+        """Return how many runs satisfy ``query``, and no more than ``limit``."""
         with self._translated():
-            return self._search(query).count()
+            return self._search(query).count(limit)
 
     def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
         """Return the scalar values of a key among the hits with their counts, the most frequent first."""
@@ -286,6 +287,16 @@ class MongoCatalog(Catalog):
         with self._translated():
             found = self._notes.find(wanted).sort([("time", 1), ("_id", 1)])
             return [_note(one) for one in found]
+
+    def lineage_notes(self, uid: str, kinds: Sequence[str]) -> list[Note]:
+        """Return the notes of these kinds on a run and on all that it came from, in no order that means something."""
+        of_kinds = {"kind": {"$in": [kind for kind in kinds if is_text(kind)]}}
+        with self._translated():
+            if not is_text(uid) or self._notes.find_one(of_kinds, {"_id": True}) is None:
+                return []
+            uids = [uid, *(other for other, _ in self.ancestors(uid))]
+            chunks = (uids[begin : begin + AT_ONCE] for begin in range(0, len(uids), AT_ONCE))
+            return [_note(one) for chunk in chunks for one in self._notes.find({"uid": {"$in": chunk}, **of_kinds})]
 
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:
         """Yield the notes on all runs, of one kind or of all, in no order that means something."""

@@ -51,11 +51,13 @@ class Search:
         found = (own for own in self._found(direction) if self._exact or self._satisfies(own))
         return iter(_sorted(list(found), keys)) if keys else found
 
-    def count(self) -> int:
-        """Return how many runs are found."""
+    def count(self, limit: int | None = None) -> int:
+        """Return how many runs are found, and no more than ``limit``."""
+        if limit == 0:
+            return 0
         if self._exact:
-            return int(self._own.count_documents(self._filter))
-        return sum(1 for _ in self.hits([]))
+            return int(self._own.count_documents(self._filter, **({} if limit is None else {"limit": limit})))
+        return sum(1 for _ in islice(self.hits([]), limit))
 
     def _found(self, direction: int) -> Any:
         return self._own.find(self._filter, {"terms": False}).sort([("time", direction), ("order", direction)])

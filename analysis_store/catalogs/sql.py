@@ -195,9 +195,9 @@ class SqlCatalog(Catalog):
         for begin in range(0, len(ids), CHUNK):
             yield from read(self._open(), partial(records, ids=ids[begin : begin + CHUNK]))
 
-    def count(self, query: Query) -> int:
-        """Return how many runs satisfy ``query``."""
-        return read(self._open(), lambda connection: Search(connection, query).count())
+    def count(self, query: Query, limit: int | None = None) -> int:
+        """Return how many runs satisfy ``query``, and no more than ``limit``."""
+        return read(self._open(), lambda connection: Search(connection, query).count(limit))
 
     def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
         """Return the scalar values of a key among the hits with their counts, the most frequent first."""
@@ -262,6 +262,13 @@ class SqlCatalog(Catalog):
             return []
         wanted = (uid,) if kind is None else (uid, kind)
         return [note_of(*row) for row in self._rows(self._notes[len(wanted)], wanted)]
+
+    def lineage_notes(self, uid: str, kinds: Sequence[str]) -> list[Note]:
+        """Return the notes of these kinds on a run and on all that it came from, in no order that means something."""
+        if not is_text("".join((uid, *kinds))) or not kinds:
+            return []
+        statement = sql_kinship.lineage_notes(self._engine.dialect.name, mark_of(self._engine), len(kinds))
+        return [note_of(*row) for row in self._rows(statement, (uid, *kinds, *kinds))]
 
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:
         """Yield the notes on all runs, of one kind or of all, in no order that means something."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, tuple_
@@ -42,6 +42,17 @@ ORDER BY run.time, run.id, lineage.position
 
 _KNOWN = "SELECT run.uid FROM run WHERE run.uid IN (SELECT CAST(value AS VARCHAR) COLLATE {collation} FROM {given})"
 
+# The run is where it begins only if there is such a note at all: else nothing is walked. In SQLite the order of a CROSS
+# JOIN is kept; it would rather read all notes of a kind.
+_LINEAGE_NOTES = """
+WITH RECURSIVE reached(uid) AS (
+  SELECT CAST({mark} AS VARCHAR) COLLATE {collation} WHERE EXISTS (SELECT 1 FROM note WHERE kind IN ({kinds}))
+  UNION SELECT lineage.parent FROM reached JOIN run ON run.uid = reached.uid JOIN lineage ON lineage.run = run.id
+)
+SELECT note.uid, note.kind, note.time, note.who, note.body
+FROM reached CROSS JOIN note WHERE note.uid = reached.uid AND note.kind IN ({kinds})
+"""
+
 _WORDS = {
     "sqlite": {"collation": "BINARY", "given": "json_each(?)"},
     "postgresql": {"collation": '"C"', "given": "json_array_elements_text(CAST(%s AS json)) AS given(value)"},
@@ -69,6 +80,16 @@ def may_name(connection: Connection, texts: Iterable[str]) -> set[str]:
     documents = (run.c.start, run.c.stop, run.c.descriptors, run.c.beside)
     held = [position(document, to_json(text)[1:-1]) > 0 for text in texts for document in documents]
     return set(connection.scalars(select(run.c.path).where(or_(run.c.more.is_not(False), *held))))
+
+
+@cache
+def lineage_notes(dialect: str, mark: str, number: int) -> str:
+    """Return the statement for the notes of so many kinds on a run and on all that it came from.
+
+    Its values are the uid of the run, the kinds, and the kinds once more.
+    """
+    collation = _WORDS[dialect]["collation"]
+    return _LINEAGE_NOTES.format(collation=collation, mark=mark, kinds=", ".join([mark] * number))
 
 
 def _asked(connection: Connection, statement: str, uids: Iterable[str]) -> Iterator[Any]:

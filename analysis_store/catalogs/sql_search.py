@@ -103,13 +103,13 @@ class Search:
             return list(self._connection.scalars(statement.limit(limit).offset(offset)))
         return [number for number, _, _ in islice(self._judged(statement), offset, stop)]
 
-    def count(self) -> int:
-        """Return how many runs are found."""
+    def count(self, limit: int | None = None) -> int:
+        """Return how many runs are found, and no more than ``limit``."""
         plan = self._plan(lazy=False)
         if plan.exact:
-            statement = select(func.count()).select_from(plan.source).where(plan.condition)
-            return int(self._connection.scalar(statement) or 0)
-        return sum(1 for _ in self._judged(_of(plan)))
+            found = select(true()).select_from(plan.source).where(plan.condition).limit(limit).subquery()
+            return int(self._connection.scalar(select(func.count()).select_from(found)) or 0)
+        return sum(1 for _ in islice(self._judged(_of(plan)), limit))
 
     def distinct(self, key: Key) -> list[tuple[Any, int]]:
         """Return the scalar values at a key among the runs found with their counts, the most frequent first."""

@@ -6,13 +6,14 @@ import datetime
 import math
 import time
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from analysis_store import layout
 from analysis_store.catalogs.base import Catalog, Note
+from analysis_store.catalogs.kinship import downwards
 from analysis_store.catalogs.records import note_row
 from analysis_store.documents import dumps, is_time
 from analysis_store.errors import (
@@ -169,29 +170,57 @@ def _note(entry: Mapping[str, Any]) -> Note | None:
 
 
 def in_force(notes: Iterable[Note]) -> list[Note]:
-    """Return the retractions among the notes on one run that were not lifted, the oldest first."""
+    """Return the retractions that were not lifted, of each cause one, the oldest first."""
+    return list(_by_cause(notes).values())
+
+
+def _by_cause(notes: Iterable[Note]) -> dict[str, Note]:
     held: dict[str, Note] = {}
     for note in sorted(notes, key=lambda note: note.time):
         if note.kind == RETRACTED:
             held.setdefault(_cause(note), note)
         elif note.kind == REINSTATED:
             held.pop(_cause(note), None)
-    return list(held.values())
+    return held
+
+
+def passed_on(note: Note, uid: str) -> Note:
+    """Return a retraction, or the lifting of one, as it is on another run that it reaches."""
+    return note if note.uid == uid else replace(note, uid=uid, body={**note.body, _BECAUSE: _cause(note)})
 
 
 def retraction_of(catalog: Catalog, uid: str) -> Note | None:
-    """Return why a run shall not be used any more, None where it may be; of several reasons the first."""
-    told = catalog.notes(uid, RETRACTED)
-    return next(iter(in_force([*told, *catalog.notes(uid, REINSTATED)])), None) if told else None
+    """Return why a run shall not be used any more, None where it may be; of several reasons the first.
+
+    What a run came from is asked as well: whoever saved it after that was retracted has made no note.
+    """
+    held = in_force(catalog.lineage_notes(uid, (RETRACTED, REINSTATED)))
+    return passed_on(held[0], uid) if held else None
 
 
 def retractions(catalog: Catalog) -> dict[str, Note]:
-    """Return the retraction of every run that shall not be used any more."""
-    found: dict[str, list[Note]] = {}
+    """Return the retraction of every run that shall not be used any more, of several the first."""
+    told: dict[str, list[Note]] = {}
     for kind in (RETRACTED, REINSTATED):
         for note in catalog.all_notes(kind):
-            found.setdefault(note.uid, []).append(note)
-    return {uid: held[0] for uid, notes in found.items() if (held := in_force(notes))}
+            told.setdefault(note.uid, []).append(note)
+    held = {uid: causes for uid, notes in told.items() if (causes := _by_cause(notes))}
+    _spread(held, told, downwards(catalog.edges_below(held)) if held else {})
+    return {uid: min(causes.values(), key=lambda note: note.time) for uid, causes in held.items()}
+
+
+def _spread(
+    held: dict[str, dict[str, Note]], told: Mapping[str, list[Note]], children: Mapping[str, Sequence[str]]
+) -> None:
+    """Pass retractions on to all that came from the runs that hold them, but where their lifting was noted later."""
+    waiting = list(held)
+    for uid in waiting:  # which grows as we go
+        for child in children.get(uid, ()):
+            passed = [passed_on(note, child) for note in held[uid].values()]
+            there = _by_cause([*told.get(child, ()), *held.get(child, {}).values(), *passed])
+            if there.keys() > held.get(child, {}).keys():
+                held[child] = there
+                waiting.append(child)
 
 
 def warn_retracted(note: Note, happening: str, stacklevel: int) -> None:

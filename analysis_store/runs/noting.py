@@ -53,6 +53,8 @@ class Noting(ABC):
     def retract(self, uid: str, reason: str) -> list[Note]:
         """Say that a run, and every run that came from it, shall not be used any more; nothing is removed.
 
+        Runs that come from it later are retracted as well, without a note of their own.
+
         Parameters
         ----------
         uid : str
@@ -78,7 +80,7 @@ class Noting(ABC):
         return self._notes.retract(uid, reason)
 
     def reinstate(self, uid: str, reason: str) -> list[Note]:
-        """Say that a run, and every run that was retracted because of it, may be used again; all notes stay.
+        """Say that a run, and every run that is retracted because of it, may be used again; all notes stay.
 
         Parameters
         ----------

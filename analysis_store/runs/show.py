@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from analysis_store.runs.run import Run
 
 _SHOWN = 10
+_COUNTED = 1000
+"""More runs than this are not counted to be shown."""
+
 _TOLD = ("sample_name", "scan_id", "analysis_stage")
 
 
@@ -76,15 +79,22 @@ def code_text(run: Run) -> str:
 
 def runs_text(runs: Runs) -> str:
     """Return a result list as a table of its first rows."""
-    total = len(runs)
-    head = f"<{counted(total, 'run')}, newest first>"
+    total, more = _how_many(runs)
+    head = f"<{total}, newest first>"
     rows = [_row(run) for run in runs[:_SHOWN]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
     lines = [
         "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     ]
-    more = [f"  … and {total - _SHOWN} more"] if total > _SHOWN else []
-    return "\n".join([head, *lines, *more])
+    return "\n".join([head, *lines, *([f"  {more}"] if more else [])])
+
+
+def _how_many(runs: Runs) -> tuple[str, str]:
+    """Return how many runs there are, and what is said of those that are not shown; many are not counted."""
+    total = runs.length(_COUNTED + 1)
+    if total > _COUNTED:
+        return f"more than {_COUNTED} runs", "… and more"
+    return counted(total, "run"), f"… and {total - _SHOWN} more" if total > _SHOWN else ""
 
 
 def _row(run: Run) -> list[str]:
@@ -102,10 +112,10 @@ def run_html(run: Run) -> str:
 
 def runs_html(runs: Runs) -> str:
     """Return a result list as an HTML table; everything from the documents is escaped."""
-    total = len(runs)
+    _, left = _how_many(runs)
     rows = "".join(_html_row(_row(run)) for run in runs[:_SHOWN])
     head = _html_row(["uid", "time", "made by", "sample", "streams", "status"], "th")
-    more = f"<p>… and {total - _SHOWN} more</p>" if total > _SHOWN else ""
+    more = f"<p>{left}</p>" if left else ""
     return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>{more}"
 
 

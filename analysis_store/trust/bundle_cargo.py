@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFoundError
 from analysis_store.roots import opened
+from analysis_store.runs.notes import REINSTATED, RETRACTED, passed_on
 from analysis_store.runs.packages import packages_path
 from analysis_store.runs.whereabouts import kept_path
 
@@ -234,11 +235,21 @@ def _parents_first(parents: dict[str, list[str]]) -> list[str]:
     return list(order)
 
 
+def _inherited(store: AnalysisStore, selection: Selection) -> Iterator[Note]:
+    """Yield the retractions, and their liftings, that reach the runs through others which do not go with them."""
+    travelling = set(selection.uids)
+    for uid in selection.uids:
+        for note in store.catalog.lineage_notes(uid, (RETRACTED, REINSTATED)):
+            if note.uid not in travelling:
+                yield passed_on(note, uid)
+
+
 def notes_of(store: AnalysisStore, selection: Selection) -> list[Note]:
     """Return what was said of the runs, what is known of parents that are elsewhere, and stubs of those that stay."""
     from analysis_store.catalogs.base import Note
 
     notes = [note for uid in selection.uids for note in store.catalog.notes(uid) if note.kind not in STAYING]
+    notes += _inherited(store, selection)
     notes += [note for uid in selection.missing for note in store.catalog.notes(uid, EXTERNAL_NOTE)]
     for uid in selection.stubs:
         record = store.catalog.get(uid)

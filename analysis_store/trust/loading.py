@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DuplicateRunError, ProvenanceError, StoreWriteError
 from analysis_store.progress import Progress, watched
 from analysis_store.runs.lazy import counted
-from analysis_store.runs.notes import REINSTATED, RETRACTED, Notes
+from analysis_store.runs.notes import REINSTATED, RETRACTED, Notes, passed_on
 from analysis_store.trust.bundle_arrival import Arrival, Prospect, told
 from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, STAYING
 from analysis_store.trust.bundle_landing import landing, take
@@ -154,7 +154,7 @@ def merge_notes(store: AnalysisStore, notes: list[Note]) -> int:
     A retraction, and the lifting of one, reaches what came from the run in this store, too.
     """
     reached = [
-        replace(note, uid=child, body={**note.body, "because": note.uid})
+        passed_on(note, child)
         for note in notes
         if note.kind in {RETRACTED, REINSTATED} and "because" not in note.body
         for child, _ in store.catalog.descendants(note.uid)

@@ -94,12 +94,12 @@ def test_it_is_a_warning_not_an_error(store: AnalysisStore, run: Run) -> None:
 
 
 def test_a_new_result_of_it_warns(store: AnalysisStore, run: Run) -> None:
-    """It is saved all the same, and is not retracted itself; the line that saves is named."""
+    """It is saved all the same; the line that saves is named."""
     store.retract(run.uid, "wrong energy")
     with pytest.warns(RetractedWarning, match=rf"comes from run {run.uid}, .* wrong energy") as caught:
         late = store.insert(DATA, {}, provenance=Provenance(parents=[run]))
     assert caught[0].filename == __file__
-    assert late.retraction is None
+    assert late.retraction.body["because"] == run.uid
     assert [stale.run.uid for stale in store.stale()] == [late.uid]
     with pytest.warns(RetractedWarning, match=run.uid):
         opened = store.new_run({"parent_uids": [run.uid]})

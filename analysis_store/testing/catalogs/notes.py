@@ -11,7 +11,7 @@ import pytest
 from analysis_store.catalogs.base import Catalog, Note
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import InvalidDocumentError
-from analysis_store.testing.catalogs.cases import INJECTIONS
+from analysis_store.testing.catalogs.cases import INJECTIONS, make_record
 
 
 class NotesOfCatalog:
@@ -50,6 +50,34 @@ class NotesOfCatalog:
         ]
         catalog.add_notes([note, *others])
         assert len(catalog.notes("run")) == 5
+
+    def test_notes_on_a_lineage(self, catalog: Catalog) -> None:
+        """Those on a run and on all that it came from are found at once, also on what is not here, or in a circle."""
+        for uid, parents in {
+            "end": ("left", "right"),
+            "left": ("top",),
+            "right": ("top", "away"),
+            "top": ("end",),
+        }.items():
+            catalog.insert(make_record(uid, parents=parents))
+        kinds = ("retracted", "reinstated")
+        assert catalog.lineage_notes("end", kinds) == []
+        notes = {uid: Note(uid, "retracted", 1.0, "ann@bl7", {"a": uid}) for uid in ("end", "top", "away", "alone")}
+        catalog.add_notes([*notes.values(), Note("left", "seen", 1.0, "ann@bl7")])
+
+        def found(uid: str) -> set[str]:
+            return {note.uid for note in catalog.lineage_notes(uid, kinds)}
+
+        assert found("end") == {"end", "top", "away"}
+        assert found("alone") == {"alone"}
+        assert found("away") == {"away"}
+        catalog.add_notes([Note("right", "reinstated", 2.0, "bob@bl7", {"b": [1, None]})])
+        assert sorted(map(repr, catalog.lineage_notes("right", kinds))) == sorted(
+            repr(note) for uid in ("end", "top", "away", "right") for kind in kinds for note in catalog.notes(uid, kind)
+        )
+        assert {note.kind for note in catalog.lineage_notes("end", ("seen",))} == {"seen"}
+        assert catalog.lineage_notes("end", ()) == []
+        assert all(catalog.lineage_notes(text, kinds) == [] for text in ("", "en", *INJECTIONS))
 
     def test_all_notes(self, catalog: Catalog) -> None:
         """The notes of a kind come, or those of all kinds, on whatever runs."""

@@ -33,6 +33,9 @@ class SearchesOfCatalog:
             assert len(whole) == filled.count(query) >= 3
             pages = [filled.search(query, offset=at, limit=3) for at in range(0, len(whole) + 3, 3)]
             assert [run.uid for page in pages for run in page] == whole
+            counts = [filled.count(query, limit) for limit in (0, 1, len(whole) - 1, len(whole), len(whole) + 9, None)]
+            assert counts == [0, 1, len(whole) - 1, len(whole), len(whole), len(whole)]
+            assert [run.uid for run in filled.each(query)] == whole
             assert filled.search(query, offset=100) == []
             assert filled.search(query, limit=0) == []
             assert [run.uid for run in filled.search(query, offset=2)] == whole[2:]
