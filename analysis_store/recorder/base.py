@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from analysis_store.recorder.series import Series
 
 _LONGEST_REASON = 2000
+_LONGEST_KEY = 1000
+_LONGEST_NAME = 255
+"""Bytes, as a folder's name may have: each name of a key is one in a Zarr directory."""
 
 
 class DataStore(ABC):
@@ -249,6 +252,11 @@ def checked_key(key: Any, keys: Iterable[str] = ()) -> str:
     names = key.split("/") if isinstance(key, str) else [""]
     if any(name in {"", ".", ".."} or not name.isprintable() for name in names):
         raise InvalidDataError(f"{key!r} came as a key; expected names with '/' between them, like 'train/loss'.")
+    if len(key.encode()) > _LONGEST_KEY or any(len(name.encode()) > _LONGEST_NAME for name in names):
+        raise InvalidDataError(
+            f"Got the key {key[:80]!r}… of {len(key.encode())} bytes; expected at most {_LONGEST_KEY}, and "
+            f"{_LONGEST_NAME} for each name in it. Use a shorter one, and keep the long text as a value."
+        )
     for other in keys:
         if other.startswith(f"{key}/") or key.startswith(f"{other}/"):
             raise InvalidDataError(f"{key!r} cannot be recorded beside {other!r}: a key has values, or keys below it.")

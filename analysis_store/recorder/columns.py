@@ -18,6 +18,7 @@ from analysis_store.hdf5.making import set_attrs
 from analysis_store.layout import FORM, OFFSETS, RAGGED_FORM, SHAPES, VALUES
 from analysis_store.recorder.counts import Column
 from analysis_store.recorder.following import rows_in
+from analysis_store.recorder.forms import MOST_RAGGED_AXES
 from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.selection import select
 
@@ -35,7 +36,6 @@ OBJECTS_FORM = "recorded_objects"
 _FORMS = {"ragged": RAGGED_FORM, "text": TEXT_FORM, "object": OBJECTS_FORM}
 _BYTES = np.dtype("u1")
 _INTEGERS = np.dtype("i8")
-_MOST_AXES = 8
 Read = Callable[[Callable[["h5f.FileID"], Any]], Any]
 """Calls a function with the file and returns what it found: `LiveFile.read`, or `read_live` with a path."""
 
@@ -50,7 +50,7 @@ def columns_of(base: str, form: Form, compression: Any = None) -> dict[str, Colu
     dtype = form.dtype if form.kind == "ragged" else _BYTES
     made = {VALUES: Column(dtype, compression=compression), OFFSETS: Column(_INTEGERS)}
     if form.kind == "ragged":
-        made[SHAPES] = Column(_INTEGERS, (_MOST_AXES,))
+        made[SHAPES] = Column(_INTEGERS, (MOST_RAGGED_AXES,))
     return {f"{base}/{name}": column for name, column in made.items()}
 
 
@@ -100,27 +100,15 @@ def rows_of(base: str, form: Form, values: Sequence[Any], length: Callable[[str]
         offsets = np.concatenate([np.zeros(1, _INTEGERS), offsets])
     rows = {VALUES: np.concatenate(flat, dtype=flat[0].dtype), OFFSETS: offsets}  # not the native order
     if form.kind == "ragged":
-        rows[SHAPES] = np.full((len(values), _MOST_AXES), -1, _INTEGERS)
+        rows[SHAPES] = np.full((len(values), MOST_RAGGED_AXES), -1, _INTEGERS)
         for row, value in zip(rows[SHAPES], values, strict=True):
             row[: value.ndim] = value.shape
     return {f"{base}/{name}": found for name, found in rows.items()}
 
 
-def kept(form: Form, value: Any, key: str) -> Any:
-    """Return a value that `Form.fitted` gave as `rows_of` takes it: text is UTF-8.
-
-    Raises
-    ------
-    InvalidDataError
-        An array of too many axes.
-    """
-    if form.kind == "text":
-        return utf8(value)
-    if form.kind == "ragged" and value.ndim > _MOST_AXES:
-        raise InvalidDataError(
-            f"{key!r}: an array of {value.ndim} axes came; expected at most {_MOST_AXES} where shapes may change."
-        )
-    return value
+def kept(form: Form, value: Any) -> Any:
+    """Return a value that `Form.fitted` gave as `rows_of` takes it: text is UTF-8."""
+    return utf8(value) if form.kind == "text" else value
 
 
 def returned(form: Form, value: Any) -> Any:

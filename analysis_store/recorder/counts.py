@@ -11,12 +11,11 @@ import numpy as np
 
 from analysis_store.hdf5.columns import chunk_of
 from analysis_store.hdf5.encoding import describe
+from analysis_store.recorder.forms import ROW
 
 LIVE = ".live"
 """The group of what belongs to the growing: remove it, and an ordinary file is left."""
 COUNTS, NAMES = "counts", "names"
-ROW = "live_row"
-"""Attribute of a dataset: which element of the counts is the number of its rows."""
 
 _CHUNK = 64 << 10
 _MOST_ROWS = 2048

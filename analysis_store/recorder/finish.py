@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,8 @@ import numpy as np
 
 from analysis_store.documents import compose_descriptor, new_uid, validate
 from analysis_store.errors import InvalidDataError, InvalidDocumentError
+from analysis_store.recorder.forms import MOST_AXES, check_axes
+from analysis_store.recorder.mending import REFUSALS
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.draft import Attachments, Draft, draft_stream
@@ -37,6 +40,7 @@ KEY = "recorded_key"
 
 _ASIDE = ".recorded"
 _TABLE = "DataFrame"
+_PLAIN = {bool, int, float, str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,31 @@ def draft_of(start: Document, attachments: Attachments, kept: Sequence[Recorded]
 
 
 def arrange(file: h5py.File, draft: Draft, root: Path, relative: PurePosixPath) -> None:
-    """Make a run file of a live one, of which the draft tells; arrays stay where they are."""
+    """Make a run file of a live one, of which the draft tells; arrays stay where they are.
+
+    Where the draft has lost keys, what was recorded stays in the group ``.recorded`` as well: somebody may make
+    something of it by hand. HDF5 can neither move nor remove what is damaged.
+    """
     for name in list(file):
-        file.move(name, f"{_ASIDE}/{name}")
+        with suppress(*REFUSALS) if draft.lost else nullcontext():
+            file.move(name, f"{_ASIDE}/{name}")
     RunFileWriter(draft, root, relative, None).write_into(file.id, partial(stop_time, draft))
-    del file[_ASIDE]
+    if not draft.lost:
+        del file[_ASIDE]
+
+
+def check_set(key: str, value: Any) -> None:
+    """Refuse a value that is set where the run could not have it: at the end it would be too late.
+
+    Raises
+    ------
+    InvalidDataError
+        Names the key and what is wrong.
+    """
+    if isinstance(value, np.ndarray):
+        check_axes(value, key, MOST_AXES)  # the run has one more, of events
+    if type(value) not in _PLAIN:
+        columns.of_values([value], Place(f'"{key}"[', "]"))
 
 
 def _stream(

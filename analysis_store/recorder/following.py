@@ -13,7 +13,8 @@ from h5py import h5f
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError
 from analysis_store.handlers.columns import OpenDataset
 from analysis_store.hdf5.opening import find_dataset, integer_attribute, reading
-from analysis_store.recorder.counts import COUNTS, LIVE, ROW
+from analysis_store.recorder.counts import COUNTS, LIVE
+from analysis_store.recorder.forms import ROW
 from analysis_store.recorder.lock import is_written
 from analysis_store.recorder.overlay import Overlay, redo_path
 
@@ -23,6 +24,9 @@ _T = TypeVar("_T")
 
 def read_live(path: Path, work: Callable[[h5f.FileID], _T]) -> _T:
     """Return what ``work`` finds in a file; where it meets the moment of a change it is done again.
+
+    Only a file that is being written is opened in SWMR mode: there HDF5 reads what is damaged again and again, and
+    waits twice as long each time.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def _read_once(path: Path, work: Callable[[h5f.FileID], _T], *, late: bool) -> _
     except OSError as error:
         raise DamagedFileError(f"{path} is not there: {error}.") from error
     _check_unchanged(path)
-    with reading(str(path), swmr=True) as file:
+    with reading(str(path), swmr=is_written(path)) as file:
         found = work(file)
     _check_unchanged(path)
     if not late and path.parent.stat().st_mtime_ns != before:

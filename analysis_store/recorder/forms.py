@@ -9,15 +9,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
+import orjson
 
 from analysis_store.dtypes import AnyArray, parse_array
 from analysis_store.errors import DamagedFileError, InvalidDataError
+from analysis_store.layout import DTYPE, FORM
 from analysis_store.recorder.numeric import PLAIN, as_array, is_same
 from analysis_store.recorder.packing import packed
 
 Kind = Literal["array", "ragged", "text", "object"]
 
+MOST_AXES = 31
+"""Of one value: HDF5 has 32, the first of which is the number of the value."""
+MOST_RAGGED_AXES = 8
+"""Of one value whose shape may change."""
+
 _FLOAT = np.dtype(np.float64)
+ROW = "live_row"
+"""Attribute of a dataset that grows: which element of the counts is the number of its rows."""
+
+_LONGEST_NAME = 255
+_OURS = {DTYPE, FORM, ROW}
 
 # Of a kind among values of another: what is the same whenever the dtype is wider, and what is looked at each time.
 _WIDER = {"bb", "ii", "ui", "uu", "ff", "cc", "fc", "SS", "UU"}
@@ -69,6 +81,8 @@ class Form:
         if kind is np.ndarray and self.kind == "array" and value.dtype == self.dtype and value.shape == self.shape:
             return value.copy()
         if self.kind == "object":
+            if kind is np.ndarray:
+                check_axes(value, key, MOST_AXES)
             return packed(value, key)
         if self.kind == "text":
             return _text(value, key)
@@ -82,6 +96,8 @@ class Form:
                 f"{key!r}: a value of shape {found.shape} came, those before it have {self.shape}; expected the same. "
                 "Use another key, or declare it beforehand: recorder.declare(key, ragged=True)."
             )
+        if self.kind == "ragged":
+            check_axes(found, key, MOST_RAGGED_AXES)
         return np.array(found, dtype=self.dtype, copy=True)
 
     def as_array(self, value: Any) -> AnyArray | None:
@@ -140,20 +156,30 @@ def form_of(value: Any, key: str, declared: Declared | None = None, *, is_set: b
     if is_set:
         return Form("object", attrs=told.attrs)
     if told.dtype is None and not told.ragged:
-        return _form_told_by(value, told)
+        return _form_told_by(value, told, key)
     kind: Kind = "ragged" if told.ragged else "array"
     dtype = np.dtype(np.float64 if told.dtype is None else told.dtype)  # an empty list is one of floats, as in NumPy
     found = Form(kind, dtype).as_array(value)
     if found is None:
         raise InvalidDataError(_refusal(key, value, "an array, as was declared"))
+    check_axes(found, key, MOST_RAGGED_AXES if told.ragged else MOST_AXES)
     return Form(kind, dtype if told.dtype is not None else found.dtype, () if told.ragged else found.shape, told.attrs)
 
 
-def _form_told_by(value: Any, told: Declared) -> Form:
+def _form_told_by(value: Any, told: Declared, key: str) -> Form:
     if type(value) in {str, np.str_}:
         return Form("text", attrs=told.attrs)
     found = as_array(value)
-    return Form("object", attrs=told.attrs) if found is None else Form("array", found.dtype, found.shape, told.attrs)
+    if found is None:
+        return Form("object", attrs=told.attrs)
+    check_axes(found, key, MOST_AXES)
+    return Form("array", found.dtype, found.shape, told.attrs)
+
+
+def check_axes(found: AnyArray, key: str, most: int) -> None:
+    """Refuse an array that one of the datastores could not keep: a collector may bring it from any to any other."""
+    if found.ndim > most:
+        raise InvalidDataError(f"{key!r}: Got an array of {found.ndim} axes; expected at most {most}. Reshape it.")
 
 
 def checked_declared(declared: Declared) -> Declared:
@@ -162,20 +188,37 @@ def checked_declared(declared: Declared) -> Declared:
     Raises
     ------
     InvalidDataError
-        The dtype is none of a number, a time, or text of fixed width; or an attribute is nothing that JSON can say.
+        The dtype is none of a number, a time, or text of fixed width; or a datastore cannot keep an attribute.
     """
     try:
         dtype = np.dtype(np.float64 if declared.dtype is None else declared.dtype)
-        json.dumps(dict(declared.attrs), allow_nan=False)
+        json.dumps(dict(declared.attrs), allow_nan=False)  # no NaN, which orjson takes for null
+        orjson.dumps(dict(declared.attrs))  # names are text, integers have 64 bits, text is UTF-8
     except (TypeError, ValueError) as error:
         raise InvalidDataError(
             f"It cannot be declared: {error}. Expected a dtype such as 'f8', and attributes that JSON can say."
         ) from error
+    for name, value in declared.attrs.items():
+        _check_attribute(name, value)
     if dtype.kind not in f"{PLAIN}US" or dtype.itemsize == 0:
         raise InvalidDataError(
             f"dtype={declared.dtype!r} cannot be declared; expected a number, a time, or text of a width, like 'U20'."
         )
     return declared
+
+
+def _check_attribute(name: str, value: Any) -> None:
+    """Refuse what HDF5 cannot have as an attribute, and names under which the files say what the values are."""
+    if not name or "\0" in name or len(name.encode()) > _LONGEST_NAME or name in _OURS:
+        raise InvalidDataError(
+            f"Got an attribute named {name[:80]!r}, which cannot be declared; expected 1 to {_LONGEST_NAME} bytes "
+            f"without NUL, and none of {', '.join(sorted(_OURS))}. Use another name."
+        )
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidDataError(
+            f"Got the attribute {name}={value[:80]!r}, which cannot be declared; expected text without NUL. "
+            "Leave it out."
+        )
 
 
 def _text(value: Any, key: str) -> str:

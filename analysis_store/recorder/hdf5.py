@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import numpy as np
 
 from analysis_store.errors import (
+    AnalysisStoreError,
     DamagedFileError,
     InvalidDataError,
     RunClosedError,
     StoreClosedError,
-    StoreWriteError,
 )
 from analysis_store.handlers.columns import OpenDataset
 from analysis_store.hdf5.blocks import Compression, choose
@@ -45,6 +45,7 @@ from analysis_store.recorder.live import LiveFile
 from analysis_store.recorder.memory import Listed
 from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.pulse import Pulse
+from analysis_store.recorder.refused import Refused
 from analysis_store.recorder.series import Series
 
 if TYPE_CHECKING:
@@ -106,10 +107,11 @@ class HDF5DataStore(DataStore):
         choose(np.zeros(1), 8, 1, compression)
         self.path = Path(path).expanduser().absolute()
         self._mode, self._block = mode, block
-        self._waiting = Waiting(None if compression == "auto" else compression)
+        self._refused = Refused(self.path)
+        self._waiting = Waiting(self._refused, None if compression == "auto" else compression)
         self._table = b""
         self._without_values: list[Line] = []
-        self._failed: StoreWriteError | None = None
+        self._failed: AnalysisStoreError | None = None
         self._live = None if mode == "r" else self._opened()
         self._pulse = None if mode == "r" else Pulse(self._beat, flush_every / 2)
         if self._live is None:
@@ -128,6 +130,7 @@ class HDF5DataStore(DataStore):
                     self._known(key, form, is_set=is_set)
             if unused:  # their writer died before it had written a value
                 live.change(partial(self._remove, unused))
+            self._refuse_damaged(live)
         except DamagedFileError as error:
             live.close()
             raise InvalidDataError(f"{self.path} is no recording: {error} Choose another file.") from error
@@ -135,6 +138,14 @@ class HDF5DataStore(DataStore):
             live.close()
             raise
         return live
+
+    def _refuse_damaged(self, live: LiveFile) -> None:
+        """Neither read nor write the keys that are damaged: HDF5 might wait for ever for them."""
+        for key, form in self._forms.items():
+            places = {times_place(key), *columns_of(place(key), form)} & live.damaged
+            if places:
+                reason = DamagedFileError(f"{', '.join(sorted(places))} is damaged")
+                self._refused.add(key, reason, lost=False)
 
     def _remove(self, unused: list[Line], file: h5py.File) -> None:
         for key, form, _ in unused:
@@ -147,15 +158,15 @@ class HDF5DataStore(DataStore):
     # ------------------------------------------------------------------------------------------- writing
 
     def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
-        self._raise_failed()
+        self._raise_failed(key)
         self._waiting.add_key(key, form, is_set=is_set)
 
     def _append(self, key: str, form: Form, value: Any, time: float) -> None:
         before = self._waiting.size
         try:
-            if self._failed is not None:
-                self._raise_failed()
-            self._waiting.append(key, form, value if form.kind == "array" else kept(form, value, key), time)
+            if self._failed is not None or self._refused:
+                self._raise_failed(key)
+            self._waiting.append(key, form, value if form.kind == "array" else kept(form, value), time)
             if self._waiting.size > self._block:
                 self._flush()
         except BaseException:
@@ -164,7 +175,7 @@ class HDF5DataStore(DataStore):
             raise
 
     def _set(self, key: str, form: Form, value: Any, time: float) -> None:
-        self._raise_failed()
+        self._raise_failed(key)
         self._waiting.put(key, value, time)
 
     def _flush(self) -> None:
@@ -173,8 +184,9 @@ class HDF5DataStore(DataStore):
             self._failed = None
             self._waiting.write(self._live)
 
-    def _raise_failed(self) -> None:
-        """Tell of what the thread could not write."""
+    def _raise_failed(self, key: str) -> None:
+        """Tell of what the thread could not write, and of a key that cannot be written at all."""
+        self._refused.check_written(key)
         if self._failed is not None:
             failed, self._failed = self._failed, None
             raise failed
@@ -188,7 +200,7 @@ class HDF5DataStore(DataStore):
         """Write what waits; if that cannot be, the next that records hears of it."""
         try:
             self._flush()
-        except StoreWriteError as error:
+        except AnalysisStoreError as error:
             self._failed = error
 
     def _close(self) -> None:
@@ -206,14 +218,23 @@ class HDF5DataStore(DataStore):
         super()._check_open()
 
     def flush(self) -> None:
-        """Make everything visible to other processes; of one that only reads, there is nothing."""
+        """Make everything visible to other processes; of one that only reads, there is nothing.
+
+        Raises
+        ------
+        StoreWriteError
+            The disk refuses, and everything waits on; or one key cannot be written, which the message names, and
+            every other one is written.
+        """
         if self._mode != "r":
             super().flush()
+            self._refused.tell()
 
     def close(self) -> None:
-        """Flush and end; in a process that was forked, leave it to the one that opened it."""
+        """Flush and end; in a process that was forked, leave it to the one that opened it. Errors as in `flush`."""
         if self._live is None or not self._live.left:
             super().close()
+            self._refused.tell()
 
     def unlock(self) -> None:
         """Let a forked process find out that it must not record."""
@@ -257,6 +278,7 @@ class HDF5DataStore(DataStore):
             return self._live.read(work)
 
     def _last(self, key: str) -> Any:
+        self._refused.check_read(key)
         if key in self._waiting:
             return self._waiting.last(key)
         if key in self._sets:
@@ -264,10 +286,12 @@ class HDF5DataStore(DataStore):
         return self._series(key)[-1]
 
     def _series(self, key: str) -> Series:
+        self._refused.check_read(key)
         form = self._forms[key]
         return Series(key, ColumnSource(self._read, place(key), form), form.attrs)
 
     def _times(self, key: str) -> Series:
+        self._refused.check_read(key)
         if key not in self._sets:
             return Series(key, ColumnSource(self._read, times_place(key), _TIME), {"units": "s"})
         time = self._waiting.time_set(key) if key in self._waiting else self._read(partial(set_time, key))

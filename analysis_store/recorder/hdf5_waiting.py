@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.errors import AnalysisStoreError
 from analysis_store.recorder.columns import columns_of, mark, returned, rows_of
 from analysis_store.recorder.counts import Column
 from analysis_store.recorder.hdf5_keys import line_of, place, times_place, write_set, write_table
+from analysis_store.recorder.mending import is_of_one_key
 from analysis_store.recorder.packing import unpacked
+from analysis_store.recorder.trial import try_out
 
 if TYPE_CHECKING:
     import h5py
 
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.live import LiveFile
+    from analysis_store.recorder.refused import Refused
 
 _OVERHEAD = 64
 """Bytes that a value takes in memory beside its own, about."""
@@ -36,16 +41,21 @@ class Waiting:
 
     Parameters
     ----------
+    refused : Refused
+        Gets the keys that HDF5 does not write; what waited of them is lost.
     compression : None or a filter of hdf5plugin
         Of the values of new keys.
     """
 
-    def __init__(self, compression: Any = None) -> None:
+    def __init__(self, refused: Refused, compression: Any = None) -> None:
+        self._refused = refused
         self._compression = compression
         self._columns: dict[str, _Values] = {}
         self._new: dict[str, str] = {}
         """The line of each key that is not in the table yet."""
         self._sets: dict[str, tuple[Any, float]] = {}
+        self._tried: set[str] = set()
+        """Forms that HDF5 can hold, as their lines say them."""
         self.size = 0
         """Bytes of the values, about."""
 
@@ -55,11 +65,20 @@ class Waiting:
         Raises
         ------
         InvalidDataError
-            HDF5 cannot say its attributes.
+            HDF5 cannot hold its values or its attributes.
         """
+        if not is_set:
+            self._try_out(key, form)
         self._new[key] = line_of(key, form, is_set=is_set)
         if not is_set:
             self._columns[key] = _Values(form)
+
+    def _try_out(self, key: str, form: Form) -> None:
+        """Try a form that was not tried before."""
+        line = line_of("", form, is_set=False)
+        if line not in self._tried:
+            try_out(key, form, self._compression)
+            self._tried.add(line)
 
     def append(self, key: str, form: Form, value: Any, time: float) -> None:
         """Add a value, as `columns.kept` gives it, to those of a key."""
@@ -102,23 +121,38 @@ class Waiting:
         return self._sets[key][1]
 
     def write(self, live: LiveFile) -> None:
-        """Write everything; what was not written when this fails waits on."""
-        if self._new or self._sets:
-            self._make(live)
-        if not self.size:
-            return
-        for key, column in self._columns.items():
-            if column.values:
-                for dataset, rows in rows_of(place(key), column.form, column.values, live.length).items():
-                    live.append(dataset, rows)
-                live.append(times_place(key), np.array(column.times))
-        live.commit()
-        self.size = 0
-        self._columns.clear()
+        """Write everything that can be; where the disk refuses, what was not written waits on.
 
-    def _make(self, live: LiveFile) -> None:
-        """Make what SWMR forbids, all at once: new keys, and values that are set."""
-        forms = {key: column.form for key, column in self._columns.items() if key in self._new}
+        A key that HDF5 cannot write does not keep the others from it: it is among those that are refused afterwards.
+        """
+        self._together(live, list({**self._new, **self._sets}), self._change)
+        self._together(live, [key for key, column in self._columns.items() if column.values], self._grow)
+
+    def _together(self, live: LiveFile, keys: list[str], work: Callable[[LiveFile, list[str]], None]) -> None:
+        """Work on all keys at once; or, where HDF5 refuses that, on each by itself."""
+        if not keys:
+            return
+        try:
+            work(live, keys)
+        except AnalysisStoreError as error:
+            if not is_of_one_key(error):
+                raise
+            live.take_back()
+            for key in keys:
+                self._alone(live, key, work)
+
+    def _alone(self, live: LiveFile, key: str, work: Callable[[LiveFile, list[str]], None]) -> None:
+        try:
+            work(live, [key])
+        except AnalysisStoreError as error:
+            if not is_of_one_key(error):
+                raise
+            live.take_back()
+            self._put_aside(key, error)
+
+    def _change(self, live: LiveFile, keys: list[str]) -> None:
+        """Make what SWMR forbids: new keys, and values that are set."""
+        forms = {key: self._columns[key].form for key in keys if key in self._new and key in self._columns}
         columns: dict[str, Column] = {}
         for key, form in forms.items():
             columns |= columns_of(place(key), form, self._compression)
@@ -127,10 +161,38 @@ class Waiting:
         def work(file: h5py.File) -> None:
             for key, form in forms.items():
                 mark(file, place(key), form)
-            for key, (value, time) in self._sets.items():
-                write_set(file, key, value, time)
-            write_table(file, list(self._new.values()))
+            for key in keys:
+                if key in self._sets:
+                    write_set(file, key, *self._sets[key])
+            write_table(file, [self._new[key] for key in keys if key in self._new])
 
         live.add(columns, work)
-        self._new.clear()
-        self._sets.clear()
+        for key in keys:
+            self._new.pop(key, None)
+            self._sets.pop(key, None)
+
+    def _grow(self, live: LiveFile, keys: list[str]) -> None:
+        """Write the values that wait, and let them count."""
+        for key in keys:
+            column = self._columns[key]
+            for dataset, rows in rows_of(place(key), column.form, column.values, live.length).items():
+                live.append(dataset, rows)
+            live.append(times_place(key), np.array(column.times))
+        live.commit()
+        self._forget(keys)
+
+    def _put_aside(self, key: str, reason: AnalysisStoreError) -> None:
+        self._refused.add(key, reason, lost=True)
+        self._new.pop(key, None)
+        self._sets.pop(key, None)
+        self._forget([key])
+
+    def _forget(self, keys: list[str]) -> None:
+        """Forget values that waited."""
+        for key in keys:
+            self._columns.pop(key, None)
+        self.size = sum(_size(value) for column in self._columns.values() for value in column.values)
+
+
+def _size(value: Any) -> int:
+    return _OVERHEAD + (len(value) if type(value) is bytes else int(value.nbytes))

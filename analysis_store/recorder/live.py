@@ -15,11 +15,11 @@ import numpy as np
 from h5py import h5d, h5f, h5s, h5t
 
 from analysis_store.dtypes import AnyArray, encode_text
-from analysis_store.errors import AnalysisStoreError, RunClosedError, StoreClosedError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunClosedError, StoreClosedError
 from analysis_store.hdf5.writing import give_up
 from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
-from analysis_store.recorder.mending import await_others, changed, make, mend, opened, writing
+from analysis_store.recorder.mending import REFUSALS, await_others, changed, make, mend, opened, writing
 
 _T = TypeVar("_T")
 
@@ -61,6 +61,8 @@ class LiveFile:
         self.path = Path(path).expanduser().absolute()
         self.counts: dict[str, int] = {}
         """Committed rows of each dataset, by its path."""
+        self.damaged: set[str] = set()
+        """Datasets that can be neither read nor written."""
         self._file: h5py.File | None = None
         self._columns: dict[str, _Open] = {}
         self.left = False
@@ -112,6 +114,10 @@ class LiveFile:
                 space.select_hyperslab((start, *(0 for _ in column.row)), values.shape)
                 column.id.write(h5s.create_simple(values.shape), space, values, mtype=column.kind)
             column.length += len(values)
+
+    def take_back(self) -> None:
+        """Forget the rows that are not committed."""
+        self._lose()
 
     def commit(self) -> None:
         """Make the rows safe from the death of this process, and visible to others."""
@@ -202,7 +208,7 @@ class LiveFile:
         if self._file is not None:
             return
         with writing(self.path):
-            mend(self.path)
+            self.damaged = mend(self.path)
             self._open()
 
     def _open(self) -> None:
@@ -220,7 +226,7 @@ class LiveFile:
         with writing(self.path):
             try:
                 yield self._handle()
-            except (OSError, RuntimeError):
+            except REFUSALS:
                 self._lose()
                 raise
 
@@ -231,6 +237,8 @@ class LiveFile:
         self._columns.clear()
 
     def _column(self, dataset: str) -> _Open:
+        if dataset in self.damaged:
+            raise DamagedFileError(f"{dataset} of {self.path} is damaged. Record under another key.")
         if dataset not in self._columns:
             found = self._handle()[dataset].id
             length, *row = found.shape

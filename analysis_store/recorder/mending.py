@@ -9,12 +9,23 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import h5py
 from h5py import h5f
 
-from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreBusyError, StoreWriteError
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    MissingDependencyError,
+    RunClosedError,
+    StoreBusyError,
+    StoreClosedError,
+    StoreWriteError,
+    TooLargeError,
+    UnknownTypeError,
+)
 from analysis_store.layout import scratch_path
 from analysis_store.recorder.counts import note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
@@ -24,6 +35,9 @@ from analysis_store.roots import check_path
 _BOUNDS = ("v110", "v110")
 _ERRNO = re.compile(r"errno = (\d+)")
 _PATIENCE = 1.0
+_OF_NO_KEY = (StoreBusyError, StoreClosedError, RunClosedError, TooLargeError, MissingDependencyError, UnknownTypeError)
+REFUSALS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
+"""What h5py raises where HDF5, or the operating system, refuses."""
 
 
 @contextmanager
@@ -33,15 +47,31 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except AnalysisStoreError:
         raise
-    except (OSError, RuntimeError) as error:
-        found = _ERRNO.search(str(error))  # HDF5 tells it in its text only
-        number = getattr(error, "errno", None) or (int(found[1]) if found else None)
+    except REFUSALS as error:
+        number = _number(error)
         told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0].strip("'\"")
         raise StoreWriteError(
             number or errno.EIO,
-            f"could not write {path}: {told}. What was flushed before is in it; free space or fix the permission, "
-            "then go on",
+            f"could not write {path}: {told}. What was flushed before is in it; "
+            + ("free space or fix the permission, then go on" if number else "record this under another key"),
         ) from error
+
+
+def _number(error: BaseException | None) -> int | None:
+    """Return what the operating system said, which HDF5 tells in its text only; None where HDF5 itself refuses."""
+    found = _ERRNO.search(str(error))
+    number: int | None = getattr(error, "errno", None)
+    return number or (int(found[1]) if found else None)
+
+
+def is_of_one_key(error: AnalysisStoreError) -> bool:
+    """Tell whether an error comes of what is written or read, so that other keys of the same file may be well.
+
+    A full disk, a file that is busy or closed, too little memory, a package that is missing: these come of no key.
+    """
+    if isinstance(error, _OF_NO_KEY):
+        return False
+    return not isinstance(error, StoreWriteError) or _number(error.__cause__) is None
 
 
 def repair(path: str | os.PathLike[str]) -> None:
@@ -86,23 +116,43 @@ def changed(path: Path, work: Callable[[h5py.File], None]) -> None:
         overlay.apply()
 
 
-def mend(path: Path) -> None:
-    """Finish a redo, unmark the file, and cut the rows that nobody was promised."""
+def tried(path: Path, work: Callable[[h5py.File], None]) -> None:
+    """Do the work on a copy of the pages that it changes, and forget them."""
+    with Overlay(path) as overlay, h5py.File(overlay, "r+", libver=_BOUNDS) as file:
+        work(file)
+
+
+def mend(path: Path) -> set[str]:
+    """Finish a redo, unmark the file, and cut the rows that nobody was promised.
+
+    Returns
+    -------
+    set of str
+        Datasets that are damaged. HDF5 may wait for ever for one of them in the mode in which others read meanwhile.
+    """
+    damaged: set[str] = set()
     try:
         finish_redo(path)
-        changed(path, _cut)
+        changed(path, partial(_cut, damaged))
     except AnalysisStoreError:
         raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) or error.errno is None:
             raise DamagedFileError(f"{path} is no HDF5 file to go on with: {error}. Choose another name.") from error
         raise
+    return damaged
 
 
-def _cut(file: h5py.File) -> None:
+def _cut(damaged: set[str], file: h5py.File) -> None:
     for name, count in read_counts(file).items():
-        if len(file[name]) > count:
-            file[name].resize(count, axis=0)
+        try:
+            dataset = file[name]
+            if len(dataset) > count:
+                dataset.resize(count, axis=0)
+            if count and dataset.size:
+                dataset.id.get_chunk_info_by_coord((count - 1, *(0 for _ in dataset.shape[1:])))
+        except REFUSALS:
+            damaged.add(name)
 
 
 def await_others(path: Path, *, ours: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from analysis_store.errors import DamagedFileError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, InvalidDataError
 
 
 def packed(value: Any, key: str = "value") -> bytes:
@@ -24,9 +26,24 @@ def packed(value: Any, key: str = "value") -> bytes:
 
     node = encode(Graph(value, key))
     with io.BytesIO() as memory:
-        with h5py.File(memory, "w", libver="v110") as file:
+        with refused_by_hdf5(key), h5py.File(memory, "w", libver="v110") as file:
             write(node, file, "value")
         return memory.getvalue()
+
+
+@contextmanager
+def refused_by_hdf5(key: str) -> Iterator[None]:
+    """Say of whatever HDF5 cannot store that the value is at fault; h5py has many kinds of errors for that."""
+    try:
+        yield
+    except AnalysisStoreError:
+        raise
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        told = str(error).split("\n", maxsplit=1)[0].strip("'\"")
+        raise InvalidDataError(
+            f"{key!r}: HDF5 cannot store it: {told}. Expected fewer axes, fields or longer names than this value has. "
+            "Split it into several keys."
+        ) from error
 
 
 def unpacked(data: bytes) -> Any:

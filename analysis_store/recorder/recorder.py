@@ -108,22 +108,33 @@ class Recorder:
         return self.datastores[0].keys()
 
     def flush(self) -> None:
-        """Make everything visible to other processes, and safe from the death of this one."""
-        for datastore in self.datastores:
-            datastore.flush()
+        """Make everything visible to other processes, and safe from the death of this one, in every datastore.
+
+        Raises
+        ------
+        StoreWriteError
+            A datastore could not, or not with every key; the others did.
+        """
+        self._of_each(lambda datastore: datastore.flush())
 
     def close(self) -> None:
         """Flush and end, every datastore whatever becomes of the others; a second call changes nothing."""
         self._end(lambda datastore: datastore.close())
 
     def _end(self, end: Callable[[DataStore], None]) -> None:
+        try:
+            self._of_each(end)
+        finally:
+            self._closed = True
+
+    def _of_each(self, do: Callable[[DataStore], None]) -> None:
+        """Do it with every datastore, and raise the first error afterwards."""
         errors = []
         for datastore in self.datastores:
             try:
-                end(datastore)
-            except Exception as error:  # noqa: BLE001 - the others are closed as well
+                do(datastore)
+            except Exception as error:  # noqa: BLE001 - the others come next
                 errors.append(error)
-        self._closed = True
         if errors:
             raise errors[0]
 

@@ -12,7 +12,7 @@ import numpy as np
 from analysis_store.errors import InvalidDataError, KeyNotFoundError, StoreClosedError
 from analysis_store.recorder import redis_scripts
 from analysis_store.recorder.base import DataStore, checked_key
-from analysis_store.recorder.forms import Declared, Form
+from analysis_store.recorder.forms import Declared, Form, checked_declared
 from analysis_store.recorder.memory import Listed, given
 from analysis_store.recorder.redis_link import Link
 from analysis_store.recorder.redis_reading import Kept, waiting
@@ -107,8 +107,12 @@ class RedisDataStore(DataStore):
         Raises
         ------
         InvalidDataError
-            The key has values already, of this producer or other ones.
+            The key has values already, of this producer or other ones; or a run, into which a collector may bring it,
+            could not say it.
         """
+        from analysis_store.recorder.finish import check_attrs  # it loads h5py, which most producers do without
+
+        check_attrs(key, checked_declared(declared).attrs)
         with self._lock:
             self._check_open()
             self._refresh()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis_store import layout
 from analysis_store.errors import DuplicateRunError, RunClosedError
-from analysis_store.recorder.finish import Recorded, arrange, check_attrs, draft_of
+from analysis_store.recorder.ended import Ended, tell_of_lost
+from analysis_store.recorder.finish import Recorded, check_attrs, check_set
 from analysis_store.recorder.forms import Declared, checked_declared
 from analysis_store.recorder.hdf5 import HDF5DataStore
 from analysis_store.recorder.hdf5_keys import place
@@ -98,6 +99,8 @@ class RunDataStore(HDF5DataStore):
         self._store = store
         self._run: Run | None = None
         self._complete = self._dropped = False
+        self.lost: dict[str, str] = {}
+        """Keys of which the run does not have every value, and why; known when it is closed."""
         super().__init__(path, flush_every=flush_every)
         atexit.unregister(self.close)  # who does not come to the end has not succeeded
         atexit.register(self.abandon, "the process ended while the run was being recorded")
@@ -153,6 +156,17 @@ class RunDataStore(HDF5DataStore):
         check_attrs(key, checked_declared(declared).attrs)
         super().declare(key, declared)
 
+    def check(self, key: str, value: Any, *, is_set: bool = False) -> None:
+        """Refuse what `append` or `set` would refuse."""
+        super().check(key, value, is_set=is_set)
+        if is_set:
+            check_set(key, value)
+
+    def set(self, key: str, value: Any, time: float) -> None:
+        """Keep a value in the place of the one before; refused, too, where a run could not have it."""
+        check_set(key, value)
+        super().set(key, value, time)
+
     # ---------------------------------------------------------------------------------------------- the end
 
     def close(self) -> None:
@@ -161,7 +175,8 @@ class RunDataStore(HDF5DataStore):
         Raises
         ------
         StoreWriteError
-            The disk or the catalog refused; everything is still there, and it can be closed again.
+            The disk or the catalog refused; everything is still there, and it can be closed again. Or a key, which the
+            message names, cannot be in the run: then the run is in the store with all others, and names it.
         """
         self._end("success", "")
 
@@ -197,16 +212,19 @@ class RunDataStore(HDF5DataStore):
                     self._let_go()
                 with self._packages_kept():
                     self._run = publish(self._store, self.path)
+        if self.lost:
+            tell_of_lost(self.uid, self.lost, is_success=exit_status == "success")
 
     def _packages_kept(self) -> AbstractContextManager[None]:
         return nullcontext() if self._settled is None else self._store.intake.packages_kept(self._settled)
 
     def _arrange(self, exit_status: str, reason: str) -> None:
         """Make a run file of the live one, wholly or not at all."""
-        kept = [self._recorded(key) for key in self._forms]
-        draft = draft_of(self.start, self._attachments, kept, (exit_status, reason))
         relative = layout.run_path(self.uid, self.start["time"])
-        self._writer().change(partial(arrange, draft=draft, root=self._store.root, relative=relative))
+        ended = Ended(self._writer(), self.start, self._attachments, self._store.root, relative)
+        ended.lost |= dict(self._refused.items())
+        ended.arrange(self._forms, self._recorded, (exit_status, reason))
+        self.lost = ended.lost
 
     def _recorded(self, key: str) -> Recorded:
         is_set = key in self._sets

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from analysis_store.errors import (
+    AnalysisStoreError,
     InvalidDataError,
     RunClosedError,
     StoreClosedError,
@@ -80,6 +83,8 @@ class ZarrDataStore(DataStore):
         self._mode, self._block = mode, block
         self._keys: dict[str, Key] = {}
         self._grown = self._failed = False
+        self._failing: dict[str, AnalysisStoreError] = {}
+        """Keys of which the last flush could not write what waits."""
         self._lock_file = None if mode == "r" else self._locked()
         try:
             self._begin()
@@ -109,25 +114,27 @@ class ZarrDataStore(DataStore):
     # ------------------------------------------------------------------------------------------- writing
 
     def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
-        if self._failed:  # no key is made whose first value could not be kept
-            self._flush()
-        if is_set:
-            self._keys[key] = Key(form, None, Latest(self.path, key))
-            return
+        self._keys[key] = self._latest(key, form) if is_set else self._arrays(key, form)
+
+    def _latest(self, key: str, form: Form) -> Key:
+        latest = Latest(self.path, key)
+        with self._writing():
+            latest.make()
+        return Key(form, None, latest)
+
+    def _arrays(self, key: str, form: Form) -> Key:
         arrays = Arrays(self.path, key, form, {}, block=self._block, writes=True)
         arrays.sizes = arrays.none()
-        try:
+        with self._writing():
             arrays.make()
-        except OSError as error:
-            raise self._directory.refused(error) from error
-        self._keys[key] = Key(form, arrays, room=arrays.room())
         self._grown = True
+        return Key(form, arrays, room=arrays.room())
 
     def _append(self, key: str, form: Form, value: Any, time: float) -> None:
         entry = self._keys[key]
-        if self._failed:  # the thread could not write what came before; whoever records hears of it
+        if self._failed:  # the thread could not let what came before count; whoever records hears of it
             self._flush()
-        elif entry.size >= entry.room or len(entry.values) >= _MOST:
+        elif key in self._failing or entry.size >= entry.room or len(entry.values) >= _MOST:
             self._write(entry)
         entry.values.append(value)
         entry.times.append(time)
@@ -143,35 +150,54 @@ class ZarrDataStore(DataStore):
         """Write what waits; it counts with the next flush."""
         if not entry.values:
             return
-        try:
+        with self._writing():
             if entry.arrays is not None:
                 entry.arrays.write(entry.values, entry.times)
                 entry.room = entry.arrays.room()
             elif entry.latest is not None:
                 entry.latest.write(entry.values[-1])
-        except OSError as error:
-            raise self._directory.refused(error) from error
         entry.values, entry.times, entry.size = [], [], 0
         self._grown = True
 
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Turn the errors of Zarr and of the file system into ours."""
+        try:
+            yield
+        except AnalysisStoreError:
+            raise
+        except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise self._directory.refused(error) from error
+
     def _flush(self) -> None:
-        for entry in self._keys.values():
-            self._write(entry)
+        """Write what waits; a key that cannot be written waits on, and does not keep the others from it."""
+        self._failing, self._failed = {}, True
+        for key, entry in self._keys.items():
+            try:
+                self._write(entry)
+            except AnalysisStoreError as error:
+                self._failing[key] = error
+        self._count()
+        self._failed = False
+        if self._failing:
+            first = next(iter(self._failing.values()))
+            raise StoreWriteError(f"{', '.join(map(repr, self._failing))}: {first}") from first
+
+    def _count(self) -> None:
+        """Let what is written count."""
         if self._grown:
             self._directory.put(self._keys)
             for entry in self._keys.values():
                 if entry.latest is not None:
                     entry.latest.drop()
-        self._grown = self._failed = False
+        self._grown = False
 
     def _beat(self) -> None:
         with self._lock:
             if self._closed or not (self._grown or any(entry.values for entry in self._keys.values())):
                 return
-            try:
+            with suppress(AnalysisStoreError):
                 self._flush()
-            except StoreWriteError:
-                self._failed = True
 
     def _close(self) -> None:
         if self._pulse is not None:

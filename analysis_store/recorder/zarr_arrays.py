@@ -175,6 +175,10 @@ class Latest:
     def __init__(self, root: Path, key: str, number: int = 0) -> None:
         self._root, self._where, self.number = root, _where(key), number
 
+    def make(self) -> None:
+        """Make the folder of the key, which tells whether its name is one that the file system takes."""
+        (self._root / self._where).mkdir(parents=True, exist_ok=True)
+
     def write(self, data: bytes) -> None:
         """Store the bytes of an object beside those before; they count once `number` is stored."""
         import zarr

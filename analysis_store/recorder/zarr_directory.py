@@ -102,11 +102,12 @@ class Directory:
         """Let the next look tell everything."""
         self._seen = None
 
-    def refused(self, error: OSError) -> StoreWriteError:
-        """Return what is raised where the file system refused to write."""
+    def refused(self, error: Exception) -> StoreWriteError:
+        """Return what is raised where the file system, or Zarr, refused to write."""
+        told = getattr(error, "strerror", None) or error
         return StoreWriteError(
-            f"{self.path} cannot be written: {error.strerror or error}. What was flushed before is still there; make "
-            "room, or record elsewhere."
+            f"{self.path} cannot be written: {told}. What was flushed before is still there; make room, or record "
+            "elsewhere."
         )
 
 

@@ -73,6 +73,9 @@ class Draft:
     outcome: tuple[str, str] = ("success", "")
     """How the run ended: exit status, and the reason."""
 
+    lost: list[Document] = field(default_factory=list)
+    """Keys of which the run has not every value, each with the reason."""
+
     lifted: Document = field(default_factory=dict)
     """Where the arrays lie that were taken out of the journal."""
 
@@ -112,6 +115,8 @@ class Draft:
             self.stop = compose_stop(
                 self.uid, time=time, num_events=counts, digests=self.digests, exit_status=exit_status, reason=reason
             )
+            if self.lost:
+                self.stop["lost"] = self.lost
             validate("stop", self.stop)
         return self.stop
 

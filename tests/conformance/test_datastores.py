@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analysis_store.recorder import DataStore, HDF5DataStore, InMemoryDataStore, Series, ZarrDataStore
-from analysis_store.recorder.forms import Form
+from analysis_store.recorder.forms import Declared, Form
 from analysis_store.testing import DataStoreTests
 
 
@@ -153,6 +153,26 @@ class NeverClosed(InMemoryDataStore):
         """Do nothing."""
 
 
+class Unlimited(InMemoryDataStore):
+    """Takes arrays of any number of axes."""
+
+    def _fitted(self, key: str, value: Any, *, is_set: bool) -> tuple[Form, Any]:
+        if isinstance(value, np.ndarray) and value.ndim > 8:
+            form = Form("array", value.dtype, value.shape)
+            self._add_key(key, form, is_set=is_set)
+            self._known(key, form, is_set=is_set)
+            return form, value
+        return super()._fitted(key, value, is_set=is_set)
+
+
+class Talkative(InMemoryDataStore):
+    """Believes whatever is declared."""
+
+    def declare(self, key: str, declared: Declared) -> None:
+        """Keep it."""
+        self._declared[key] = declared
+
+
 class KeepsTheFirst(InMemoryDataStore):
     """Sets a value once."""
 
@@ -190,6 +210,8 @@ BROKEN = {
     Unlocked: ("test_threads", ()),
     NeverClosed: ("test_flush_and_close", ()),
     KeepsTheFirst: ("test_set_keeps_the_last", ()),
+    Unlimited: ("test_values_that_are_too_much_cost_no_others", ("32 axes",)),
+    Talkative: ("test_attributes_that_are_too_much_cost_no_others", ("a big int",)),
 }
 
 

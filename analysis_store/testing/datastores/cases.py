@@ -67,6 +67,26 @@ REFUSED: dict[str, tuple[Any, Any]] = {
     "what has no codec": ({"a": 1}, {"a": threading.Lock()}),
 }
 
+TOO_MUCH: dict[str, Any] = {
+    "32 axes": np.zeros((1,) * 32),
+    "64 axes": np.zeros((1,) * 64),
+    "33 axes in a dict": {"a": np.zeros((1,) * 33)},
+    "3000 fields": np.zeros(2, [(f"field {number}", "f8") for number in range(3000)]),
+    "a long name of a field": np.zeros(2, [("n" * 70_000, "f8")]),
+}
+"""What HDF5 cannot hold; a collector may bring a value from any datastore into an HDF5 file."""
+
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "no name": {"": 1},
+    "a long name": {"n" * 300: 1},
+    "NUL in a name": {"a\0b": 1},
+    "NUL in a text": {"a": "x\0y"},
+    "a lone surrogate": {"a": "\ud800"},
+    "a big int": {"a": 2**64},
+    "NaN": {"a": float("nan")},
+    "a name of the file's own": {"dtype_numpy": "<i4"},
+}
+
 INDICES: dict[str, Any] = {
     "an int": 3,
     "a negative int": -2,

@@ -56,6 +56,17 @@ class KeysOfDataStore(Suite):
                     write(key, 1, NOW)
             assert datastore.keys() == []
 
+    @pytest.mark.parametrize("key", ["k" * 256, "é" * 128, "/".join(["ab"] * 400)], ids=["long", "UTF-8", "deep"])
+    def test_no_long_keys(self, tmp_path: Path, key: str) -> None:
+        """A key that a folder cannot have as its name, or that is too deep, is refused; another one is kept."""
+        with self.make(tmp_path) as datastore:
+            for write in (datastore.append, datastore.set):
+                with pytest.raises(InvalidDataError, match="expected at most 1000, and 255 for each name"):
+                    write(key, 1, NOW)
+            datastore.append("k" * 255, 1, NOW)
+            datastore.flush()
+            assert datastore.keys() == ["k" * 255]
+
     def test_a_key_has_values_or_keys_below(self, tmp_path: Path) -> None:
         """No key above or below one with values."""
         with self.make(tmp_path) as datastore:

@@ -12,11 +12,13 @@ import pytest
 from analysis_store.errors import InvalidDataError
 from analysis_store.recorder.forms import Declared
 from analysis_store.testing.datastores.cases import (
+    ATTRIBUTES,
     DTYPES,
     NOW,
     REFUSED,
     SEQUENCES,
     SHAPES,
+    TOO_MUCH,
     assert_same,
     assert_values,
     kept_as,
@@ -110,6 +112,34 @@ class ValuesOfDataStore(Suite):
             assert datastore.keys() == []
             datastore.append("new", 1, NOW)
             assert datastore.get_all("new")[:].tolist() == [1]
+
+    @pytest.mark.parametrize("name", TOO_MUCH)
+    def test_values_that_are_too_much_cost_no_others(self, tmp_path: Path, name: str) -> None:
+        """What HDF5 cannot hold is refused when it comes; the values of another key are there, before and after."""
+
+        def fill(datastore: DataStore) -> None:
+            datastore.append("good", 1.5, NOW)
+            for refuses in (datastore.append, datastore.set, lambda key, value, _: datastore.check(key, value)):
+                with pytest.raises(InvalidDataError, match="bad"):
+                    refuses("bad", TOO_MUCH[name], NOW)
+            assert datastore.keys() == ["good"]
+            datastore.append("good", 2.5, NOW)
+
+        for found in self._both(tmp_path, fill):
+            assert found.get_all("good")[:].tolist() == [1.5, 2.5]
+
+    @pytest.mark.parametrize("name", ATTRIBUTES)
+    def test_attributes_that_are_too_much_cost_no_others(self, tmp_path: Path, name: str) -> None:
+        """What no file can say of a key is refused when it is declared."""
+
+        def fill(datastore: DataStore) -> None:
+            datastore.append("good", 1.5, NOW)
+            with pytest.raises(InvalidDataError):
+                datastore.declare("bad", Declared(attrs=ATTRIBUTES[name]))
+            datastore.append("bad", 2.5, NOW)
+
+        for found in self._both(tmp_path, fill):
+            assert (found.get("good"), found.get("bad")) == (1.5, 2.5)
 
     def test_later_changes_change_nothing(self, tmp_path: Path) -> None:
         """What is recorded is a copy, and so is what is read."""
