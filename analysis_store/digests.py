@@ -152,6 +152,25 @@ def digest_values(values: AnyArray | Sequence[Any]) -> str:
     return digest_ragged(items) if items and isinstance(items[0], np.ndarray) else digest_tables(items)
 
 
+def digest_foreign(values: Sequence[Any]) -> str | None:
+    """Return the digest of what a caller's own writer stores: arrays or tables; None of other objects.
+
+    Row numbers of a table count by their values: a writer may give back a range as integers.
+    """
+    kinds = {type(value).__name__ for value in values}
+    if kinds == {"DataFrame"}:
+        from analysis_store.frames import as_counted
+
+        try:
+            return digest_tables([as_counted(frame) for frame in values])
+        except InvalidDataError:  # of objects
+            return None
+    if kinds != {"ndarray"} or any(value.dtype.kind not in "biufcmMSU" for value in values):
+        return None
+    alike = len({(value.shape, value.dtype) for value in values}) == 1
+    return digest_values(np.stack(values, dtype=values[0].dtype) if alike else list(values))
+
+
 def _holds_values(values: AnyArray) -> bool:
     """Whether an object array holds whole values (arrays, tables), not text."""
     return values.dtype.kind == "O" and values.ndim == 1 and len(values) > 0 and not isinstance(values[0], str)

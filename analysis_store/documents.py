@@ -112,11 +112,11 @@ def check_name(name: str) -> None:
 def _shadow(value: Any, where: str) -> Any:
     """Return plain Python of the same JSON types as ``value``; large arrays shrink to an empty list."""
     if isinstance(value, Mapping):
-        return {_text(key, where): _shadow(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {document_text(key, where): _shadow(item, f"{where}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_shadow(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, str):
-        return _text(value, where)
+        return document_text(value, where)
     if type(value).__module__ == "numpy" and hasattr(value, "shape"):
         return [] if value.shape else _shadow(value.item(), where)
     if value is None or isinstance(value, (bool, int, float)):
@@ -124,12 +124,14 @@ def _shadow(value: Any, where: str) -> Any:
     raise InvalidDocumentError(f"{where}: {_describe(value)} cannot be held by a document; convert it first.")
 
 
-def _text(value: object, where: str) -> str:
-    """Return text as it is, unless it has halves of characters: UTF-8, and so no file and no database, holds them."""
+def document_text(value: object, where: str) -> str:
+    """Return what text says, unless it has halves of characters: UTF-8, and so no file and no database, holds them."""
+    if type(value) is str and value.isascii():
+        return value
     if isinstance(value, str):
         with suppress(UnicodeEncodeError):
             value.encode()
-            return value
+            return str.__str__(value)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
     raise InvalidDocumentError(f"{where}: got {value!r:.80}; expected text that UTF-8 can hold. Correct the document.")
 
 
@@ -140,7 +142,8 @@ def clean_metadata(value: Any, where: str = "md") -> Any:
     """Return a plain copy of metadata that JSON and event-model can hold, losing nothing.
 
     NumPy scalars become Python scalars; tuples and arrays of at most 16 elements lists; dates and times
-    ISO 8601 strings; paths and UUIDs strings. NaN, infinities and integers of any size stay.
+    ISO 8601 strings; paths and UUIDs strings; members of an Enum their values; text and numbers of other classes
+    plain ones. NaN, infinities and integers of any size stay.
 
     Raises
     ------
@@ -160,7 +163,7 @@ def _clean(value: Any, where: str, *, in_list: bool, depth: int) -> Any:
         raise InvalidMetadataError(f"{where[:200]}…: nested more than {_MAX_DEPTH} deep, or within itself; flatten it.")
     if isinstance(value, Mapping):
         return _clean_mapping(value, where, in_list=in_list, depth=depth)
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return [_clean(item, f"{where}[{i}]", in_list=True, depth=depth + 1) for i, item in enumerate(value)]
     return _clean_scalar(value, where, depth)
 
@@ -176,7 +179,7 @@ def _clean_mapping(value: Mapping[Any, Any], where: str, *, in_list: bool, depth
                 f"{here}: event-model refuses keys that are empty or hold '.' or '/'; rename it, e.g. "
                 f"{key.replace('.', '_').replace('/', '_') or 'name'!r}."
             )
-        clean[_clean_text(str(key), where)] = _clean(item, here, in_list=in_list, depth=depth + 1)
+        clean[_clean_text(key, where)] = _clean(item, here, in_list=in_list, depth=depth + 1)
     return clean
 
 
@@ -185,19 +188,22 @@ def _clean_text(text: str, where: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise InvalidMetadataError(f"{where}: the text {text[:40]!r} is not valid Unicode ({error.reason}).") from error
-    return text
+    return str.__str__(text)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
 
 
 def _clean_scalar(value: Any, where: str, depth: int) -> Any:
     if isinstance(value, enum.Enum):
         return _clean(value.value, where, in_list=True, depth=depth + 1)
-    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
+    if isinstance(value, (datetime.datetime, datetime.date, datetime.time)) and value == value:  # noqa: PLR0124 - NaT
         return value.isoformat()
     if isinstance(value, (PurePath, uuid.UUID)):
         return _clean_text(str(value), where)
-    for plain in (str, int, float):  # subclasses, e.g. numpy.float64 and numpy.str_
-        if isinstance(value, plain):
-            return plain(value)
+    if isinstance(value, str):  # of a subclass, e.g. numpy.str_
+        return _clean_text(value, where)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
     if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
         return _clean_numpy(value, where, depth)
     raise InvalidMetadataError(
@@ -218,9 +224,9 @@ def _clean_numpy(value: Any, where: str, depth: int) -> Any:
 
         if not numpy.isnat(value):
             return str(value)
-    if kind in "biuU" or (kind == "f" and value.dtype.itemsize <= 8):
+    if kind in "biu" or (kind == "f" and value.dtype.itemsize <= 8):
         return value.tolist() if value.shape else value.item()
-    if kind in {"O", "T"}:
+    if kind in {"O", "T", "U"}:
         return _clean(value.tolist(), where, in_list=True, depth=depth + 1)
     raise InvalidMetadataError(
         f"{where}: {_describe(value)} cannot be kept in metadata without loss; convert it, or store it as data."

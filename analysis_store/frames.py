@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pandas.tseries.frequencies import to_offset
 
 from analysis_store.arrays import as_objects
 from analysis_store.errors import DamagedFileError, InvalidDataError
@@ -82,6 +83,42 @@ def take_apart(frame: pd.DataFrame) -> Pieces:
     return Pieces(index, labels, columns)
 
 
+def check_bare(frame: pd.DataFrame) -> None:
+    """Raise `InvalidDataError` for a table with attributes or flags, which plain arrays have no place for."""
+    if frame.attrs or not frame.flags.allows_duplicate_labels:
+        raise InvalidDataError(
+            f"Got a table with the attributes {frame.attrs} and {frame.flags}; expected its index and columns alone. "
+            "Store the attributes under a data key of their own, or the table as an object."
+        )
+
+
+def fits_arrays(frame: pd.DataFrame) -> bool:
+    """Return True if plain arrays hold all of a table."""
+    try:
+        check_bare(frame)
+        take_apart(frame)
+    except InvalidDataError:
+        return False
+    return True
+
+
+def as_counted(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in which row numbers are a RangeIndex, whether or not pandas keeps them as one.
+
+    A writer of one's own may give back integers for a range or the other way round; pandas takes them for the same.
+    """
+    return frame.set_axis(_as_range(frame.index), axis=0).set_axis(_as_range(frame.columns), axis=1)
+
+
+def _as_range(index: pd.Index[Any]) -> pd.Index[Any]:
+    if index.dtype != np.int64:
+        return index
+    values = index.to_numpy()
+    start, step = (int(values[0]) if len(values) else 0), (int(values[1]) - int(values[0]) if len(values) > 1 else 1)
+    found = pd.RangeIndex(start, start + len(values) * step, step or 1, name=index.name)
+    return found if len(found) == len(values) and np.array_equal(found.to_numpy(), values) else index
+
+
 def put_together(pieces: Pieces, length: int) -> pd.DataFrame:
     """Return the table of ``length`` rows that `take_apart` took apart.
 
@@ -117,7 +154,7 @@ def _split(index: pd.Index) -> list[pd.Index]:
 def _label_level(index: pd.Index) -> Part:
     """Return a level of the labels of columns, which may be text and numbers side by side."""
     what = "the labels of the columns"
-    if index.dtype != object or all(isinstance(label, str) or _missing(label) for label in index):
+    if index.dtype != object or all(type(label) is str or _missing(label) for label in index):
         return _level(index, what)
     texts = [json.dumps(_label(label, what)) for label in index]
     return Part({"kind": "json", "name": _label(index.name, what)}, {"values": np.array(texts, dtype=object)})
@@ -130,18 +167,18 @@ def _level(index: pd.Index, what: str) -> Part:
     part = _part(index.array, what)
     if not isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
         return Part({**part.spec, **name}, part.rows, part.table, part.hints)
+    if index.freq is not None and to_offset(index.freqstr) != index.freq:
+        raise InvalidDataError(f"{_sentence(what)} has the frequency {index.freq!r}, which its name does not tell.")
     freq = np.array([index.freqstr or ""], dtype=object)
     return Part({**part.spec, **name}, part.rows, {**part.table, "freq": freq}, part.hints)
 
 
 def _label(name: Any, what: str) -> Any:
     """Return a name as JSON that tells its type: a tuple is a list."""
-    if isinstance(name, tuple):
+    if type(name) is tuple:
         return [_label(item, what) for item in name]
     if name is None or type(name) in (str, int, bool) or (type(name) is float and not math.isnan(name)):
         return name
-    if isinstance(name, np.generic):
-        return _label(name.item(), what)
     raise InvalidDataError(
         f"The name of {what} is {name!r}; expected text, a number, None or a tuple of them. Rename it."
     )
@@ -204,14 +241,11 @@ def _objects(values: Any, what: str) -> Part:
     """Return the arrays of an object column: text, where None, NaN and NA may stand between."""
     objects = np.asarray(values, dtype=object)
     mask = np.array([_missing(item) for item in objects], np.uint8)
-    if any(not isinstance(item, str) for item in objects[mask == PRESENT]):
-        odd = next(
-            item for item, gone in zip(objects, mask, strict=True) if gone == PRESENT and not isinstance(item, str)
-        )
+    odd = [item for item in objects[mask == PRESENT] if type(item) is not str]
+    if odd:
         raise InvalidDataError(
-            f"{_sentence(what)} mixes objects, {odd!r} of type {type(odd).__name__} among them; expected one "
-            "type of number, or "
-            "text. Use .convert_dtypes() or .astype(...)."
+            f"{_sentence(what)} mixes objects, {odd[0]!r} of type {type(odd[0]).__name__} among them; expected one "
+            "type of number, or text. Use .convert_dtypes() or .astype(...)."
         )
     return Part({"kind": "object"}, {"values": np.where(mask == PRESENT, objects, ""), "mask": mask})
 
@@ -221,7 +255,7 @@ def _missing(item: Any) -> int:
         return IS_NONE
     if item is pd.NA:
         return IS_NA
-    return IS_NAN if isinstance(item, float) and math.isnan(item) else PRESENT
+    return IS_NAN if type(item) is float and math.isnan(item) else PRESENT
 
 
 def _index(levels: Sequence[Part]) -> pd.Index:

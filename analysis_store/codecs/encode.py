@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis_store.codecs.model import PRIMITIVES
 from analysis_store.codecs.nodes import FORTRAN, LIST, Node, codec_layer, raw
+from analysis_store.exact import MAX_NDIM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -265,6 +266,6 @@ def _arrays(entries: list[Entry]) -> Node:
         entry.value.dtype == first.dtype and entry.value.shape == first.shape and not _is_fortran(entry.value)
         for entry in entries
     )
-    if alike and first.nbytes <= _STACKED and entries[0].state is None:
+    if alike and first.nbytes <= _STACKED and first.ndim < MAX_NDIM and entries[0].state is None:
         return Node("array", (np.stack([entry.value for entry in entries], dtype=first.dtype), None))
     return Node("items", members={str(index): _array(entry) for index, entry in enumerate(entries)})

@@ -17,6 +17,7 @@ from analysis_store.codecs.model import PRIMITIVES, Codec, Plain
 from analysis_store.codecs.registry import for_type
 from analysis_store.dtypes import encode_text, refuse
 from analysis_store.errors import InvalidDataError
+from analysis_store.exact import MAX_NDIM
 from analysis_store.hdf5.encoding import as_stored, is_plain, plain_type
 
 MAX_DEPTH = 100
@@ -244,6 +245,14 @@ def _is_flat(state: Any) -> bool:
 def _take_array(entry: Entry) -> bool:
     """Say whether an array can be a dataset as it is; text is encoded now, so that no failure comes later."""
     array = entry.value
+    if array.ndim > MAX_NDIM:
+        raise _Refused(
+            f"Got an array of {array.ndim} dimensions; expected at most {MAX_NDIM}, as HDF5 has them. Use "
+            ".reshape(...).",
+            array,
+        )
+    if array.dtype.type is np.record:  # HDF5 would not tell it from a plain structure
+        return False
     try:
         refuse(array.dtype)
         if is_plain(array.dtype):

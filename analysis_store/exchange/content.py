@@ -125,7 +125,10 @@ class Export:
         """
         if stream not in self.streams:
             raise StreamNotFoundError(f"the export has no stream {stream!r}; it has {list(self.streams)}.")
-        return self.streams[stream].read()
+        from analysis_store.runs.dataset import attrs_of
+
+        ours = [each for each in self.metadata["descriptors"] if each.get("name", "primary") == stream]
+        return self.streams[stream].read().assign_attrs({**attrs_of(ours), "stream_name": stream})
 
     def __repr__(self) -> str:
         return "\n".join([f"<Export of run {self.metadata['start'].get('uid')}>", *map(repr, self.streams.values())])

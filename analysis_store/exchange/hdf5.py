@@ -103,10 +103,10 @@ def _write_anew(run: Run, path: Path) -> None:
     """Write a run file with the values in it that lay elsewhere: its documents are the same, filled."""
     from analysis_store.runs.file import RunFileWriter
     from analysis_store.runs.filled import filled
-    from analysis_store.runs.journal import draft_journal, plain
+    from analysis_store.runs.journal import draft_journal, plain_document
 
     try:
-        journal = [(name, plain(doc, name)) for name, doc in filled(run, run.documents(), strict=True)]
+        journal = [(name, plain_document(name, doc)) for name, doc in filled(run, run.documents(), strict=True)]
     except AnalysisStoreError as error:
         raise ExportError(f"run {run.uid} cannot be told in one NeXus file: {error} Export it as hdf5.") from error
     draft = draft_journal(journal, run.stop)

@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis_store.dtypes import AnyArray
 from analysis_store.errors import InvalidDataError
+from analysis_store.exact import exact_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,62 +44,35 @@ def as_value(value: Any) -> AnyArray:
     Raises
     ------
     InvalidDataError
-        The value is of a type that no array can hold without loss.
+        No array says exactly what the value says.
     """
-    if isinstance(value, np.ndarray):
-        return _unmasked(value)
-    if isinstance(value, str) and type(value) is not np.str_:
-        return _objects(value)
-    if isinstance(value, (bool, int, float, complex, bytes, np.generic)):
-        made = np.asarray(value)
-    elif isinstance(value, (list, tuple)):
-        made = _from_list(value)
-    else:
-        raise InvalidDataError(
-            f"A value of type {type(value).__module__}.{type(value).__qualname__} cannot be stored; expected a "
-            "number, text, an "
-            "array or a pandas.DataFrame. Give its numbers as arrays, one data key for each."
-        )
-    if made.dtype.kind == "O" or (made.dtype.kind == "S" and made.tolist() != value):
-        raise InvalidDataError(
-            f"{str(value)[:60]!r} does not fit a NumPy number or fixed-width bytes; expected at most 64 bits."
-        )
-    return made
+    found = exact_array(value)
+    if found is None:
+        raise InvalidDataError(_refusal(value))
+    is_fixed = isinstance(value, (np.ndarray, np.generic)) or found.dtype.kind != "U"
+    return found if is_fixed else found.astype(object)
 
 
-def _unmasked(value: AnyArray) -> AnyArray:
+def _refusal(value: Any) -> str:
     if isinstance(value, np.ma.MaskedArray):
-        if np.ma.is_masked(value):
-            raise InvalidDataError(
-                "A masked array would lose its mask; expected plain values. Store value.filled(...) and "
-                "np.ma.getmaskarray(value) as two data keys."
-            )
-        return np.asarray(value.data)
-    return np.asarray(value)
-
-
-def _objects(value: Any) -> AnyArray:
-    made = np.empty((), object)
-    made[()] = value
-    return made
-
-
-def _from_list(value: Sequence[Any]) -> AnyArray:
-    try:
-        made = np.asarray(value)
-    except ValueError as error:
-        raise InvalidDataError(
-            "A nested list whose rows differ in length is no array; expected a regular one. Pad it, or give each "
-            "row as an event of its own."
-        ) from error
-    if made.dtype.kind != "U":
-        return made
-    texts = np.array(value, dtype=object)
-    if not all(isinstance(text, str) for text in texts.ravel()):  # NumPy would make text of the numbers among it
-        raise InvalidDataError(
-            "A list mixes text with other values; expected one type. Store them under separate data keys."
+        return (
+            "A masked array would lose its mask; expected plain values. Store value.filled(...) and "
+            "np.ma.getmaskarray(value) as two data keys."
         )
-    return texts
+    if isinstance(value, (list, tuple)):
+        return (
+            "A list whose rows differ in length, or that mixes text, numbers and other types, is no array; expected a "
+            "regular one of one type. Give its parts under separate data keys, or as events of their own."
+        )
+    if isinstance(value, (int, bytes)):
+        return (
+            f"{str(value)[:60]!r} does not fit a NumPy number of at most 64 bits, or fixed-width bytes; expected a "
+            "value that does."
+        )
+    return (
+        f"A value of type {type(value).__module__}.{type(value).__qualname__} cannot be stored; expected a number, "
+        "text, an array or a pandas.DataFrame. Give its numbers as arrays, one data key for each."
+    )
 
 
 def as_column(values: AnyArray | Sequence[Any]) -> Column:
@@ -112,7 +86,7 @@ def as_column(values: AnyArray | Sequence[Any]) -> Column:
     if isinstance(values, np.ndarray):
         if values.ndim == 0:
             raise InvalidDataError("A column needs an axis for the events; got a 0-d array. Use values[np.newaxis].")
-        return _unmasked(values)
+        return as_value(values)
     arrays = as_values(values)
     for index, array in enumerate(arrays):
         if array.dtype != arrays[0].dtype or array.shape != arrays[0].shape:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from h5py import h5d, h5t
 
+_LONGEST_TYPE = 60_000
+"""Bytes that the description of a type may take; the message of a header that holds it has at most 64 KiB."""
+
 
 def is_plain(dtype: np.dtype[Any]) -> bool:
     """Whether the bytes of the elements in memory are those in the file."""
@@ -29,13 +32,19 @@ def plain_type(dtype: np.dtype[Any]) -> h5t.TypeID:
     Raises
     ------
     InvalidDataError
-        A structured dtype would come back as another: h5py takes the fields ``r`` and ``i`` for a complex number.
+        A structured dtype would come back as another: h5py takes the fields ``r`` and ``i`` for a complex number. Or
+        it has more fields than a dataset can describe.
     """
     if dtype.kind in "mM":
         return number_type(np.dtype("i8").newbyteorder(dtype.byteorder))
     kind = number_type(dtype)
     if dtype.names and kind.dtype != dtype:
         raise InvalidDataError(f"The dtype {dtype} would come back as {kind.dtype}; expected fields of other names.")
+    if dtype.names and len(kind.encode()) > _LONGEST_TYPE:
+        raise InvalidDataError(
+            f"Got a structured dtype of {len(dtype.names)} fields; expected fewer, because HDF5 describes a type in "
+            "64 KiB. Store the fields as data keys of their own, or a table (pandas.DataFrame)."
+        )
     return kind
 
 

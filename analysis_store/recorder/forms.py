@@ -13,6 +13,7 @@ import orjson
 
 from analysis_store.dtypes import AnyArray, parse_array
 from analysis_store.errors import DamagedFileError, InvalidDataError
+from analysis_store.exact import exact_text
 from analysis_store.layout import DTYPE, FORM
 from analysis_store.recorder.numeric import PLAIN, as_array, is_same
 from analysis_store.recorder.packing import packed
@@ -230,7 +231,7 @@ def _text(value: Any, key: str) -> str:
         raise InvalidDataError(
             f"{key!r}: {value!r} holds a lone surrogate; expected text that UTF-8 can say."
         ) from error
-    return str(value)
+    return exact_text(value)
 
 
 def _refusal(key: str, value: Any, expected: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.digests import digest_ragged, digest_values
 from analysis_store.errors import DamagedFileError
 from analysis_store.runs.stream import Stream, dataset_of
 from analysis_store.runs.verify import faults_of
@@ -47,6 +46,11 @@ class CheckedStream:
         return self._stream.data_keys
 
     @property
+    def attrs(self) -> dict[str, Any]:
+        """What the descriptors say of the stream as a whole."""
+        return self._stream.attrs
+
+    @property
     def times(self) -> np.ndarray:
         """When the events happened: float64 ``(n,)``, s since 1970."""
         return self._stream.times
@@ -57,7 +61,7 @@ class CheckedStream:
     def __getitem__(self, key: str) -> LazyArray:
         column = self._stream[key]
         loaded = column.loaded()
-        expected, found = self._digests.get(key), _digest(column, loaded)
+        expected, found = self._digests.get(key), column.digest_of(loaded.read())
         where = f"run {self._stream.run.uid}, stream {self.name!r}, key {key!r}"
         if expected is None:
             raise DamagedFileError(
@@ -69,13 +73,6 @@ class CheckedStream:
                 f"{self._stream.run.file} from a backup."
             )
         return loaded
-
-
-def _digest(column: LazyArray, loaded: LazyArray) -> str:
-    """Return the digest of what was read, and not of what would be read next."""
-    if column.form == "object":
-        return column.digest()
-    return digest_ragged(loaded.read()) if column.form == "ragged" else digest_values(loaded.read())
 
 
 def read_checked(run: Run, stream: str | None, keys: Any) -> xarray.Dataset | dict[str, xarray.Dataset]:

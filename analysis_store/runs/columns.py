@@ -11,12 +11,14 @@ import numpy as np
 
 from analysis_store.documents import MAX_INLINE_SIZE
 from analysis_store.errors import InvalidDataError
-from analysis_store.runs.labels import common_labels, labelled, labels
-from analysis_store.runs.values import NoArrayError, as_array, is_array
+from analysis_store.exact import NUMBERS, exact_text
+from analysis_store.runs.labels import column_labels, common_labels, is_xarray, labelled
+from analysis_store.runs.values import NoArrayError, as_array, is_array, read_handle
 
 Form = Literal["array", "ragged", "table", "object", "foreign"]
 
 _INLINE_KINDS = "biuf"
+_NUMBERS_AND_TIMES = "biufcmM"
 _DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "U": "string", "T": "string"}
 _MAX_FIXED_TEXT = 1 << 26
 """Bytes above which a column of strings is kept as variable-length ones instead of a fixed-width array."""
@@ -86,48 +88,66 @@ def of_values(values: Sequence[Any], where: Place) -> Column:
     kinds = set(map(type, values))
     if kinds <= {float, int, bool, str}:
         return _of_scalars(values, kinds, where)
+    if kinds <= {str, np.str_}:
+        return _of_strings(list(map(exact_text, values)), where)
+    if len(kinds) == 1 and kinds <= NUMBERS:
+        return _of_uniform(np.array(values, kinds.pop()), where)
     if any(_is_table(kind) for kind in kinds):
         return _of_tables(values, where)
     try:
         arrays = _as_arrays(values, where)
-        units, dims = common_labels(values, where)
+        found = common_labels(values, where)
     except NoArrayError:
         _check_kinds(values, where)
-        return of_objects(values, where)
-    return labelled(_of_arrays(arrays, where), units, dims)
+        return of_objects([read_handle(value, where.at(index)) for index, value in enumerate(values)], where)
+    return labelled(_of_arrays(arrays, where), found)
 
 
 def of_array(values: Any, where: Place) -> Column:
-    """Return the column whose first axis is the event: an array, a list, a Series or a DataArray."""
-    if isinstance(values, (list, tuple)) or getattr(values, "dtype", None) == np.dtype(object):
+    """Return the column whose first axis is the event: an array, a list, a Series, a DataArray, a Quantity.
+
+    What holds the column is not kept, each value is. Where one array cannot say all of them, they are looked at one by
+    one.
+    """
+    if isinstance(values, list) or type(values) is tuple:
         return of_values(list(values), where)
     if hasattr(values, "array") and hasattr(values, "index"):  # a pandas Series
         return _of_series(values, where)
+    inner = read_handle(values.data if is_xarray(values) else values, where.at(":"))
+    _check_axis(inner, values, where)
     try:
-        (array,) = _as_arrays([getattr(values, "variable", values)], where, ":")
+        column = _of_uniform(_as_arrays([inner], where, ":")[0], where)
     except NoArrayError:
-        array = None
-    if array is None or array.ndim == 0:
+        column = of_values([inner[index] for index in range(inner.shape[0])], where)
+    found = column_labels(values, where)
+    return labelled(column, {label: said for label, said in found.items() if label not in column.data_key})
+
+
+def _check_axis(array: Any, values: Any, where: Place) -> None:
+    if not getattr(array, "shape", ()):
         raise InvalidDataError(
             f"{where.at(':')}: a single value, {_named(values)}, came where a column was expected, one value per "
             "event; give a list of event mappings, or columns of equal length."
         )
-    column = _of_uniform(array, where)
-    units, dims = labels(values)
-    return labelled(column, units, dims[1:] if dims else None)
 
 
 def foreign(values: Sequence[Any], where: Place) -> Column:
     """Return a column that the caller's own writer stores; anything may be in it."""
-    first = values[0] if len(values) else None
-    shape = [int(size) for size in getattr(first, "shape", None) or ()]
-    if any(list(getattr(value, "shape", None) or ()) != shape for value in values):
-        shape = [None] * len(shape)  # type: ignore[list-item]
-    data_key: dict[str, Any] = {"dtype": "array", "shape": shape, "source": "analysis"}
-    dtype = getattr(first, "dtype", None)
+    shapes = [tuple(map(int, getattr(value, "shape", None) or ())) for value in values]
+    data_key: dict[str, Any] = {"dtype": "array", "shape": _common_shape(shapes), "source": "analysis"}
+    dtypes = {getattr(value, "dtype", None) for value in values}
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
     if isinstance(dtype, np.dtype) and dtype.kind in "biufcmMSU":
         data_key["dtype_numpy"] = dtype.str
     return Column(where, list(values), "foreign", inline=False, data_key=data_key)
+
+
+def _common_shape(shapes: Sequence[tuple[int, ...]]) -> list[int | None]:
+    """Return the lengths that the values of all events share, None for an axis along which they differ."""
+    ndim = len(shapes[0]) if shapes else 0
+    if any(len(shape) != ndim for shape in shapes):
+        return [None] * ndim
+    return [sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(*shapes, strict=True)]
 
 
 # ------------------------------------------------------------------------------------------------- scalars
@@ -200,13 +220,17 @@ def _as_arrays(values: Sequence[Any], where: Place, at: str | None = None) -> li
 
 
 def _check_kinds(values: Sequence[Any], where: Place) -> None:
-    """Refuse a key that has numbers or arrays in some events, and in others what is none."""
+    """Refuse a key that has numbers or arrays in some events, and in others what is none.
+
+    Values of one class, of which arrays can say some and not others, are objects together.
+    """
     objects = [index for index, value in enumerate(values) if not is_array(value)]
     arrays = [i for i, value in enumerate(values) if i not in set(objects) and not isinstance(value, (list, tuple))]
-    if not arrays or all(type(value) is int for value in values):
+    kinds = set(map(type, values))
+    if not arrays or (len(kinds) == 1 and np.ndarray not in kinds):
         return
     odd, plain = objects[0], arrays[0]
-    advice = " For a missing number use NaN." if values[odd] is None else ""
+    advice = " For a missing number use NaN." if values[odd] is None or values[odd] is np.ma.masked else ""
     raise InvalidDataError(
         f"{where.at(odd)}: {_named(values[odd])} came, and {_named(values[plain])} in event {plain}; all events of a "
         f"stream give a key values of one kind. Convert them, or use two keys.{advice}"
@@ -216,7 +240,7 @@ def _check_kinds(values: Sequence[Any], where: Place) -> None:
 def _of_arrays(arrays: list[np.ndarray], where: Place) -> Column:
     first = arrays[0]
     dtypes = {array.dtype for array in arrays}
-    if len(dtypes) > 1 and all(dtype.kind in "US" for dtype in dtypes) and len({d.kind for d in dtypes}) == 1:
+    if len(dtypes) > 1 and all(dtype.kind in "US" for dtype in dtypes) and len({d.str[:2] for d in dtypes}) == 1:
         wide = max(dtypes, key=lambda dtype: dtype.itemsize)
         arrays = [array.astype(wide) for array in arrays]
     elif len(dtypes) > 1:
@@ -253,10 +277,9 @@ def _of_ragged(arrays: list[np.ndarray], where: Place) -> Column:
             f"{where.at(odd)}: {arrays[odd].ndim} dimensions came after {first.ndim} in event 0; the size of an "
             "array may change from event to event, the number of its dimensions may not."
         )
-    column = Column(where, arrays, "ragged", inline=_inline(first.dtype, {array.shape for array in arrays}))
-    sizes = [{array.shape[axis] for array in arrays} for axis in range(first.ndim)]
-    shape = [int(next(iter(size))) if len(size) == 1 else None for size in sizes]
-    column.data_key = _data_key(first.dtype, shape, arrays)
+    shapes = [array.shape for array in arrays]
+    column = Column(where, arrays, "ragged", inline=_inline(first.dtype, set(shapes)))
+    column.data_key = _data_key(first.dtype, _common_shape(shapes), arrays)
     return column
 
 
@@ -294,18 +317,17 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
             f"{where.at(odd)}: {_named(values[odd])} came where other events have a DataFrame; give all events of "
             "a key values of one kind."
         )
-    from analysis_store.writers.tables import can_take_apart, take_all_apart  # whoever has a table has loaded pandas
+    from analysis_store.frames import fits_arrays  # whoever has a table has loaded pandas
+    from analysis_store.writers.tables import take_all_apart
 
-    if not all(map(can_take_apart, values)):
+    if not all(map(fits_arrays, values)):
         return of_objects(values, where)
     try:
         take_all_apart(values)
     except InvalidDataError as error:
         raise InvalidDataError(f"{where.at(error.index or 0)}: {error}", error.index) from error
     column = Column(where, list(values), "table", inline=False)
-    widths = {value.shape[1] for value in values}
-    heights = {value.shape[0] for value in values}
-    shape = [next(iter(sizes)) if len(sizes) == 1 else None for sizes in (heights, widths)]
+    shape = _common_shape([value.shape for value in values])
     column.data_key = {"dtype": "array", "shape": shape, "source": "analysis"}
     return column
 
@@ -319,10 +341,24 @@ def of_objects(values: Sequence[Any], where: Place) -> Column:
 
 
 def _of_series(series: Any, where: Place) -> Column:
+    gaps = not isinstance(series.dtype, np.dtype) and bool(series.isna().any())
     values = series.to_numpy()
-    if values.dtype == object:
-        return of_values(series.tolist(), where)
-    return _of_uniform(values, where)
+    if values.dtype.kind in _NUMBERS_AND_TIMES and not gaps:  # with gaps, pandas would make floats of integers
+        return _of_uniform(values, where)
+    return of_values(_items_of_series(series, where), where)
+
+
+def _items_of_series(series: Any, where: Place) -> list[Any]:
+    """Return the values of a Series that no array of NumPy holds; some types of Arrow's lose a part of each."""
+    import pandas
+
+    items: list[Any] = series.tolist()
+    if not isinstance(series.dtype, np.dtype) and not pandas.array(items, dtype=series.dtype).equals(series.array):
+        raise InvalidDataError(
+            f"{where.at(':')}: the values of dtype {series.dtype} cannot be taken one by one without loss; use "
+            ".astype(...) to convert them to another one."
+        )
+    return items
 
 
 def _named(value: Any) -> str:

@@ -20,7 +20,22 @@ EVENT_TIME = {"units": "s", "long_name": "POSIX time of the event"}
 """The attributes of the coordinate of the events."""
 
 
-def build(columns: Mapping[str, LazyArray], times: np.ndarray, name: str, coordinates: Iterable[str]) -> xarray.Dataset:
+def attrs_of(descriptors: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what the descriptors of a stream say of it as a whole: the attributes of the Dataset that it was."""
+    found: dict[str, Any] = {}
+    for descriptor in descriptors:
+        attrs = descriptor.get("attrs")
+        found.update(attrs if isinstance(attrs, dict) else {})
+    return found
+
+
+def build(
+    columns: Mapping[str, LazyArray],
+    times: np.ndarray,
+    name: str,
+    coordinates: Iterable[str],
+    of_stream: Mapping[str, Any] | None = None,
+) -> xarray.Dataset:
     """Return all columns of a stream, read whole.
 
     ``times``, s since 1970, is the coordinate of the event dimension. A key of ``coordinates`` becomes a coordinate;
@@ -40,7 +55,7 @@ def build(columns: Mapping[str, LazyArray], times: np.ndarray, name: str, coordi
             data[label] = variable(all_dims[key], values, attrs)
         else:
             coords[label] = variable(dims, values if dims == all_dims[key] else values[0], attrs)
-    return xarray.Dataset(data, coords, attrs={"stream_name": name})
+    return xarray.Dataset(data, coords, attrs={**(of_stream or {}), "stream_name": name})
 
 
 def coordinate_dims(key: str, dims: tuple[str, ...], values: Any) -> tuple[str, ...] | None:

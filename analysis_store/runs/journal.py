@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from analysis_store import layout
-from analysis_store.documents import Document, dumps, loads, unpack_page
+from analysis_store.documents import Document, document_text, dumps, loads, unpack_page
 from analysis_store.errors import InvalidDataError, InvalidDocumentError, UnknownSpecError
+from analysis_store.exact import are_floats, is_numpys
 from analysis_store.pairs import call_handler
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Column, Place
@@ -19,29 +20,66 @@ from analysis_store.runs.emit import NamedDocument, StreamDocuments
 from analysis_store.runs.gather import StreamData
 from analysis_store.runs.lazy import Memory, Source
 from analysis_store.runs.per_event import together
+from analysis_store.runs.values import storable
 
 _MAX_TEXT = 1 << 20
+_PLAIN = frozenset({bool, int, float})
+_SCALARS = "?bBhHiIlLqQefdU"
+_IN_JSON = _SCALARS
+"""Characters of the dtypes whose arrays lists say as well."""
+_IN_COLUMNS = f"{_SCALARS}gFDGmMS"
+"""Of those that lie in columns of their own."""
 
 
-def plain(value: Any, where: str) -> Any:
-    """Return a copy of a document as JSON has it; arrays are copied and stay arrays.
+def plain_document(name: str, doc: Mapping[str, Any]) -> Document:
+    """Return a copy of a document as JSON has it; arrays are copied, and stay arrays in the data of events.
 
     Raises
     ------
     InvalidDocumentError
-        Something in it is neither JSON nor an array of numbers or text.
+        Something in it would not come back: it is neither JSON nor, in the data of an event, an array of numbers, times
+        or text.
     """
-    if isinstance(value, Mapping):
-        return {str(key): plain(item, f"{where}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufcmMSU":
-        return value.item() if value.ndim == 0 and value.dtype.kind in "biufU" else value.copy()
-    if isinstance(value, np.generic) and value.dtype.kind in "biufU":
-        return value.item()
-    if value is None or isinstance(value, (str, bool, int, float)):
+    if name not in ("event", "event_page"):
+        return dict(_plain(doc, name, _IN_JSON))
+    rest = {key: value for key, value in doc.items() if key != "data"}
+    return {**_plain(rest, name, _IN_JSON), "data": _plain(doc["data"], f"{name}['data']", _IN_COLUMNS)}
+
+
+def _plain(value: Any, where: str, dtypes: str) -> Any:
+    if value is None or type(value) in _PLAIN:
         return value
+    if isinstance(value, Mapping):
+        return {
+            (name := document_text(key, where)): _plain(item, f"{where}[{name!r}]", dtypes)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return [_plain(item, f"{where}[{index}]", dtypes) for index, item in enumerate(value)]
+    if type(value) in (np.ndarray, np.memmap) and value.ndim and value.dtype.char in dtypes:
+        return np.array(_storable(value, where))
+    if isinstance(value, str):
+        return document_text(value, where)
+    if _is_scalar(value):
+        return _plain(value.item(), where, dtypes)
+    if isinstance(value, int):  # a member of an IntEnum is what it equals
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
     raise InvalidDocumentError(f"{where}: a {type(value).__name__} cannot be kept; documents hold JSON and arrays.")
+
+
+def _is_scalar(value: Any) -> bool:
+    """Return True for a scalar of NumPy's, or an array without axes, that JSON can say."""
+    is_own = type(value) in (np.ndarray, np.memmap) or (isinstance(value, np.generic) and is_numpys(value))
+    return is_own and value.ndim == 0 and value.dtype.char in _SCALARS
+
+
+def _storable(array: np.ndarray, where: str) -> np.ndarray:
+    try:
+        return storable(array)
+    except InvalidDataError as error:
+        raise InvalidDocumentError(f"{where}: {error}") from error
 
 
 def listed(value: Any) -> Any:
@@ -101,10 +139,13 @@ def _draft_stream(name: str, descriptors: list[Document], events: list[Document]
     for key, entry in {k: e for d in descriptors for k, e in d["data_keys"].items()}.items():
         values = [event["data"].get(key) for event in events]
         unfilled = entry.get("external") and not all(event.get("filled", {}).get(key) for event in events)
-        if events and not unfilled and all(value is not None for value in values):
-            column = _column(values, key, entry)
-            if column:
-                data.columns[key] = column
+        whole = bool(events) and not unfilled and all(value is not None for value in values)
+        column = _column(values, key, entry) if whole else None
+        if column is None and any(map(_holds_array, values)):
+            column = columns.of_objects(values, _place(key))
+            column.inline = True
+        if column:
+            data.columns[key] = column
     return StreamDraft(
         data, StreamDocuments(descriptors[-1], np.array([event["time"] for event in events], np.float64))
     )
@@ -112,10 +153,10 @@ def _draft_stream(name: str, descriptors: list[Document], events: list[Document]
 
 def _column(values: list[Any], key: str, entry: Document) -> Column | None:
     """Return the column of a key, or None where its values are of different kinds: the journal has them anyway."""
-    if not any(isinstance(value, np.ndarray) for value in values) and len(dumps(values)) > _MAX_TEXT * 64:
+    if not any(map(_holds_array, values)) and len(dumps(values)) > _MAX_TEXT * 64:
         return None
     try:
-        column = columns.of_values(values, Place("event[", f']["data"]["{key}"]'))
+        column = columns.of_values(values, _place(key))
     except InvalidDataError:
         return None
     if column.form == "object":
@@ -126,8 +167,12 @@ def _column(values: list[Any], key: str, entry: Document) -> Column | None:
     return column
 
 
+def _place(key: str) -> Place:
+    return Place("event[", f']["data"]["{key}"]')
+
+
 def _has_arrays(column: Column) -> bool:
-    return column.form == "ragged" or (column.form == "array" and np.ndim(column.values[0]) > 0)
+    return column.form in ("ragged", "object") or (column.form == "array" and np.ndim(column.values[0]) > 0)
 
 
 def _without(name: str, doc: Document, lifted: Lifted, events: Events) -> Document:
@@ -138,14 +183,15 @@ def _without(name: str, doc: Document, lifted: Lifted, events: Events) -> Docume
         s for s, (descriptors, _) in events.items() if any(d["uid"] == doc["descriptor"] for d in descriptors)
     )
     out = lifted.get(stream, {})
-    data = {key: value for key, value in doc["data"].items() if not (key in out and _is_array(value))}
+    data = {key: value for key, value in doc["data"].items() if not (key in out and _holds_array(value))}
     return dict(listed({**doc, "data": data}))
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or (
-        isinstance(value, list) and bool(value) and all(isinstance(item, np.ndarray) for item in value)
-    )
+def _holds_array(value: Any) -> bool:
+    """Return True for an array, and for lists and mappings with one in them, which JSON cannot say."""
+    if isinstance(value, (list, dict)):
+        return any(map(_holds_array, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, np.ndarray)
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -211,10 +257,18 @@ class Journal:
                 events,
                 resources,
                 datums,
-                [streamed[uid] for each in descriptors for by, uid in used if by == each["uid"] and uid in streamed],
+                streamed=[
+                    streamed[uid] for each in descriptors for by, uid in used if by == each["uid"] and uid in streamed
+                ],
+                objects=self._objects(name),
             )
             for name, (descriptors, events) in _events_by_stream(self.documents).items()
         }
+
+    def _objects(self, stream: str) -> dict[str, Source]:
+        """Return the columns of arrays that are not alike, and of what holds arrays."""
+        lifted = self._lifted.get(stream, {}).items()
+        return {key: self._column(entry["dataset"], "object") for key, entry in lifted if entry["form"] == "object"}
 
 
 class JournalStream:
@@ -226,12 +280,15 @@ class JournalStream:
         events: list[Document],
         resources: Mapping[str, Document],
         datums: Mapping[str, Document],
+        *,
         streamed: Sequence[Document] = (),
+        objects: Mapping[str, Source] | None = None,
     ) -> None:
         self.descriptors = descriptors
         self.events = events
         self.streamed = {doc["data_key"]: doc for doc in streamed}
         """The stream resource of each key whose values are described by stream documents."""
+        self._objects = objects or {}
         self._resources = resources
         self._datums = datums
         self._handlers: dict[str, Any] = {}
@@ -261,9 +318,11 @@ class JournalStream:
 
     def source(self, key: str) -> Source:
         """Return a key whose values are in the events; where one lacks it, NaN or None stands."""
+        if key in self._objects:
+            return self._objects[key]
         values = [event["data"].get(key) for event in self.events]
         present = [value for value in values if value is not None]
-        if len(present) < len(values) and all(isinstance(value, (int, float)) for value in present):
+        if len(present) < len(values) and set(map(type, present)) <= {int, float} and are_floats(present):
             values = [float("nan") if value is None else float(value) for value in values]
         return Memory(together(values))
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import dask.array
 
 
+_HIDDEN = frozenset(
+    ("dtype", "dtype_numpy", "shape", "source", "external", "dims", "role", "object_name", "recorded_key", "attrs")
+)
+"""Entries of a data key that are no attributes of its values."""
+
 _OBJECTS = 64
 """How many objects are read at once by who goes through all of them."""
 
@@ -95,8 +100,11 @@ class Values(Lazy):
 
 
 def _one(value: Any) -> Any:
-    """Return a scalar for an array without axes; of foreign byte order it stays one, as NumPy's scalars are native."""
-    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.isnative else value
+    """Return a scalar for an array without axes; of foreign byte order it stays one, as NumPy's scalars are native.
+
+    So does one of a subclass, such as a quantity, which may have more than its element.
+    """
+    return value[()] if type(value) is np.ndarray and value.ndim == 0 and value.dtype.isnative else value
 
 
 class _Fixed:
@@ -129,8 +137,9 @@ class LazyArray(Values):
     @property
     def attrs(self) -> dict[str, Any]:
         """What the descriptor says of the key: units, precision, limits …"""
-        hidden = {"dtype", "dtype_numpy", "shape", "source", "external", "dims", "role", "object_name", "recorded_key"}
-        return {name: value for name, value in self._data_key.items() if name not in hidden and value is not None}
+        own = {name: value for name, value in self._data_key.items() if name not in _HIDDEN and value is not None}
+        attrs = self._data_key.get("attrs")
+        return {**attrs, **own} if isinstance(attrs, dict) else own
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -156,14 +165,21 @@ class LazyArray(Values):
 
     def digest(self) -> str:
         """Return the digest of the values, ``blake3:<hex>``, as the stop document has it."""
-        from analysis_store.digests import digest_ragged, digest_values
-
         own: str | None = self._source.digest() if hasattr(self._source, "digest") else None
         if own is None and self.form == "array" and self.dtype.kind not in TEXT_KINDS and self.ndim:
             return self._digest_in_blocks()
-        if own is None and self.form == "ragged":
-            return digest_ragged(self)
-        return own or digest_values(self.read())
+        return own or self._digest_of(self if self.form == "ragged" else self.read())
+
+    def digest_of(self, values: Any) -> str:
+        """Return the digest of what was read of the key before; of objects, that of what lies in the file."""
+        return self.digest() if self.form == "object" else self._digest_of(values)
+
+    def _digest_of(self, values: Any) -> str:
+        from analysis_store.digests import digest_ragged, digest_values
+
+        if self.form == "ragged":
+            return digest_ragged(values)
+        return str(getattr(self._source, "digest_of", digest_values)(values))
 
     def _digest_in_blocks(self) -> str:
         """Return the digest of an array that need not fit into memory."""

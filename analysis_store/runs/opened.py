@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 import time as clock
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
+from analysis_store.documents import dumps
 from analysis_store.errors import InvalidDataError, RunClosedError, StoreWriteError
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Column, Place
-from analysis_store.runs.gather import StreamData, add_descriptor_md, check_name, gather
+from analysis_store.runs.descriptor_md import add_descriptor_md, checked_descriptor_md
+from analysis_store.runs.gather import StreamData, check_name, gather
+from analysis_store.runs.labels import LABELS, check_same
 from analysis_store.runs.lazy import counted
+from analysis_store.runs.values import read_handle
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
@@ -49,7 +54,7 @@ class OpenRun:
         forget: Callable[[OpenRun], None],
     ) -> None:
         self.start = start
-        self._descriptor_md = copy.deepcopy(dict(descriptor_md or {}))
+        self._descriptor_md = checked_descriptor_md(descriptor_md)
         self._save = save
         self._forget = forget
         self._streams: dict[str, _Growing] = {}
@@ -77,9 +82,9 @@ class OpenRun:
         self._check_open()
         if not isinstance(data, Mapping):
             raise InvalidDataError(f"event: {type(data).__name__} came where a mapping {{key: value}} was expected.")
-        check_name(stream, "event")
-        growing = self._streams.get(stream) or _Growing(stream, self.start)
-        growing.add_row({key: _copied(value) for key, value in data.items()})
+        stream = check_name(stream, "event")
+        growing = self._growing(stream)
+        growing.add_row({check_name(key, f'event["{stream}"]'): value for key, value in data.items()})
         self._streams[stream] = growing
 
     def events(self, stream: str, data: Any) -> None:
@@ -91,9 +96,14 @@ class OpenRun:
             As `event`.
         """
         self._check_open()
-        growing = self._streams.get(stream) or _Growing(stream, self.start)
+        stream = check_name(stream, "events")
+        growing = self._growing(stream)
         growing.add_block(gather({stream: data})[stream])
         self._streams[stream] = growing
+
+    def _growing(self, stream: str) -> _Growing:
+        known = {stream: self._descriptor_md[stream]} if stream in self._descriptor_md else {}
+        return self._streams.get(stream) or _Growing(stream, self.start, known)
 
     def close(self, exit_status: str = "success", reason: str = "") -> Run | None:
         """End the run and save it; a second call changes nothing. Returns the run.
@@ -158,28 +168,43 @@ class OpenRun:
         return f"<OpenRun {self.uid}, {'open' if self._open else 'closed'}{f', {counts}' if counts else ''}>"
 
 
-def _copied(value: Any) -> Any:
+def _copied(value: Any, place: Place, index: int = 0) -> Any:
     """Return a copy of what the caller could change later."""
-    return value if isinstance(value, (str, bool, int, float, np.generic)) else copy.deepcopy(value)
+    if isinstance(value, (str, bool, int, float, np.generic)):
+        return value
+    if type(value) in (np.ndarray, np.memmap) and value.dtype.kind != "O":
+        return np.array(value)
+    try:
+        return copy.deepcopy(read_handle(value))
+    except Exception as error:  # whatever a class of the caller's raises
+        raise InvalidDataError(
+            f"{place.at(index)}: the {type(value).__qualname__} cannot be copied: {type(error).__name__}: {error}. "
+            "An open run keeps copies until it ends; convert the value, or use insert_analysis."
+        ) from error
 
 
 def _own(column: Column) -> Any:
     """Return the values of a column without what the caller could change later."""
     if isinstance(column.values, np.ndarray):
         return column.values.copy()
-    values = copy.deepcopy(list(column.values))
+    values = [_copied(value, column.where, index) for index, value in enumerate(column.values)]
     return columns.of_objects(values, column.where).values if column.form == "object" else values
 
 
 class _Growing:
     """One stream while it grows: single rows and whole blocks, in the order they came, each with its time."""
 
-    def __init__(self, name: str, start: Document) -> None:
+    def __init__(self, name: str, start: Document, descriptor_md: Mapping[str, Any]) -> None:
         self.name = name
+        self._descriptor_md = descriptor_md
         self.length = 0
         self._latest = float(start["time"])
         self._parts: list[tuple[float, dict[str, Any] | StreamData]] = []
         self._first: dict[str, Column] = {}
+        self._samples: dict[str, Any] | None = None
+        """The first value of each key with text or tables."""
+        self._extra: dict[str, Any] | None = None
+        """What the first block says of the stream."""
 
     def times(self) -> np.ndarray:
         """Return the time of each event, s."""
@@ -188,14 +213,24 @@ class _Growing:
 
     def add_row(self, row: dict[str, Any]) -> None:
         row = {key: self._as_before(key, value) for key, value in row.items()}
-        found = {check_key(key, self.name): columns.of_values([value], self._place(key)) for key, value in row.items()}
+        found = {key: columns.of_values([value], self._place(key)) for key, value in row.items()}
         self._check(found)
-        self._add(row, 1)
+        copied = {key: _copied(value, found[key].where) for key, value in row.items()}
+        self._check_together(found, copied)
+        self._add(copied, 1)
 
     def add_block(self, block: StreamData) -> None:
+        if self._extra is not None and dumps(block.extra) != dumps(self._extra):  # in which NaN equals itself
+            raise InvalidDataError(
+                f"events of {self.name!r}: got the attributes {block.extra.get('attrs')}, those before have "
+                f"{self._extra.get('attrs')}; expected the same. Leave them out, or use another stream."
+            )
         self._check(block.columns)
         for column in block.columns.values():
             column.values = _own(column)
+        if block.length:
+            self._check_together(block.columns, {key: column.values[0] for key, column in block.columns.items()})
+        self._extra = block.extra
         self._add(block, block.length)
 
     def _as_before(self, key: str, value: Any) -> Any:
@@ -210,6 +245,8 @@ class _Growing:
     def _check(self, found: Mapping[str, Column]) -> None:
         """Refuse an event that does not fit those before it."""
         if not self._first:
+            copies = {key: replace(column, data_key=dict(column.data_key)) for key, column in found.items()}
+            add_descriptor_md({self.name: StreamData(self.name, copies, 1)}, self._descriptor_md)  # not when it ends
             self._first = dict(found)
         missing, surplus = sorted(set(self._first) - set(found)), sorted(set(found) - set(self._first))
         if missing or surplus:
@@ -227,6 +264,7 @@ class _Growing:
                     "values of one kind. Convert them (NaN for a missing number), or use two keys."
                 )
             known = self._first[key].data_key
+            check_same(known, column.data_key, column.where, 0)
             for told in ("dtype_numpy", "shape") if known["dtype"] != "string" else ("dtype",):
                 before, now = known.get(told), column.data_key.get(told)
                 if told == "shape" and len(before or ()) == len(now or ()):
@@ -236,6 +274,17 @@ class _Growing:
                         f"{column.where.at(0)}: {told} {now} came after {before} in event 0; convert the value, or use "
                         "another key."
                     )
+
+    def _check_together(self, found: Mapping[str, Column], row: Mapping[str, Any]) -> None:
+        """Refuse text and tables that would be refused together with the first when the run ends, and be lost then.
+
+        What numbers are, `_check` has seen.
+        """
+        if self._samples is None:
+            self._samples = {key: value for key, value in row.items() if _is_intricate(found[key])}
+        for key, first in self._samples.items():
+            if not type(first) is type(row[key]) is str:
+                columns.of_values([first, row[key]], Place("event[", f']["{key}"]', [0, self.length]))
 
     def _add(self, part: dict[str, Any] | StreamData, count: int) -> None:
         """Add events in one step, which no interrupt can cut in two."""
@@ -262,13 +311,12 @@ class _Growing:
         if len(blocks) == 1:
             return blocks[0]
         joined = {key: _joined([block.columns[key] for block in blocks]) for key in self._first}
-        return StreamData(self.name, joined, sum(block.length for block in blocks))
+        return StreamData(self.name, joined, sum(block.length for block in blocks), dict(self._extra or {}))
 
 
-def check_key(key: Any, stream: str) -> str:
-    """Return a data key that event-model takes, or refuse it."""
-    check_name(key, f'event["{stream}"]')
-    return str(key)
+def _is_intricate(column: Column) -> bool:
+    """Whether more has to agree between the values of events than dtype, dimensions and labels."""
+    return column.form == "table" or (column.form != "object" and column.dtype.kind in "OSTU")
 
 
 def _text(before: Any, now: Any) -> bool:
@@ -286,7 +334,7 @@ def _joined(parts: list[Column]) -> Column:
     else:
         of_parts = columns.of_objects if first.form == "object" else columns.of_values  # whatever they are together
         joined = of_parts([value for part in parts for value in part.values], first.where)
-    for label in ("units", "dims", "role"):
+    for label in (*LABELS, "role"):
         if label in first.data_key:
             joined.data_key[label] = first.data_key[label]
     return joined

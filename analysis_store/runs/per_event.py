@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis_store.arrays import as_objects, select_objects
-from analysis_store.digests import ValueDigest, digest_values
+from analysis_store.digests import ValueDigest, digest_foreign, digest_values
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -142,6 +142,10 @@ class PerEvent:
         except _UnlikeError:
             return digest_values(self.read())
         return digest.result()
+
+    def digest_of(self, values: Any) -> str:
+        """Return the digest of values that were read before."""
+        return digest_foreign(values) or digest_values(values)
 
     def _gather(self, numbers: Sequence[int], inner: Sequence[Runs] | None) -> np.ndarray:
         """Return the same part of several values as one array.

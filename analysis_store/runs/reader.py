@@ -261,6 +261,10 @@ def read_column(path: Path, dataset: str, form: str = "array") -> Source:
         from analysis_store.handlers.ragged import RaggedHandler
 
         return RaggedHandler(str(path), dataset).column()
+    if form == "object":
+        from analysis_store.handlers.objects import ObjectHandler
+
+        return ObjectHandler(str(path), dataset).column()
     return ArrayHandler(str(path), dataset).column()
 
 

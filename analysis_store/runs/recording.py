@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.documents import Document, check_name, compose_stop, unpack_page, validate
 from analysis_store.errors import InvalidDocumentError
-from analysis_store.runs.journal import listed, plain
+from analysis_store.runs.journal import listed, plain_document
 
 if TYPE_CHECKING:
     from analysis_store.runs.emit import NamedDocument
@@ -72,7 +72,7 @@ class Recordings:
     def begin(self, doc: Mapping[str, Any]) -> Recording:
         """Return a new recording for a start document, which is validated and copied; it is not open yet."""
         validate("start", doc)
-        start = listed(plain(doc, "start"))
+        start = listed(plain_document("start", doc))
         if start["uid"] in self.open:
             raise InvalidDocumentError(f"run {start['uid']}: a second start document; the run is open already.")
         return Recording(start)
@@ -86,7 +86,7 @@ class Recordings:
         """Validate a document and add it to its run; a stop is returned without being added."""
         check_name(name)
         validate(name, doc)
-        copy = plain(doc, name)
+        copy = plain_document(name, doc)
         recording = self._run_of(name, copy)
         if name == "stop":
             return recording, dict(listed(copy))

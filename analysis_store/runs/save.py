@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import time as clock
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store import layout
-from analysis_store.digests import digest_values
+from analysis_store.digests import digest_foreign
 from analysis_store.documents import Document, clean_metadata, is_time, new_uid, validate
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -24,7 +24,6 @@ from analysis_store.errors import (
     StoreWriteError,
     UnsafeFileError,
 )
-from analysis_store.runs.columns import stack
 from analysis_store.runs.draft import Attachments, Draft, digest_entry, draft_stream
 from analysis_store.runs.durable import claim, publish, remove_folders
 from analysis_store.runs.file import RunFileWriter
@@ -170,20 +169,9 @@ def write_foreign(draft: Draft, foreign: ForeignWriters) -> None:
             if column.form == "foreign":
                 if key not in stream.documents.foreign:  # data that stay where they are have their documents already
                     stream.documents.foreign[key] = foreign.write(key, column, stream.descriptor)
-                digest = foreign_digest(column.values)
+                digest = digest_foreign(column.values)
                 if digest:
                     draft.digests.append(digest_entry(stream.data.name, key, digest))
-
-
-def foreign_digest(values: Sequence[Any]) -> str | None:
-    """Return the digest of what a caller's writer stores: arrays or tables; of other objects there is none."""
-    kinds = {type(value).__name__ for value in values}
-    if kinds == {"DataFrame"}:
-        return digest_values(list(values))
-    if kinds != {"ndarray"} or any(value.dtype.kind not in "biufcmMSU" for value in values):
-        return None
-    alike = len({(value.shape, value.dtype) for value in values}) == 1
-    return digest_values(stack(values) if alike else list(values))
 
 
 def stop_time(draft: Draft) -> float:

@@ -56,7 +56,7 @@ def dataset_of(
 
     columns = _loaded(stream, keys, may_fail)
     roles = [key for key in columns if stream.data_keys[key].get("role") == "coordinate"]
-    return build(columns, stream.times, stream.name, roles)
+    return build(columns, stream.times, stream.name, roles, getattr(stream, "attrs", None))
 
 
 def _loaded(stream: Columns, keys: Any, may_fail: tuple[type[AnalysisStoreError], ...]) -> dict[str, LazyArray]:
@@ -98,6 +98,13 @@ class Stream(Mapping[str, LazyArray]):
         if isinstance(self._content, FileStream):
             return [self._content.descriptor]
         return self._content.descriptors
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the descriptors say of the stream as a whole: the attributes of the Dataset that it was."""
+        from analysis_store.runs.dataset import attrs_of
+
+        return attrs_of(self.descriptors)
 
     @property
     def metadata(self) -> dict[str, Any]:

@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from analysis_store.dtypes import encode_text
+from analysis_store.arrays import Lazy
+from analysis_store.dtypes import VARIABLE_TEXT, AnyArray, encode_text
+from analysis_store.errors import InvalidDataError
+from analysis_store.exact import MAX_NDIM, exact_array
+from analysis_store.runs.labels import is_xarray, units_of
+
+_HANDLES = ("h5py", "dask")
+"""Packages whose arrays lie elsewhere: the value is what is read, or computed, of them."""
 
 
 class NoArrayError(Exception):
     """A value is no array; as an object it comes back as it is."""
 
 
-def as_array(value: Any) -> np.ndarray:
-    """Return one value as an array that has lost nothing.
+def as_array(value: Any) -> AnyArray:
+    """Return one value as an array that has lost nothing but the units and dims that `labels` gives.
 
     Raises
     ------
     NoArrayError
         It cannot be one, and is left to the codecs.
     InvalidDataError
-        It is text that no file can hold.
+        It is text that no file can hold, or has too many dimensions, or cannot be read.
     """
-    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return _regular(value)
-    if type(value) is np.ndarray or isinstance(value, (str, bool, int, float, complex, np.generic)):
-        return storable(np.asarray(value))
-    if np.ma.isMaskedArray(value) and not np.ma.is_masked(value):
-        return storable(np.asarray(value))
-    if _is_array_with_labels(value):
-        return storable(np.asarray(getattr(value, "magnitude", value)))
-    raise NoArrayError
+    found = exact_array(value)
+    if found is None:
+        found = _unlabelled(value)
+    if found is None:
+        raise NoArrayError
+    return storable(found)
 
 
 def is_array(value: Any) -> bool:
-    """Tell whether a value can be an array."""
+    """Return True if a value can be an array."""
     try:
         as_array(value)
     except NoArrayError:
@@ -44,65 +47,72 @@ def is_array(value: Any) -> bool:
     return True
 
 
-def _is_array_with_labels(value: Any) -> bool:
-    """Whether a value is an array whose labels a descriptor can tell: units and names of dimensions.
-
-    What has more than that, the index of a Series or the coordinates of a DataArray, is an object.
-    """
-    package = type(value).__module__.partition(".")[0]
-    if package == "xarray":
-        return hasattr(value, "dims") and hasattr(value, "dtype") and not getattr(value, "coords", ())
-    if package in ("pint", "quantities"):
-        return hasattr(value, "units") and isinstance(
-            getattr(value, "magnitude", None), (int, float, np.ndarray, np.generic)
-        )
-    from analysis_store.codecs.registry import for_type
-
-    has_array = hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
-    return has_array and (isinstance(value, np.memmap) or for_type(type(value)) is None)  # dask, h5py and their like
-
-
-def storable(array: np.ndarray) -> np.ndarray:
+def storable(array: AnyArray) -> AnyArray:
     """Return an array whose dtype a file has; raises as `as_array`."""
+    if array.dtype.kind not in "biufcmMSUTO":
+        raise NoArrayError
+    if array.dtype.kind == "T" and array.dtype not in VARIABLE_TEXT.values():
+        raise NoArrayError
+    if array.dtype.kind == "O" and any(type(item) is not str for item in array.ravel()):
+        raise NoArrayError
+    if array.ndim >= MAX_NDIM:
+        raise InvalidDataError(
+            f"Got an array of {array.ndim} dimensions; expected at most {MAX_NDIM - 1}, because HDF5 has "
+            f"{MAX_NDIM} and the events take one. Use .reshape(...)."
+        )
     if array.dtype.kind == "U":
         encode_text(array)
-    if array.dtype.kind in "biufcmMSUT":
-        return array
-    if array.dtype.kind == "O" and all(type(item) is str for item in array.ravel()):
-        return array
-    raise NoArrayError
+    return array
 
 
-def _regular(value: Sequence[Any]) -> np.ndarray:
-    """Return a (nested) list as an array, if NumPy changes nothing in it."""
-    kinds: set[type] = set()
-    for leaf in _leaves(value):
-        kinds.add(type(leaf))
-    plain = kinds - {np.ndarray}
-    if not (plain <= {int, float} or len(plain) <= 1 or all(issubclass(kind, np.number) for kind in plain)):
-        raise NoArrayError
+def read_handle(value: Any, where: str = "") -> Any:
+    """Return what is read, or computed, of an array that lies elsewhere; anything else as it is.
+
+    Raises
+    ------
+    InvalidDataError
+        It cannot be read.
+    """
+    package = type(value).__module__.partition(".")[0]
+    if not (isinstance(value, Lazy) or (package in _HANDLES and hasattr(value, "__array__"))):
+        return value
+    name = f"{where}{': ' * bool(where)}the {type(value).__module__}.{type(value).__qualname__}"
     try:
-        array = np.asarray(value, dtype=object if kinds == {str} else None)
-    except (ValueError, OverflowError) as error:
-        raise NoArrayError from error
-    if kinds == {str}:
-        return storable(_fixed_text(array))
-    exact = {int: "iu", bool: "b", float: "f"}.get(next(iter(plain))) if len(plain) == 1 else None
-    lossy = plain == {int, float} and any(type(leaf) is int and int(float(leaf)) != leaf for leaf in _leaves(value))
-    if lossy or (exact and array.dtype.kind not in exact):
-        raise NoArrayError
-    return storable(array)
+        found = value.compute() if package == "dask" else np.asarray(value)  # NumPy would drop the mask of dask's
+    except Exception as error:  # whatever a graph of dask or a closed file raises
+        raise InvalidDataError(f"{name} cannot be read: {error}.") from error
+    if "enum" in (found.dtype.metadata or ()):
+        raise InvalidDataError(
+            f"{name} is an enumeration, the names of which would be lost; give dataset[...].astype(int)."
+        )
+    return found
 
 
-def _fixed_text(array: np.ndarray) -> np.ndarray:
-    if array.size == 0 or any("\0" in text for text in array.ravel()):
-        return array
-    return array.astype(np.str_)
+def _unlabelled(value: Any) -> AnyArray | None:
+    """Return the array under labels that a descriptor can tell, or the one that a handle stands for.
+
+    What has more than that, such as a name, an uncertainty or the coordinates of a DataArray, is an object.
+    """
+    if is_xarray(value):
+        return _of_xarray(value)
+    if type(value).__module__.partition(".")[0] in ("pint", "quantities") and type(value).__name__ == "Quantity":
+        return _of_quantity(value)
+    found = read_handle(value)
+    return found if type(found) is np.ndarray else None
 
 
-def _leaves(value: Any) -> Iterable[Any]:
-    for item in value:
-        if isinstance(item, (list, tuple)):
-            yield from _leaves(item)
-        else:
-            yield item
+def _of_xarray(value: Any) -> AnyArray | None:
+    """Return the values of a DataArray or Variable that has nothing else than dims and units in text."""
+    if type(value).__name__ == "IndexVariable" or len(getattr(value, "coords", ())):
+        return None
+    units = value.attrs.get("units", "1")
+    if getattr(value, "name", None) is not None or value.attrs.keys() - {"units"} or type(units) is not str:
+        return None
+    found = read_handle(value.data)
+    return found if type(found) is np.ndarray else None
+
+
+def _of_quantity(value: Any) -> AnyArray | None:
+    magnitude = value.magnitude
+    known = type(magnitude) in (int, float, complex, np.ndarray) or isinstance(magnitude, np.generic)
+    return exact_array(magnitude) if known and units_of(value) else None

@@ -35,7 +35,7 @@ class _Comparison:
         assert type(found) is type(wanted), f"{path}: {type(found)} came back of {type(wanted)}"
         if type(wanted) in {float, complex}:
             assert _bits(wanted) == _bits(found), f"{path}: {found!r} came back of {wanted!r}"
-        elif isinstance(wanted, type | Enum):
+        elif isinstance(wanted, type | Enum) or wanted is np.ma.masked:
             assert found is wanted, f"{path}: {found!r} came back of {wanted!r}"
         elif type(wanted).__module__ in _UNITS:
             assert found == wanted, f"{path}: {found!r} came back of {wanted!r}"
@@ -94,6 +94,9 @@ class _Comparison:
         wanted, found = (np.ma.getdata(it).view(np.ndarray) for it in (wanted, found))
         if wanted.dtype.kind == "O":
             self._sequences(wanted.ravel().tolist(), found.ravel().tolist(), path)
+        elif wanted.dtype.names:  # what lies between the fields is no part of the value
+            for name in wanted.dtype.names:
+                self._arrays(wanted[name], found[name], f"{path}[{name!r}]")
         elif wanted.dtype.kind == "T" or wanted.dtype.char in "gG":
             np.testing.assert_array_equal(found, wanted)
         else:
@@ -170,6 +173,17 @@ def _pandas(wanted: Any, found: Any) -> None:
         pd.testing.assert_extension_array_equal(found, wanted, check_exact=True)
     else:
         assert (found, repr(found)) == (wanted, repr(wanted))
+    if isinstance(wanted, pd.DataFrame | pd.Series):
+        assert found.attrs == wanted.attrs, f"the attributes {found.attrs} came back of {wanted.attrs}"
+    if isinstance(wanted, pd.DataFrame | pd.Series | pd.Index):  # pandas takes a member of a StrEnum for its text
+        assert _types(found) == _types(wanted), f"{found!r} came back of {wanted!r}"
+
+
+def _types(value: Any) -> list[Any]:
+    """Return the types of all values and labels in what pandas has."""
+    labels = [label for axis in getattr(value, "axes", ()) for label in axis]
+    values = value.to_numpy(object).ravel() if hasattr(value, "to_numpy") else ()
+    return [tuple(map(type, each)) if type(each) is tuple else type(each) for each in (*labels, *values)]
 
 
 def _xarray(wanted: Any, found: Any) -> None:

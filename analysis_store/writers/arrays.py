@@ -9,6 +9,8 @@ from h5py import h5d, h5g, h5s
 
 from analysis_store.digests import ValueDigest
 from analysis_store.dtypes import AnyArray, refuse
+from analysis_store.errors import InvalidDataError
+from analysis_store.exact import MAX_NDIM
 from analysis_store.hdf5.blocks import Compression, write_blocks
 from analysis_store.hdf5.columns import Column, Stored, as_column, as_one, as_values, chunk_of, dtype_of, shape_of
 from analysis_store.hdf5.encoding import as_stored, describe, is_plain, name_of, plain_type
@@ -55,6 +57,11 @@ def write_array(
     column = as_column(values)
     dtype, shape = dtype_of(column), shape_of(column)
     refuse(dtype)
+    if len(shape) > MAX_NDIM:
+        raise InvalidDataError(
+            f"Got a column of {len(shape)} dimensions, the events among them; expected at most {MAX_NDIM}, as HDF5 has "
+            "them. Use .reshape(...)."
+        )
     digest = ValueDigest(shape, dtype)
     dataset, chunk = _write(group, name, column, compression=compression, digest=digest)
     describe(dataset, dtype, attrs)

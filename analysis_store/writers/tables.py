@@ -11,7 +11,7 @@ from h5py import h5a, h5d, h5g
 
 from analysis_store.digests import digest_tables
 from analysis_store.errors import InvalidDataError
-from analysis_store.frames import Part, Pieces, take_apart
+from analysis_store.frames import Part, Pieces, check_bare, take_apart
 from analysis_store.hdf5.columns import Stored, offsets_of
 from analysis_store.hdf5.making import create_group, open_group, set_attrs, write_strings
 from analysis_store.layout import (
@@ -99,20 +99,12 @@ def take_all_apart(frames: Sequence[Any]) -> list[Pieces]:
     return tables
 
 
-def can_take_apart(frame: Any) -> bool:
-    """Whether all that a table holds can lie in plain arrays."""
-    try:
-        take_apart(frame)
-    except InvalidDataError:
-        return False
-    return True
-
-
 def _take_apart(frame: Any) -> Pieces:
     import pandas
 
     if not isinstance(frame, pandas.DataFrame):
         raise InvalidDataError(f"got a {type(frame).__name__} among tables; expected only pandas.DataFrame.")
+    check_bare(frame)
     return take_apart(frame)
 
 

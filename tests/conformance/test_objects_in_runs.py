@@ -212,7 +212,7 @@ def test_quantities_are_numbers_with_units(store: AnalysisStore, origin: Provena
     assert run.read()["mass"].attrs["units"] == again["primary"]["mass"].attrs["units"] == "milligram"
     assert again["primary"]["mass"][0] == 3.5
     with pytest.raises(
-        InvalidDataError, match=r'data\[1\]\["primary"\]\["m"\]: the units .gram. came after .milligram.'
+        InvalidDataError, match=r'data\[1\]\["primary"\]\["m"\]: got the units .gram., event 0 has .milligram.'
     ):
         store.insert([{"primary": {"m": 1 * unit.mg}}, {"primary": {"m": 1 * unit.g}}], {}, provenance=origin)
 

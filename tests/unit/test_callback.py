@@ -13,6 +13,8 @@ import pytest
 
 from analysis_store import AnalysisStore, Policy
 from analysis_store.errors import DuplicateRunError, InvalidDocumentError, ProvenanceError, UnknownSpecError
+from analysis_store.testing.equality import assert_identical
+from tests.zoo import Level, Mode, Point
 
 Documents = list[tuple[str, dict[str, Any]]]
 KEY = {"dtype": "number", "shape": [], "source": "sim"}
@@ -264,3 +266,73 @@ def test_real_runs_come_back_equal(open_store: AnalysisStore, real_data: Path) -
                 assert expected == list(open_store[uid].documents())
                 assert open_store[uid].verify()
     assert len(open_store) == 62
+
+
+def values_of(store: AnalysisStore, values: list[Any]) -> list[Any]:
+    """Return what documents of events with these values have afterwards; sent as events, and as one page."""
+    found = []
+    for pages in (False, True):
+        bundle = event_model.compose_run()
+        described = bundle.compose_descriptor(name="s", data_keys={"x": {**KEY, "dtype": "array"}})
+        docs = [dict(described.compose_event(data={"x": 0}, timestamps={"x": 1.0})) for _ in values]
+        events = [{**doc, "data": {"x": value}} for doc, value in zip(docs, values, strict=True)]
+        page = {**event_model.pack_event_page(*docs), "data": {"x": values}}
+        sent = [("event_page", page)] if pages else [("event", doc) for doc in events]
+        start, descriptor = ("start", bundle.start_doc), ("descriptor", described.descriptor_doc)
+        feed(store, [start, descriptor, *sent, ("stop", bundle.compose_stop())])
+        came = [doc for name, doc in store[-1].documents() if name.startswith("event")]
+        found.append([doc["data"]["x"] for doc in came] if not pages else came[0]["data"]["x"])
+        assert store[-1].verify()
+    assert_identical(*found)
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [np.zeros(2, "f4"), np.zeros(2, "f8")],
+        [np.zeros(2), np.zeros((2, 2))],
+        [np.array([1j]), np.array([1j], "c8")],
+        [np.zeros(2, "f4"), 1.5, None, "a"],
+        [{"image": np.zeros(2, "f4"), "n": 3}, {"image": np.ones(2, "f4"), "n": 4}],
+        [[np.zeros(2, "f4"), np.zeros(3, "u1")], [np.zeros(1, "M8[s]")]],
+    ],
+    ids=["dtypes", "dimensions", "complex", "kinds", "mappings", "lists"],
+)
+def test_arrays_that_make_no_column_come_back_exactly(open_store: AnalysisStore, values: list[Any]) -> None:
+    """They became lists of JSON, which have no dtype; complex ones and times took the whole run with them."""
+    assert_identical(values, values_of(open_store, values))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("start", {"gain": np.array([1j])}),
+        ("start", {"mode": np.array(["\ud800"])}),
+        ("start", {"table": {1: "a"}}),
+        ("start", {"mode": "\ud800"}),
+        ("event", {"data": {"x": np.ma.array([1.0, 2.0], mask=[0, 1]), "s": "a"}}),
+        ("event", {"data": {"x": np.ma.masked, "s": "a"}}),
+        ("event", {"data": {"x": np.ones((1,) * 32), "s": "a"}}),
+        ("event", {"data": {"x": np.array(["\ud800"]), "s": "a"}}),
+        ("event", {"data": {"x": np.longdouble(1), "s": "a"}}),
+        ("event", {"data": {"x": Point(1, 2), "s": "a"}}),
+    ],
+)
+def test_what_a_document_cannot_keep_is_refused_at_once(
+    open_store: AnalysisStore, name: str, change: dict[str, Any]
+) -> None:
+    """Before the run has it: at its end it would be too late, or a number under a mask would be a measurement."""
+    documents = make_run(1)
+    place = next(index for index, (kind, _) in enumerate(documents) if kind == name)
+    feed(open_store, documents[:place])
+
+    with pytest.raises(InvalidDocumentError, match=name):
+        open_store(name, {**documents[place][1], **change})
+    feed(open_store, documents[place:])
+    assert list(open_store[-1].documents()) == documents
+
+
+def test_members_and_numpy_text_are_what_they_say(open_store: AnalysisStore) -> None:
+    """``str()`` would say the name of the one, and lose the end of the other."""
+    assert values_of(open_store, [Mode.SAFE, np.str_("a\0"), Level.LOW]) == ["safe\0", "a\0", 1]

@@ -163,6 +163,9 @@ ODD = [
     np.array([(1, "x")], [(("the number", "n"), "u1"), ("t", "U2")]),
     np.array(["a", "b"], [("x", "U1"), ("y", "U1")])[["y"]],
     np.zeros(3, []),
+    np.zeros(2, np.dtype((np.record, [("a", "i4"), ("b", "f8")]))),
+    np.zeros(2, [("in", np.dtype((np.record, [("a", "i4")])))]),
+    np.arange(6000.0).view([(f"field {number}", "f8") for number in range(3000)]),
     np.array(["a", None, ""], StringDType(na_object=None)),
     np.array(["a", np.nan, "b\0"], StringDType(na_object=np.nan, coerce=False)),
     np.array(["a", "gone"], StringDType(na_object="gone")),
@@ -178,6 +181,19 @@ def test_odd_arrays(value):
 
     _same_array(found, value)
     assert [type(item) for item in found.flat] == [type(item) for item in value.flat]
+
+
+def test_as_many_dimensions_as_hdf5_has():
+    """Alone and side by side; an array of more is refused before anything is written."""
+    flat = np.ones((1,) * 32)
+    with h5py.File("dimensions", "w", driver="core", backing_store=False) as file:
+        dump([flat, flat + 1, {"in": flat + 2}], file, "value")
+        one, two, three = load(file["value"])
+        with pytest.raises(InvalidDataError, match=r"obj\['in'\]\[1\]: Got an array of 33 dimensions; .*at most 32"):
+            dump({"in": [flat, flat[np.newaxis]]}, file, "more")
+        assert "more" not in file
+
+    assert [(it.shape, it.item()) for it in (one, two, three["in"])] == [((1,) * 32, number) for number in (1, 2, 3)]
 
 
 def test_plain_part_of_odd_arrays():

@@ -7,6 +7,7 @@ import enum
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis_store.documents import (
@@ -21,6 +22,8 @@ from analysis_store.documents import (
     validate,
 )
 from analysis_store.errors import InvalidDocumentError, InvalidMetadataError
+from analysis_store.testing.equality import assert_identical
+from tests.zoo import Level, Loud, Mode, Point
 
 START = {"uid": "a", "time": 1.0}
 
@@ -38,6 +41,11 @@ class Colour(enum.StrEnum):
         (np.int64(2**62), 2**62),
         (np.True_, True),
         (np.str_("x"), "x"),
+        (np.str_("x\0"), "x\0"),
+        (Loud("x"), "x"),
+        (Level.LOW, 1),
+        (Mode.SAFE, "safe\0"),
+        ({Mode.FAST: {np.str_("a\0"): 1}}, {"fast": {"a\0": 1}}),
         ((1, (2, 3)), [1, [2, 3]]),
         (np.arange(3), [0, 1, 2]),
         (np.array(5.0), 5.0),
@@ -56,8 +64,7 @@ def test_what_loses_nothing_is_converted(value: object, plain: object) -> None:
     """NumPy scalars, tuples, dates, paths and small arrays become JSON of the same value and type."""
     clean = clean_metadata({"key": value})["key"]
 
-    assert plain == clean
-    assert type(plain) is type(clean)
+    assert_identical(plain, clean)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +81,10 @@ def test_what_loses_nothing_is_converted(value: object, plain: object) -> None:
         ({"a": object()}, r'md\["a"\]: a object'),
         ({"a": "\ud800"}, r"not valid Unicode"),
         ({"a": np.datetime64("NaT", "s")}, r"datetime64"),
+        ({"a": pd.NaT}, r'md\["a"\]: a pandas.*NaT'),
+        ({"a": [Point(1, 2)]}, r'md\["a"\]\[0\]: a tests.zoo.Point cannot be kept'),
+        ({"a": np.str_("\ud800")}, r'md\["a"\]: the text .* not valid Unicode'),
+        ({"a": np.array(["b", "\ud800"])}, r'md\["a"\]\[1\]: the text .* not valid Unicode'),
     ],
 )
 def test_what_would_lose_something_is_refused_with_its_path(md: dict[object, object], where: str) -> None:

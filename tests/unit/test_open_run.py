@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
 from analysis_store import AnalysisStore, Provenance
+from analysis_store.codecs import register_codec
 from analysis_store.errors import InvalidDataError, ProvenanceError, RunClosedError
+from tests.zoo import Fit
 
 
 def test_events_and_columns_make_one_run(store: AnalysisStore, origin: Provenance) -> None:
@@ -146,3 +153,75 @@ def test_units_may_be_said_beforehand(store: AnalysisStore, origin: Provenance) 
         run.event("s", {"x": 1.0})
 
     assert store[run.uid].read("s")["x"].attrs["units"] == "mm"
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "message"),
+    [
+        (np.array(["a"]), np.array([b"a"]), "dtype"),
+        (np.array(["a"]), np.array(["a"], ">U1"), "dtype"),
+        (["a", "b"], ["a\0", "b"], "dtype"),
+        ("a", np.array(["b"], np.dtypes.StringDType()), "dtype"),
+        (pd.DataFrame({"x": [1]}), pd.DataFrame({"y": [1]}), "surplus"),
+        (xr.DataArray([1.0], dims="x"), xr.DataArray([1.0], dims="y"), "dims"),
+        (xr.DataArray([1.0], attrs={"units": "g"}), xr.DataArray([1.0], attrs={"units": "mg"}), "units"),
+        (Fit("a", (1.0, 2.0)), threading.Lock(), "no codec"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize("one_by_one", [True, False])
+def test_what_could_not_be_saved_with_the_others_is_refused_at_once(
+    store: AnalysisStore, origin: Provenance, first: Any, then: Any, message: str, one_by_one: bool
+) -> None:
+    """Not when the run ends: nothing could be done any more, and all events were lost."""
+    place = r'event\[1\]\["x"\]' if one_by_one else r'(event\[1\]\["x"\]|data\["s"\]\["x"\]\[0\])'
+    with store.new_run({}, provenance=origin) as run:
+        run.event("s", {"x": first})
+        with pytest.raises(InvalidDataError, match=f"{place}: .*{message}"):
+            run.event("s", {"x": then}) if one_by_one else run.events("s", {"x": [then, then]})
+        run.event("s", {"x": first})
+
+    assert store[run.uid]["s"].num_events == 2
+    assert store[run.uid].verify()
+
+
+def test_attributes_of_blocks_are_the_same(store: AnalysisStore, origin: Provenance) -> None:
+    """A Dataset that says something else of the stream is refused; the same said again, NaN among it, is not."""
+
+    def block(**attrs: Any) -> xr.Dataset:
+        return xr.Dataset({"x": ("t", [1.0, 2.0], {"fill": float("nan")})}, attrs=attrs)
+
+    with store.new_run({}, provenance=origin) as run:
+        run.events("s", block(title="Fe", bad=float("nan")))
+        run.events("s", block(title="Fe", bad=float("nan")))
+        with pytest.raises(InvalidDataError, match=r"got the attributes .*Ni.*, those before have .*Fe"):
+            run.events("s", block(title="Ni"))
+
+    found = store[run.uid].read("s")
+    assert found.attrs["title"] == "Fe"
+    assert np.isnan(found["x"].attrs["fill"])
+
+
+def test_what_cannot_be_copied_is_refused(store: AnalysisStore, origin: Provenance, tmp_path: Path) -> None:
+    """By an error of ours; a dataset of an HDF5 file is read instead, and may be closed."""
+
+    @register_codec
+    class Unique:
+        def __deepcopy__(self, memo: dict[int, Any]) -> Unique:
+            raise RuntimeError("only one")
+
+        def to_state(self) -> int:
+            return 1
+
+        @classmethod
+        def from_state(cls, state: int) -> Unique:
+            return cls()
+
+    with store.new_run({}, provenance=origin) as run:
+        with pytest.raises(InvalidDataError, match=r'event\[0\]\["x"\]: the .*Unique cannot be copied: .*only one'):
+            run.event("s", {"x": Unique()})
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            file["a"] = np.arange(30)
+            run.event("s", {"x": file["a"]})
+
+    assert store[run.uid]["s"]["x"][0].tolist() == list(range(30))

@@ -4,6 +4,7 @@ What is told::
 
     a number, time, text or bytes       text, as ``dtype.str`` has it: "<f8", "|S3", "<M8[ns]", "|O"
     a structure                         names, formats (told alike), offsets (bytes), itemsize (bytes), aligned [titles]
+                                        [record (true): its scalars are of `numpy.record`]
     an array in a structure             base, shape
     text of any length                  text ("variable"), coerce [na_object]
 """
@@ -67,6 +68,7 @@ def _tell_fields(dtype: AnyDtype, depth: int) -> dict[str, Any]:
         "itemsize": dtype.itemsize,
         "aligned": dtype.isalignedstruct,
         **({"titles": titles} if any(title is not None for title in titles) else {}),
+        **({"record": True} if dtype.type is np.record else {}),
     }
 
 
@@ -105,4 +107,4 @@ def _restore_fields(state: dict[str, Any], depth: int) -> AnyDtype:
         **({"titles": expect(list, state["titles"])} if "titles" in state else {}),
     }
     made: AnyDtype = np.dtype(told, align=bool(state["aligned"]))
-    return made
+    return np.dtype((np.record, made)) if state.get("record") is True else made
