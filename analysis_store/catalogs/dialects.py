@@ -53,7 +53,7 @@ def from_any(query: Any) -> Node:
     if read is not None:
         try:
             return read(query)
-        except AttributeError as error:
+        except (AttributeError, TypeError) as error:
             raise QueryError(f"{query!r} is not the query object its name promises: {error}") from error
     raise QueryError(
         f"cannot search for {query!r} of type {type(query).__name__}; a query is a mapping, a string, "

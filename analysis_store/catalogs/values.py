@@ -20,6 +20,9 @@ from analysis_store.errors import QueryError
 
 WORD = re.compile(r"\w+")
 
+DEEPEST = 100
+"""How deep a document may be nested, and so a value that it is compared with."""
+
 UNREAD_TEXT = frozenset({"uid", "parent_uids", "provenance"})
 """Keys of the start document whose text nobody wrote: digests and package lists would only blur a full-text search."""
 
@@ -97,22 +100,24 @@ def _strings(node: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """Return the operand of a search as the JSON value that a document would hold for it."""
     if isinstance(value, enum.Enum):
-        return plain(value.value)
+        return plain(value.value, depth)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
+    if depth > DEEPEST:
+        raise QueryError(f"the query compares a value that is nested deeper than {DEEPEST} levels, as no document is")
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [plain(item, depth + 1) for item in value]
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, PathLike):
         return str(fspath(value))
     if hasattr(value, "tolist"):  # NumPy's scalars and arrays, without importing it
-        return plain(value.tolist())
+        return plain(value.tolist(), depth + 1)
     raise QueryError(
         f"a search compares JSON values; got {value!r} of type {type(value).__name__}: "
         "pass a number, string, bool, None, list or mapping"

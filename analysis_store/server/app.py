@@ -4,49 +4,29 @@ from __future__ import annotations
 
 import copy
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Clients of databroker send queries that exist only once this module is imported.
 import bluesky_tiled_plugins.queries  # noqa: F401
-from fastapi.responses import JSONResponse
 from tiled.media_type_registration import default_serialization_registry
 from tiled.server.app import build_app
 from tiled.server.settings import Settings, get_settings
 
-from analysis_store.errors import (
-    AnalysisStoreError,
-    DamagedFileError,
-    InvalidDataError,
-    PairError,
-    QueryError,
-    SettingsError,
-    StoreBusyError,
-    StoreClosedError,
-    TooLargeError,
-    UnsafeFileError,
-)
+from analysis_store.errors import SettingsError
 from analysis_store.server.arrays import RESPONSE_LIMIT
 from analysis_store.server.arrow import register_arrow
 from analysis_store.server.forms import PageForms, register_forms
 from analysis_store.server.guard import Guard
+from analysis_store.server.heads import Heads
+from analysis_store.server.pace import Pace
+from analysis_store.server.questions import PARAMETERS, Questions, own_queries
+from analysis_store.server.statuses import tell_errors
 from analysis_store.server.tree import RunsTree
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI, Request
+    from fastapi import FastAPI
 
     from analysis_store.store import AnalysisStore
-
-_STATUS: tuple[tuple[type[BaseException], int], ...] = (
-    (QueryError, 400),
-    (UnsafeFileError, 403),
-    (LookupError, 404),
-    (TooLargeError, 413),
-    (DamagedFileError, 422),
-    (InvalidDataError, 422),
-    (PairError, 422),  # a handler that fails
-    (StoreClosedError, 409),
-    (StoreBusyError, 503),  # the one that passes: Tiled's clients ask again after a 5xx, for minutes
-)
 
 
 def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
@@ -70,12 +50,17 @@ def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
     registry = copy.deepcopy(default_serialization_registry)
     register_arrow(registry)
     register_forms(registry)
-    app: FastAPI = build_app(RunsTree(store), serialization_registry=registry)
+    queries = own_queries()
+    app: FastAPI = build_app(RunsTree(store), query_registry=queries, serialization_registry=registry)
     settings = own_settings(key)
-    app.dependency_overrides[get_settings] = lambda: settings
-    app.add_exception_handler(AnalysisStoreError, _told)
+    app.dependency_overrides |= {get_settings: lambda: settings, **PARAMETERS}
+    tell_errors(app)
+    # What is added last is the outermost: nothing is looked at, or waited for, before the guard has seen the key.
     app.add_middleware(PageForms)
-    app.add_middleware(Guard, api_key=key)  # added last, it is the outermost
+    app.add_middleware(Questions, queries=queries)
+    app.add_middleware(Heads)
+    app.add_middleware(Pace)
+    app.add_middleware(Guard, api_key=key)
     app.state.api_key = key
     return app
 
@@ -110,10 +95,3 @@ def checked_key(key: str) -> str:
             "0-9 alone; a good one is made by: python -c 'import secrets; print(secrets.token_hex(32))'"
         )
     return key
-
-
-def _told(_request: Request, error: Exception) -> JSONResponse:
-    """Answer with what the error says; whoever reads it has shown the key."""
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
-    content: dict[str, Any] = {"detail": f"{type(error).__name__}: {error}"}
-    return JSONResponse(content, status)

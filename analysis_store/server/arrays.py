@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from dask.array.core import normalize_chunks
 from tiled.adapters.core import Adapter
-from tiled.adapters.mapping import MapAdapter
 from tiled.ndslice import NDBlock, NDSlice
 from tiled.structures.array import ArrayStructure, BuiltinDtype, StructDtype
 from tiled.structures.core import Spec, StructureFamily
 from tiled.utils import OneShotCachedMap
 
 from analysis_store.errors import InvalidDataError, TooLargeError
+from analysis_store.server.nodes import Node
 
 RESPONSE_LIMIT = 300_000_000
 """The largest answer, in bytes; Tiled's clients ask for larger arrays in blocks."""
@@ -67,7 +67,18 @@ class ColumnAdapter(Adapter[ArrayStructure]):
         return dims
 
     def read(self, slice: NDSlice = NDSlice(...)) -> np.ndarray:  # noqa: B008  Tiled calls it by this name
-        """Return a part of the column; the file is read for that part alone."""
+        """Return a part of the column; the file is read for that part alone.
+
+        Raises
+        ------
+        IndexError
+            A chunk of Zarr was asked for that is not there.
+        """
+        # Tiled's routes for Zarr ask by plain slices, one chunk each, and fill up what comes to the end of the chunk.
+        if not isinstance(slice, NDSlice) and any(
+            part.start >= max(length, 1) for part, length in zip(slice, self._structure.shape, strict=True)
+        ):
+            raise IndexError("there is no such chunk")
         return self._part(_narrowed(map(range, self._structure.shape), slice))
 
     def read_block(self, block: NDBlock, slice: NDSlice = NDSlice(...)) -> np.ndarray:  # noqa: B008
@@ -93,7 +104,7 @@ class ColumnAdapter(Adapter[ArrayStructure]):
         return values.astype(dtype, copy=False)
 
 
-class DatasetAdapter(MapAdapter[ColumnAdapter]):
+class DatasetAdapter(Node):
     """Variables and coordinates that share their dimensions, read one by one."""
 
     def inlined_contents_enabled(self, depth: int) -> bool:

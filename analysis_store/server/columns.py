@@ -11,7 +11,6 @@ import awkward
 import numpy as np
 import pyarrow
 from tiled.adapters.awkward import AwkwardAdapter
-from tiled.adapters.mapping import MapAdapter
 from tiled.adapters.table import TableAdapter
 from tiled.structures.table import TableStructure
 from tiled.utils import OneShotCachedMap
@@ -23,6 +22,7 @@ from analysis_store.runs.dataset import EVENT_TIME, coordinate_dims, free_dims, 
 from analysis_store.runs.lazy import LazyArray, Memory
 from analysis_store.runs.times import always_fits, integers, told
 from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
+from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Document
@@ -79,18 +79,18 @@ class Columns:
         time = partial(Variable, np.asarray(stream.times), (TIME,), units, is_coordinate=True)
         return {**{label_of(key, stream): partial(made, key) for key in stream}, TIME: time}
 
-    def elsewhere(self) -> dict[str, Callable[[], MapAdapter[Any]]]:
+    def elsewhere(self) -> dict[str, Callable[[], Node]]:
         """Return the nodes beside ``data``, of keys that are no variables."""
-        nodes: dict[str, Callable[[], MapAdapter[Any]]] = {}
+        nodes: dict[str, Callable[[], Node]] = {}
         if self._ragged:
             contents = OneShotCachedMap({key: partial(as_awkward, each) for key, each in self._ragged.items()})
-            nodes["ragged"] = partial(MapAdapter, contents)
+            nodes["ragged"] = partial(Node, contents)
         if self._tables:
-            by_key = {key: partial(MapAdapter, _Tables(each)) for key, each in self._tables.items()}
-            nodes["tables"] = partial(MapAdapter, OneShotCachedMap(by_key))
+            by_key = {key: partial(Node, _Tables(each)) for key, each in self._tables.items()}
+            nodes["tables"] = partial(Node, OneShotCachedMap(by_key))
         if self._objects:
-            by_key = {key: partial(MapAdapter, _Objects(each)) for key, each in self._objects.items()}
-            nodes["objects"] = partial(MapAdapter, OneShotCachedMap(by_key))
+            by_key = {key: partial(Node, _Objects(each)) for key, each in self._objects.items()}
+            nodes["objects"] = partial(Node, OneShotCachedMap(by_key))
         return nodes
 
     def _look_at(self, key: str) -> None:
@@ -174,12 +174,12 @@ class _Tables(_Numbered):
 class _Objects(_Numbered):
     """Objects as the metadata of empty nodes, in the form in which they are exported to JSON."""
 
-    def _served(self, value: Any) -> MapAdapter[Any]:
+    def _served(self, value: Any) -> Node:
         tree = to_tree(value)
         size = len(dumps(tree))
         if size > _LARGEST_OBJECT:
-            return MapAdapter({}, metadata={"left_out": f"{size} bytes of JSON; read it from the store itself"})
-        return MapAdapter({}, metadata={"object": loads(dumps(tree), "object")})
+            return Node({}, metadata={"left_out": f"{size} bytes of JSON; read it from the store itself"})
+        return Node({}, metadata={"object": loads(dumps(tree), "object")})
 
 
 def as_table(frame: Any) -> TableAdapter:
@@ -228,7 +228,7 @@ def as_text(column: Any) -> np.ndarray:
     return text if text.dtype.itemsize else text.astype("<U1")
 
 
-def configuration(descriptors: Sequence[Document], which: str) -> MapAdapter[DatasetAdapter]:
+def configuration(descriptors: Sequence[Document], which: str) -> Node:
     """Return the configuration of each device (or its timestamps): one row for each descriptor.
 
     A value that is no number or string, or that a later descriptor gives in another shape, is left to the
@@ -247,7 +247,7 @@ def configuration(descriptors: Sequence[Document], which: str) -> MapAdapter[Dat
                 makers[key] = partial(_itself, Variable(values, dims))
         return dataset(makers, {})
 
-    return MapAdapter(OneShotCachedMap({device: partial(device_dataset, device) for device in devices}))
+    return Node(OneShotCachedMap({device: partial(device_dataset, device) for device in devices}))
 
 
 def _regular(values: Sequence[Any]) -> np.ndarray | None:

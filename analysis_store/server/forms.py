@@ -9,12 +9,15 @@ the data. And a value that a form has no place for is an internal error, after w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from starlette.datastructures import Headers, MutableHeaders
 from tiled.utils import SerializationError, safe_json_dump
+
+from analysis_store.errors import AnalysisStoreError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -76,10 +79,9 @@ def register_forms(registry: SerializationRegistry) -> None:
     registry.register("table", "application/json-seq", lines)
     registry.register("array", "application/json", _json)
     registry.register("array", PICTURE, picture)
-    for family in ("array", "table", "awkward"):
+    for family in list(registry.structure_families):
         for media_type, convert in list(registry.media_types(family).items()):
-            if not iscoroutinefunction(convert):
-                registry.register(family, media_type, _telling(convert))
+            registry.register(family, media_type, _telling(convert))
 
 
 def picture(_media_type: str, values: np.ndarray, _metadata: Mapping[str, Any]) -> bytes:
@@ -106,12 +108,21 @@ def _json(_media_type: str, values: np.ndarray, _metadata: Mapping[str, Any]) ->
 def _telling(convert: Callable[..., Any]) -> Callable[..., Any]:
     """Return a conversion whose failure is told as 406 with its reason; a library may raise anything there."""
 
-    def told(media_type: str, values: Any, metadata: Mapping[str, Any]) -> Any:
+    @contextmanager
+    def told() -> Iterator[None]:
         try:
-            return convert(media_type, values, metadata)
-        except SerializationError:
+            yield
+        except (SerializationError, AnalysisStoreError):
             raise
         except Exception as error:
             raise SerializationError(f"{type(error).__name__}: {error}") from error
 
-    return told
+    async def awaited(*arguments: Any) -> Any:
+        with told():
+            return await convert(*arguments)
+
+    def called(*arguments: Any) -> Any:
+        with told():
+            return convert(*arguments)
+
+    return awaited if iscoroutinefunction(convert) else called

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 HEADER_SCHEME = "apikey"
 QUERY_PARAMETER = "api_key"
 COOKIE = "tiled_api_key"
+CSRF_COOKIE = "tiled_csrf"
+CSRF_HEADER = "x-csrf"
+CSRF_PARAMETER = "csrf"
 
 _PUBLIC = frozenset({"/healthz", "/api/v1", "/api/v1/"})
 """Open without a key: that the server is alive, and what a Tiled client asks for before it sends its key: formats."""
@@ -56,7 +59,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": "nothing is streamed here"})
             return
         refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
+        await (refusal or self._app)(with_csrf_token(scope), receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         """Return why this request may not pass, or None where it may."""
@@ -77,9 +80,26 @@ class Guard:
                 "asks for their provenance.",
                 {"Allow": "GET, HEAD, OPTIONS"},
             )
+        if not has_plain_tokens(HTTPConnection(scope)):
+            return _refuse(403, "The CSRF token is not made of plain letters.")
         if _PAGE.match(path) and not is_of_the_page(path):
             return _refuse(404, "The page has no such file.")
         return None
+
+
+def has_plain_tokens(connection: HTTPConnection) -> bool:
+    """Tell whether the CSRF tokens are ASCII; others cannot be compared in constant time, and are none of Tiled's."""
+    tokens = connection.cookies.get(CSRF_COOKIE), connection.headers.get(CSRF_HEADER)
+    return all(token.isascii() for token in (*tokens, connection.query_params.get(CSRF_PARAMETER)) if token)
+
+
+def with_csrf_token(scope: Scope) -> Scope:
+    """Return a request with its CSRF token in the header: in the address, Tiled compares a list with a string."""
+    connection = HTTPConnection(scope) if scope["type"] == "http" else None
+    if connection is None or scope["method"] in _READING or CSRF_HEADER in connection.headers:
+        return scope
+    token = connection.query_params.get(CSRF_PARAMETER, "")
+    return {**scope, "headers": [*scope["headers"], (CSRF_HEADER.encode(), token.encode())]} if token else scope
 
 
 def presented_key(connection: HTTPConnection) -> str | None:

@@ -13,6 +13,7 @@ import uvicorn
 from analysis_store.errors import SettingsError
 from analysis_store.server import KEY_VARIABLE
 from analysis_store.server.app import checked_key, server_app
+from analysis_store.server.connections import PATIENCE
 
 if TYPE_CHECKING:
     from analysis_store.store import AnalysisStore
@@ -24,7 +25,7 @@ def serve(store: AnalysisStore, host: str, port: int, api_key: str | None) -> No
     key = secrets.token_hex(32) if given is None else checked_key(given)
     app = server_app(store, api_key=key)
     # The access log would hold the key, which a browser sends in its first address.
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, **PATIENCE)
     with bound(host, port) as listener:
         print(announcement(listener, key if given is None else None), flush=True)  # noqa: T201  the address is what was asked for
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended in good order, and then raises it again

@@ -22,20 +22,20 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tiled.adapters.mapping import MapAdapter
 from tiled.structures.core import Spec
 from tiled.utils import OneShotCachedMap
 
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.server.arrays import dataset, transportable
 from analysis_store.server.columns import Columns, configuration
+from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Document, RunRecord
     from analysis_store.store import AnalysisStore
 
 
-class RunAdapter(MapAdapter[Any]):
+class RunAdapter(Node):
     """One run: its metadata come from the catalog, its file is opened when a stream of it is asked for."""
 
     def __init__(self, mapping: Mapping[str, Any], *, store: AnalysisStore | None = None, **others: Any) -> None:
@@ -88,7 +88,7 @@ def _iso(time: float) -> str | None:
         return None
 
 
-def _stream(store: AnalysisStore, record: RunRecord, name: str) -> MapAdapter[Any]:
+def _stream(store: AnalysisStore, record: RunRecord, name: str) -> Node:
     """Return the adapter of a stream; what of it cannot be read is told in its metadata."""
     descriptors = [doc for doc in record.descriptors if doc.get("name", "primary") == name]
     metadata = {"descriptors": transportable(descriptors), "stream_name": name}
@@ -113,5 +113,5 @@ def _stream(store: AnalysisStore, record: RunRecord, name: str) -> MapAdapter[An
     return _container(contents, {**metadata, **({"left_out": columns.left_out} if columns.left_out else {})})
 
 
-def _container(contents: Mapping[str, Callable[[], Any]], metadata: Document) -> MapAdapter[Any]:
-    return MapAdapter(OneShotCachedMap(contents), metadata=metadata, specs=[Spec("BlueskyEventStream", version="1")])
+def _container(contents: Mapping[str, Callable[[], Any]], metadata: Document) -> Node:
+    return Node(OneShotCachedMap(contents), metadata=metadata, specs=[Spec("BlueskyEventStream", version="1")])

@@ -7,12 +7,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tiled.iterviews import ItemsView, KeysView, ValuesView
+from tiled.queries import AccessTagsFilter
 from tiled.structures.core import Spec, StructureFamily
 from tiled.utils import IndexersMixin
 
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import RunNotFoundError, TooLargeError
 from analysis_store.server.documents import router
+from analysis_store.server.nodes import NO_TAGS
 from analysis_store.server.run import RunAdapter
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ OLDEST_FIRST: Sorting = (("time", 1),)
 """databroker counts from the oldest run: the newest is ``catalog[-1]``, which is asked for in reverse."""
 
 _PAGE = 500
+
+_NOTHING = Query.parse({"uid": {"$in": []}})
+"""What a filter by access tags finds, as long as no run has any."""
 
 
 class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
@@ -45,6 +50,7 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
     structure_family = StructureFamily.container
     specs: ClassVar = [Spec("CatalogOfBlueskyRuns", version="1")]
     include_routers: ClassVar = [router]
+    access_tags: ClassVar = NO_TAGS
     metadata_stale_at = None
     entries_stale_at = None
 
@@ -84,7 +90,8 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
         QueryError
             The query cannot be understood.
         """
-        return RunsTree(self._store, self._query & Query.parse(query), self._sorting)
+        wanted = _NOTHING if isinstance(query, AccessTagsFilter) else Query.parse(query)
+        return RunsTree(self._store, self._query & wanted, self._sorting)
 
     def sort(self, sorting: Sequence[tuple[str, int]]) -> RunsTree:
         """Return the same runs in this order; keys are of the start document, or ``stop.`` keys."""

@@ -27,6 +27,7 @@ from tiled.config import Authentication
 from tiled.server.app import build_app
 
 from analysis_store.server import server_app
+from analysis_store.server.connections import PATIENCE
 from analysis_store.server.guard import is_of_the_page
 from analysis_store.server.listen import bound
 
@@ -49,7 +50,7 @@ class Server:
         self.app = app
         self._listener = bound("127.0.0.1", 0)
         self.port = self._listener.getsockname()[1]
-        self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none"))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", **PATIENCE))
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]})
 
     def __enter__(self) -> Self:
@@ -71,7 +72,7 @@ class Server:
             connection.connect()
             lines = [f"{method} {path} HTTP/1.1", "Host: here", "Connection: close", "Content-Length: 0"]
             lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-            connection.sock.sendall("\r\n".join([*lines, "", ""]).encode())
+            connection.sock.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
             response = http.client.HTTPResponse(connection.sock, method=method)
             response.begin()
             return Answer(response.status, dict(response.headers), response.read())
@@ -205,6 +206,21 @@ def test_with_the_key_no_route_breaks(server: Server, uid: str) -> None:
             assert answer.status < 500, (path, answer.status, answer.body[:200])
 
 
+def test_a_head_is_what_get_would_answer(server: Server, uid: str) -> None:
+    """On every route that reads, HEAD has the status and the length of GET, and no body; the key is asked for alike."""
+    changing = {"date", "server-timing", "x-tiled-request-id", "set-cookie", "content-length", "etag"}
+    for method, path in every_route(server.app, uid):
+        if method != "GET":
+            continue
+        whole, head = server.ask(path, KEY), server.ask(path, KEY, "HEAD")
+        assert (head.status, head.body) == (whole.status, b""), path
+        assert head.headers.keys() - changing == whole.headers.keys() - changing, path
+        assert server.ask(path, method="HEAD").status == server.ask(path).status, path
+    array = f"/api/v1/array/full/{uid}/primary/data/mu"
+    assert server.ask(array, KEY, "HEAD").headers["content-length"] == server.ask(array, KEY).headers["content-length"]
+    assert server.ask("/healthz", method="HEAD").status == 200
+
+
 SYSTEM_FILES = ["etc/passwd", "proc/self/environ"]
 
 
@@ -313,6 +329,21 @@ def test_nothing_can_be_written_with_the_key(server: Server, store: AnalysisStor
                 assert "insert_analysis" in json.loads(answer.body)["detail"]
                 assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
     assert (snapshot(store.root.parent), store[uid].start) == before
+
+
+def test_the_csrf_token_of_a_page(server: Server, uid: str) -> None:
+    """A page that reads by POST with its cookie needs the token, in a header or in the address; a wrong one is 403."""
+    path = f"/api/v1/container/full/{uid}/primary/data"
+    cookie = f"tiled_api_key={KEY}; tiled_csrf=token"
+
+    def status(query: str = "", **headers: str) -> int:
+        return server.ask(path + query, method="POST", **{"Cookie": cookie, **headers}).status
+
+    assert status() == status("?csrf=") == status("?csrf=other") == status(X_CSRF="other") == 403
+    assert (
+        status("?csrf=t%C3%B6ken") == status(X_CSRF="t\xf6ken") == status(Cookie=f"{cookie}\xf6", X_CSRF="token") == 403
+    )
+    assert status("?csrf=token") == status(X_CSRF="token") == 200
 
 
 def test_a_client_cannot_write(server: Server, store: AnalysisStore) -> None:

@@ -1,0 +1,86 @@
+"""Containers as Tiled knows them, searched and sorted by the same rules as the runs themselves.
+
+Tiled's own mapping adapter compares whatever it meets, runs regular expressions for as long as they take, and knows
+nothing of access tags; a policy takes what has none for open to everybody.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import nan
+from typing import Any, ClassVar
+
+from tiled.adapters.mapping import MapAdapter
+from tiled.queries import AccessTagsFilter, KeysFilter, SpecsQuery, StructureFamilyQuery
+
+from analysis_store.catalogs.query import Query
+from analysis_store.errors import QueryError
+
+_OF_TILED = (KeysFilter, SpecsQuery, StructureFamilyQuery)
+"""Queries for what Tiled knows of a node, not for its metadata."""
+
+_NO_RUN = {"uid": "", "time": nan}
+"""What a query may ask of every run, and a stream or a key does not have."""
+
+NO_TAGS: frozenset[str] = frozenset()
+"""The access tags of every node, until runs have tags of their own: a policy that goes by tags lets nobody in."""
+
+
+class Node(MapAdapter[Any]):
+    """A container below the list of runs: a run, a stream, a dataset."""
+
+    access_tags: ClassVar = NO_TAGS
+
+    def search(self, query: Any) -> Any:
+        """Return this container with those of its nodes that satisfy a query.
+
+        Raises
+        ------
+        QueryError
+            The query cannot be understood.
+        """
+        if isinstance(query, AccessTagsFilter):
+            return self._with({})
+        if isinstance(query, _OF_TILED):
+            return super().search(query)
+        wanted = Query.parse(query)
+        return self._with({key: node for key, node in self.items() if wanted.matches(_NO_RUN | node.metadata())})
+
+    def sort(self, sorting: Any) -> Any:
+        """Return this container in another order.
+
+        Raises
+        ------
+        QueryError
+            The values at a key have no order.
+        """
+        try:
+            return super().sort(sorting)
+        except TypeError as error:
+            raise QueryError(f"{self!r} cannot be sorted by {[key for key, _ in sorting]}: {error}") from error
+
+    def get_distinct(self, metadata: Any, structure_families: bool, specs: bool, counts: bool) -> dict[str, Any]:
+        """Return the values that keys of the metadata have among the nodes, with their counts if wanted."""
+        found: dict[str, Any] = super().get_distinct([], structure_families, specs, counts)
+        if metadata:
+            found["metadata"] = {key: self._values(key, counts) for key in metadata}
+        return found
+
+    def _values(self, key: str, counts: bool) -> list[dict[str, Any]]:
+        """Return the scalar values at a dotted key; a list or a mapping is not a value to choose by."""
+        met = Counter(
+            (type(value), value)
+            for node in self.values()
+            for value in [_at(node.metadata(), key)]
+            if isinstance(value, (str, int, float, bool))
+        )
+        return [{"value": value, "count": count if counts else None} for (_, value), count in met.items()]
+
+    def _with(self, mapping: dict[str, Any]) -> Any:
+        return self.new_variation(mapping=mapping)
+
+
+def _at(place: Any, key: str) -> Any:
+    for word in key.split("."):
+        place = place.get(word) if isinstance(place, dict) else None
+    return place
