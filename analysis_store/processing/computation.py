@@ -19,12 +19,14 @@ from analysis_store.processing.inputs import Inputs
 from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.results import Result, Results
 from analysis_store.processing.returned import blaming, gather_returned
+from analysis_store.processing.source import unchanged
 from analysis_store.processing.stored import stored
 from analysis_store.runs.save import new_draft
 
 if TYPE_CHECKING:
     from analysis_store.processing.pipeline import Step
     from analysis_store.processing.preset import Preset
+    from analysis_store.processing.source import Source
     from analysis_store.runs.gather import StreamData
     from analysis_store.runs.run import Run
     from analysis_store.store import AnalysisStore
@@ -191,12 +193,11 @@ class _Work:
                 self.done[parent].content = RunInput(run, self.store.location)
 
 
-def identity_of(preset: Preset, inputs: Inputs) -> Identity:
-    """Return the identity of the result of a preset on inputs."""
+def identity_of(preset: Preset, inputs: Inputs, source: Source | None = None) -> Identity:
+    """Return the identity of the result of a preset on inputs, made by its code as it is now or was looked at."""
     processor = preset.processor
-    return Identity(
-        processor.id, processor.version, processor.source.digest, digest_of(preset.parameters), inputs.digests
-    )
+    code = processor.source if source is None else source
+    return Identity(processor.id, processor.version, code.digest, digest_of(preset.parameters), inputs.digests)
 
 
 def found_or_made(
@@ -209,13 +210,13 @@ def found_or_made(
     durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData] | None]:
     """Return the stored run of a result, and its streams if they were made now."""
-    key = identity_of(preset, inputs).key
+    identity = identity_of(preset, inputs)
     spoilt: set[str] = set()
-    run = _reused(store, key, extra, spoilt)
+    run = _reused(store, identity.key, extra, spoilt)
     if run is not None:
         return run, None
-    with claimed(store.root, key, f"{preset.processor.id} of {inputs.label}"):
-        run = _reused(store, key, extra, spoilt)  # somebody may have made it between our look and our claim
+    with claimed(store.root, identity.key, f"{preset.processor.id} of {inputs.label}"):
+        run = _reused(store, identity.key, extra, spoilt)  # somebody may have made it between our look and our claim
         if run is not None:
             return run, None
         return made_anew(store, preset, inputs, md, extra, durable=durable)
@@ -231,9 +232,12 @@ def made_anew(
     durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData]]:
     """Compute a result and store it, whatever is stored already; return its run and its streams."""
-    streams, value = called(preset, inputs)
+    source = preset.processor.source
+    identity = identity_of(preset, inputs, source)
+    with unchanged(source, preset.processor.function):
+        streams, value = called(preset, inputs)
     with blaming(preset.processor.id, value):
-        said = {**md, "processing": {**_document(preset, inputs), **extra}}
+        said = {**md, "processing": {**_document(identity, source), **extra}}
         start, settled = store.intake.begin(said, _provenance(store, preset, inputs))
         return store.intake.save(new_draft(start, streams, settled), settled, durable=durable), streams
 
@@ -282,11 +286,10 @@ def _telling(where: str) -> Iterator[None]:
         raise
 
 
-def _document(preset: Preset, inputs: Inputs) -> dict[str, Any]:
+def _document(identity: Identity, source: Source) -> dict[str, Any]:
     """Return what a start document says of how a result was computed."""
-    parts = preset.processor.source.parts
-    functions = [f"{name} {digest.rpartition(':')[2][:16]}" for name, digest in parts]
-    return {**identity_of(preset, inputs).to_document(), "functions": functions}
+    functions = [f"{name} {digest.rpartition(':')[2][:16]}" for name, digest in source.parts]
+    return {**identity.to_document(), "functions": functions}
 
 
 def _provenance(store: AnalysisStore, preset: Preset, inputs: Inputs) -> Any:

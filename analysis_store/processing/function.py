@@ -39,6 +39,8 @@ class Processor:
     function: Callable[..., Any]
     descriptor_md: Mapping[str, Any] | None = None
     """What the descriptors say of the streams and keys it returns: units, dims …; as for `insert_analysis`."""
+    only_version: bool = False
+    """Whether the version alone says that the code is the same; nobody looks at the code."""
     parameters: Parameters = field(init=False)
     """The parameters, their schema and defaults."""
 
@@ -64,20 +66,22 @@ class Processor:
 
     @property
     def source(self) -> Source:
-        """The code of the function and of what it uses in its package; read again where a module was loaded anew.
+        """The code of the function and all code and data of one's own that it uses, as they are now.
 
         Raises
         ------
         ProcessorError
-            What runs is not what is written: a file was changed after it was loaded.
+            What runs is not what is written, since a file or something in memory was changed; or the code finds other
+            code by a computed name, so that nobody can know what runs.
         """
-        from analysis_store.processing.source import loaded_parts, source_of
+        from analysis_store.processing.source import ONLY_VERSION, source_of
 
-        kept: tuple[Source, tuple[Any, ...]] | None = self.__dict__.get("_source")
-        if kept is None or any(old is not new for old, new in zip(kept[1], loaded_parts(kept[0]), strict=True)):
-            source = source_of(self.function)
-            kept = self.__dict__["_source"] = source, loaded_parts(source)
-        return kept[0]
+        if self.only_version:
+            return ONLY_VERSION
+        kept: Source | None = self.__dict__.get("_source")
+        if kept is None or not kept.holds:
+            kept = self.__dict__["_source"] = source_of(self.function)
+        return kept
 
     def __call__(self, inputs: Any, /, **parameters: Any) -> Any:
         """Call the function."""
@@ -106,14 +110,14 @@ class Processor:
     def __reduce__(self) -> tuple[Any, ...]:
         from analysis_store.processing.registry import revived
 
-        return revived, (self.entry_point, self.id, self.version, self.descriptor_md)
+        return revived, (self.entry_point, self.id, self.version, self.descriptor_md, self.only_version)
 
     def __repr__(self) -> str:
         return f"<Processor {self.id} {self.version}: {self.description}>"
 
 
 def processor(
-    *, id: str, version: str, descriptor_md: Mapping[str, Any] | None = None
+    *, id: str, version: str, descriptor_md: Mapping[str, Any] | None = None, only_version: bool = False
 ) -> Callable[[Callable[..., Any]], Processor]:
     """Make a function a processor and register it.
 
@@ -129,6 +133,9 @@ def processor(
         To be changed whenever the results change their meaning.
     descriptor_md : mapping, optional
         Units, dims, hints of what is returned; as for `insert_analysis`.
+    only_version : bool
+        Whether the version alone says that the code is the same. For code that the store cannot follow, because it
+        finds other code by a computed name; whoever changes it has to change the version.
 
     Raises
     ------
@@ -139,6 +146,8 @@ def processor(
     def register(function: Callable[..., Any]) -> Processor:
         from analysis_store.processing.registry import register_processor
 
-        return register_processor(function, id=id, version=version, descriptor_md=descriptor_md)
+        return register_processor(
+            function, id=id, version=version, descriptor_md=descriptor_md, only_version=only_version
+        )
 
     return register

@@ -12,7 +12,7 @@ from blake3 import blake3
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.canonical import feed
 
-FORM = 1
+FORM = 2
 """Of what the key is taken; a change of it makes all results new."""
 
 

@@ -1,39 +1,87 @@
-"""Whether what is loaded is what a text says: results of old code must not be filed under the new."""
+"""Whether a function that is loaded is one that is written: results of old code must not be filed under the new."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache, cached_property
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import cache
 from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
+from analysis_store.errors import ProcessorError
 from analysis_store.processing.modules import quiet
+from analysis_store.processing.syntax import form
 
 if TYPE_CHECKING:
     from analysis_store.processing.modules import ModuleText
 
 _HAS_DOCSTRING = 0x4000000  # since 3.13; before, the docstring is the first constant of every function
-_SIMPLE = (bool, int, float, complex, str, bytes, type(None))
+
+_Definition = ast.FunctionDef | ast.AsyncFunctionDef
+_Written = dict[str, dict[Any, list[int]]]
+"""By qualified name, the gist of each function of that name, and the statements of the module in which it stands."""
 
 
-def differs(module: ModuleText, name: str) -> bool:
-    """Whether a name of a loaded module stands for other code, or another number or text, than is written."""
+def place_of(function: FunctionType, module: ModuleText) -> str | None:
+    """Return the name in a module under which a function that is loaded is written; None if it is not written there."""
     loaded = sys.modules.get(module.name)
-    if loaded is None or name not in vars(loaded):
-        return False
-    if type(loaded.__loader__) is not SourceFileLoader:  # pytest has one that makes other code of the same text
-        return False
-    value = vars(loaded)[name]
-    functions = [one for one in _functions(value) if _is_of(one, module)]
-    if functions:
-        return any(_is_other(one, module) for one in functions)
-    written = _constant(module, name)
-    return written is not None and _told(value) != _told(written.value)
+    if loaded is None or function.__globals__ is not vars(loaded):
+        return None  # of a module that was loaded before under this name
+    written = _written(module).get(function.__code__.co_qualname, {})
+    if type(loaded.__loader__) is SourceFileLoader:
+        there = written.get(_gist(function.__code__), [])
+    else:  # pytest has a loader that makes other code of the same text
+        here = function.__code__.co_filename == str(module.path)
+        there = [number for numbers in written.values() for number in numbers] if here else []
+    nodes = _definitions(module).get(function.__code__.co_qualname, [])
+    if not there or (nodes and all(_defaults_differ(function, node) for node in nodes)):
+        return None
+    return name_of(module, module.tree.body[there[0]])
+
+
+def name_of(module: ModuleText, statement: ast.stmt) -> str:
+    """Return the first name that a statement of a module gives a value, or changes; else one that says what it is."""
+    names = [name for name, statements in module.bound.items() if statement in statements]
+    return (
+        min(names, key=lambda name: (name != getattr(statement, "name", name), name)) if names else unnamed(statement)
+    )
+
+
+def unnamed(statement: ast.stmt) -> str:
+    """Return a name for a statement that binds none."""
+    from analysis_store.processing.identity import digest_of
+
+    return f"<{digest_of(form(statement)).rpartition(':')[2][:8]}>"
+
+
+def is_plain_definition(statements: list[ast.stmt]) -> bool:
+    """Whether a name is given once, to a function as it is written."""
+    return len(statements) == 1 and isinstance(statements[0], _Definition) and not statements[0].decorator_list
+
+
+def computed_defaults(function: FunctionType, module: ModuleText) -> list[Any]:
+    """Return the defaults of a function that are no plain constants in the text."""
+    held = _defaults(function)
+    nodes = _definitions(module).get(function.__code__.co_qualname, [])
+    if len(nodes) != 1:
+        return held
+    return [
+        value for value, one in zip(held, _written_defaults(nodes[0]), strict=True) if not isinstance(one, ast.Constant)
+    ]
+
+
+def changed(module: str, name: str) -> ProcessorError:
+    """Return the error that something which is loaded is not what is written."""
+    return ProcessorError(
+        f"{module}:{name} was changed after it was loaded, and what runs is not what is written; load the module "
+        "anew, with all that import it, or start Python again."
+    )
 
 
 def same_code(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
@@ -42,50 +90,29 @@ def same_code(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     return bool(_gist(codes[0]) == _gist(codes[1]))
 
 
-def _functions(value: Any) -> Iterator[FunctionType]:
-    """Yield the functions that a value is made of, under its decorators."""
-    if isinstance(value, type):
-        for member in vars(value).values():
-            if not isinstance(member, type) or member.__qualname__ == f"{value.__qualname__}.{member.__name__}":
-                yield from _functions(member)
-        return
-    if isinstance(value, property):
-        yield from (one for one in (value.fget, value.fset, value.fdel) if isinstance(one, FunctionType))
-        return
-    if isinstance(value, cached_property):
-        value = value.func
-    value = inspect.unwrap(value)
-    value = value if isinstance(value, FunctionType) else getattr(value, "function", value)
-    value = value if isinstance(value, FunctionType) else getattr(value, "__func__", value)
-    if isinstance(value, FunctionType):
-        yield value
-
-
-def _is_of(function: FunctionType, module: ModuleText) -> bool:
-    # Methods that a dataclass makes have another file name than the module.
-    return function.__module__ == module.name and Path(function.__code__.co_filename) == module.path
-
-
-def _is_other(function: FunctionType, module: ModuleText) -> bool:
-    written = _codes(module).get(function.__code__.co_qualname, ())
-    if _gist(function.__code__) not in written:
-        return True
-    nodes = _definitions(module).get(function.__code__.co_qualname, [])
-    return bool(nodes) and all(_defaults_differ(function, node) for node in nodes)
+def gist_digest(function: FunctionType) -> str:
+    """Return the digest of what a function does that is written nowhere; another in another version of Python."""
+    return blake3(repr(_gist(function.__code__)).encode()).hexdigest()
 
 
 @cache
-def _codes(module: ModuleText) -> dict[str, set[Any]]:
-    """Return the gist of every function in the text, by qualified name; of several, where a name is defined twice."""
-    found: dict[str, set[Any]] = {}
+def _written(module: ModuleText) -> _Written:
+    found: _Written = {}
     with quiet():
-        waiting = [compile(module.text, str(module.path), "exec", dont_inherit=True)]
+        whole = compile(module.text, str(module.path), "exec", dont_inherit=True)
+    begins = [_first_line(statement) for statement in module.tree.body]
+    waiting = [(one, -1) for one in whole.co_consts if isinstance(one, CodeType)]
     while waiting:
-        for constant in waiting.pop().co_consts:
-            if isinstance(constant, CodeType):
-                found.setdefault(constant.co_qualname, set()).add(_gist(constant))
-                waiting.append(constant)
+        code, number = waiting.pop()
+        number = bisect_right(begins, code.co_firstlineno) - 1 if number < 0 else number
+        found.setdefault(code.co_qualname, {}).setdefault(_gist(code), []).append(number)
+        waiting += [(one, number) for one in code.co_consts if isinstance(one, CodeType)]
     return found
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(one.lineno for one in decorators)])
 
 
 def _gist(code: CodeType) -> Any:
@@ -106,14 +133,14 @@ def _told(constant: Any) -> tuple[type, str]:
 
 
 @cache
-def _definitions(module: ModuleText) -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
+def _definitions(module: ModuleText) -> dict[str, list[_Definition]]:
     """Return the definitions of functions at the level of the module and of its classes, by qualified name."""
-    found: dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]] = {}
+    found: dict[str, list[_Definition]] = {}
     waiting: list[tuple[str, ast.AST]] = [("", module.tree)]
     while waiting:
         prefix, node = waiting.pop()
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if isinstance(child, _Definition):
                 found.setdefault(prefix + child.name, []).append(child)
             elif isinstance(child, ast.ClassDef):
                 waiting.append((f"{prefix}{child.name}.", child))
@@ -122,24 +149,20 @@ def _definitions(module: ModuleText) -> dict[str, list[ast.FunctionDef | ast.Asy
     return found
 
 
-def _defaults_differ(function: FunctionType, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _defaults(function: FunctionType) -> list[Any]:
+    named = function.__kwdefaults__ or {}
+    names = function.__code__.co_varnames[function.__code__.co_argcount :][: function.__code__.co_kwonlyargcount]
+    return [*(function.__defaults__ or ()), *(named[name] for name in names if name in named)]
+
+
+def _written_defaults(node: _Definition) -> list[ast.expr]:
+    return [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
+
+
+def _defaults_differ(function: FunctionType, node: _Definition) -> bool:
     """Whether a default that is a plain constant is another than is written."""
-    held = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    written = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
+    held, written = _defaults(function), _written_defaults(node)
     if len(held) != len(written):
         return True
     pairs = [(value, one.value) for value, one in zip(held, written, strict=True) if isinstance(one, ast.Constant)]
     return any(_told(value) != _told(one) for value, one in pairs)
-
-
-def _constant(module: ModuleText, name: str) -> ast.Constant | None:
-    """Return the number or text that a name is given once and for all, if it is one."""
-    statements = module.bound.get(name, [])
-    if len(statements) != 1 or name in module.globals_set:
-        return None
-    statement = statements[0]
-    is_plain = isinstance(statement, ast.AnnAssign) or (
-        isinstance(statement, ast.Assign) and all(isinstance(target, ast.Name) for target in statement.targets)
-    )
-    value = statement.value if is_plain and isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
-    return value if isinstance(value, ast.Constant) and isinstance(value.value, _SIMPLE) else None

@@ -8,12 +8,13 @@ import threading
 import tokenize
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
 from analysis_store.errors import ProcessorError
+from analysis_store.processing.homes import file_of, is_installed, within
 
 Target = tuple[str, tuple[str, ...]]
 """A module, and the way from it to what is imported: attributes, or modules below it."""
@@ -45,12 +46,7 @@ class ModuleText:
     @cached_property
     def bound(self) -> dict[str, list[ast.stmt]]:
         """The statements at the level of the module by which a name gets its value, or has it changed."""
-        found: dict[str, list[ast.stmt]] = defaultdict(list)
-        for statement in self.tree.body:
-            for name in dict.fromkeys(_names_bound(statement)):
-                if not (isinstance(statement, _DEFINITION) and name != statement.name and name in self.imports):
-                    found[name].append(statement)  # a decorator of another module changes nothing here
-        return dict(found)
+        return bound_by(self.tree.body, self.imports)
 
     @cached_property
     def imports(self) -> dict[str, list[Target]]:
@@ -64,9 +60,24 @@ class ModuleText:
         return [_base(node, self) for node in nodes if any(alias.name == "*" for alias in node.names)]
 
     @cached_property
+    def package(self) -> str:
+        """The package that it is in, from which its relative imports go."""
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    @cached_property
     def globals_set(self) -> frozenset[str]:
         """The names that functions of it bind anew while the program runs."""
         return frozenset(name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names)
+
+
+def bound_by(body: list[ast.stmt], imports: Container[str] = ()) -> dict[str, list[ast.stmt]]:
+    """Return the statements of a module or class by which each name gets its value, or has it changed."""
+    found: dict[str, list[ast.stmt]] = defaultdict(list)
+    for statement in body:
+        for name in dict.fromkeys(_names_bound(statement)):
+            if not (isinstance(statement, _DEFINITION) and name != statement.name and name in imports):
+                found[name].append(statement)  # a decorator of another module changes nothing here
+    return dict(found)
 
 
 @contextmanager
@@ -143,32 +154,45 @@ def _first_name(node: ast.AST) -> Iterator[str]:
 
 
 _kept: dict[str, ModuleText] = {}
+_seen: set[str] = set()
+"""The modules that were looked at once; most are of installed packages."""
 _keeping = threading.Lock()
 
 
 def keep_text(module: str, package: str) -> None:
-    """Keep the text of a module that is being loaded, and of those of its package that are; files may change later."""
+    """Keep the text of a module that is being loaded, and of all of one's own that are; files may change later."""
     with _keeping:
         _kept.pop(module, None)
-    for name in [name for name in sys.modules if within(name, package)]:
-        module_text(name)
+        loaded = list(sys.modules)
+        new = [name for name in loaded if name not in _seen]
+        _seen.update(new)
+    near = [name for name in loaded if within(name, package)]
+    for name in dict.fromkeys([*near, *(name for name in new if not is_installed(name))]):
+        with suppress(ProcessorError):  # said when it is used
+            module_text(name)
 
 
 def module_text(name: str, *, anew: bool = False) -> ModuleText | None:
-    """Return a module as it was written when it was first seen, or as it is written now; None if it is not Python."""
+    """Return a module as it was written when it was first seen after it was loaded, or as it is written now.
+
+    Returns
+    -------
+    ModuleText or None
+        None if there is no text in Python.
+    """
     with _keeping:
-        if not anew and name in _kept:
-            return _kept[name]
-        path = _path_of(name)
-        if path is None:
+        kept = _kept.get(name)
+        if kept is not None and not anew and name in sys.modules:
+            return kept
+        path = file_of(name)
+        if path is None or path.suffix != ".py" or not path.is_file():
             return None
         made = ModuleText(name, path, _read(path))
-        return made if anew else _kept.setdefault(name, made)
-
-
-def within(module: str, package: str) -> bool:
-    """Whether a module is the package or in it."""
-    return module == package or module.startswith(f"{package}.")
+        if kept is not None and (kept.path, kept.text) == (made.path, made.text):
+            return kept
+        if not anew and name in sys.modules:
+            _kept[name] = made
+        return made
 
 
 def _read(path: Path) -> str:
@@ -177,15 +201,3 @@ def _read(path: Path) -> str:
             return file.read()
     except (SyntaxError, UnicodeDecodeError) as error:
         raise ProcessorError(f"{path} cannot be read as Python ({error}); mend it, and load it anew.") from error
-
-
-def _path_of(name: str) -> Path | None:
-    """Return where a module is written; one that is not loaded is looked for in its package, without loading it."""
-    loaded = getattr(sys.modules.get(name), "__file__", None)
-    if loaded is not None:
-        found = [Path(loaded)]
-    else:
-        top, *below = name.split(".")
-        folders = [Path(folder, *below) for folder in getattr(sys.modules.get(top), "__path__", ())]
-        found = [path for folder in folders for path in (folder / "__init__.py", folder.with_suffix(".py"))]
-    return next((path for path in found if path.suffix == ".py" and path.is_file()), None)

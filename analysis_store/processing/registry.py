@@ -36,9 +36,14 @@ _PLACE = "put it into a module that can be imported, by def at the top level"
 
 
 def register_processor(
-    function: Callable[..., Any], *, id: str, version: str, descriptor_md: Mapping[str, Any] | None = None
+    function: Callable[..., Any],
+    *,
+    id: str,
+    version: str,
+    descriptor_md: Mapping[str, Any] | None = None,
+    only_version: bool = False,
 ) -> Processor:
-    """Make a function a processor, known by its id and version.
+    """Make a function a processor, known by its id and version; see `analysis_store.processing.processor`.
 
     The same function again, from a module that was loaded anew, takes the place of the old one.
 
@@ -53,7 +58,7 @@ def register_processor(
         Other processes could not import the function; or the id and version belong to another one.
     """
     _check(function, id)
-    made = Processor(id, version, function, descriptor_md)
+    made = Processor(id, version, function, descriptor_md, only_version)
     if not remember(function):
         raise ProcessorError(
             f"processor {id!r}: {function!r:.200} came, whose code is in no file, so that a change of it would not be "
@@ -102,7 +107,9 @@ def processors() -> list[Processor]:
     return sorted(_known.copy().values(), key=lambda one: (one.id, _age(one.version)))
 
 
-def revived(entry_point: str, id: str, version: str, descriptor_md: Mapping[str, Any] | None) -> Processor:
+def revived(
+    entry_point: str, id: str, version: str, descriptor_md: Mapping[str, Any] | None, only_version: bool = False
+) -> Processor:
     """Return the processor that another process has sent.
 
     Raises
@@ -122,9 +129,8 @@ def revived(entry_point: str, id: str, version: str, descriptor_md: Mapping[str,
         ) from error
     if (id, version) in _known:
         return _known[id, version]
-    return register_processor(
-        found.function if isinstance(found, Processor) else found, id=id, version=version, descriptor_md=descriptor_md
-    )
+    function = found.function if isinstance(found, Processor) else found
+    return register_processor(function, id=id, version=version, descriptor_md=descriptor_md, only_version=only_version)
 
 
 def _check(function: Any, id: str) -> None:
@@ -210,7 +216,13 @@ def _load(plug_in: EntryPoint) -> None:
 
 def _take(name: str, found: Any) -> None:
     if isinstance(found, Processor):
-        register_processor(found.function, id=found.id, version=found.version, descriptor_md=found.descriptor_md)
+        register_processor(
+            found.function,
+            id=found.id,
+            version=found.version,
+            descriptor_md=found.descriptor_md,
+            only_version=found.only_version,
+        )
     elif not inspect.ismodule(found):
         raise ProcessorError(
             f"{name}: {found!r:.200} came; expected a module, or a function that @processor decorates."

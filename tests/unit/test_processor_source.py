@@ -18,7 +18,7 @@ import pytest
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing import Processor, modules, syntax
-from analysis_store.processing.source import Source, package_of, remember, source_of
+from analysis_store.processing.source import Source, package_of, remember, source_of, unchanged
 
 NAME = "package_of_source_tests"
 FOREIGN = "other_package_of_source_tests"
@@ -92,10 +92,12 @@ FILES = {
 PARTS = {
     "deep.inner:below",
     "deep:starred",
+    "helpers:<import>",
     "helpers:Base",
     "helpers:GAIN",
     "helpers:Peak",
     "helpers:TABLE",
+    "helpers:_",
     "helpers:decorated",
     "helpers:kind",
     "helpers:scale",
@@ -130,8 +132,11 @@ class Packages:
             path = root / NAME / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
-        (root / f"{FOREIGN}.py").write_text(foreign)
+        installed = root / "site-packages"
+        installed.mkdir()
+        (installed / f"{FOREIGN}.py").write_text(foreign)
         self.monkeypatch.syspath_prepend(root)
+        self.monkeypatch.syspath_prepend(installed)
         found = importlib.import_module(f"{NAME}.work")
         remember(found.work)
         return found
@@ -320,12 +325,13 @@ def test_processes_agree(packages):
     """Every process finds the same digest, whatever the order of its sets."""
     expected = packages.source()
     folder = Path(sys.modules[f"{NAME}.work"].__file__).parents[1]
+    path = os.pathsep.join([str(folder), str(folder / "site-packages")])
     script = (
         f"from {NAME}.work import work\nfrom analysis_store.processing.source import source_of\n"
         "print(source_of(work).digest)\n"
     )
     for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONHASHSEED": seed}
+        environment = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": seed}
         command = [sys.executable, "-c", script]
         told = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
         assert told.stdout.strip() == expected.digest, told.stderr
@@ -341,15 +347,19 @@ def test_warnings_of_the_compiler(packages):
 
 
 def test_state_of_a_program(packages):
-    """What functions change while the program runs is state; it is not taken for an edit."""
+    """What functions change while the processor runs is state, and counts as before; what others change counts."""
     helpers = "COUNT = 0\ndef count():\n    global COUNT\n    COUNT += 1\n    return COUNT\n"
     work = "from .helpers import COUNT, count\ndef work(inputs):\n    return count() + COUNT\n"
     loaded = packages.load({"__init__.py": "", "helpers.py": helpers, "work.py": work})
     before = source_of(loaded.work)
-    loaded.work(None)
+    with unchanged(before, loaded.work):
+        loaded.work(None)
 
     assert source_of(loaded.work) == before
     assert before.parts[0][0] == f"{NAME}.helpers:COUNT"
+
+    loaded.work(None)
+    assert source_of(loaded.work) != before
 
 
 def test_machinery_does_not_count():

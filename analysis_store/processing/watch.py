@@ -1,0 +1,73 @@
+"""What was seen of modules and values in memory, and whether it is so still: a look at each, nothing computed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from operator import is_
+from pathlib import Path
+from typing import Any
+
+Look = Callable[[Any], tuple[Any, ...]]
+"""Gives what a value holds itself: a tuple of objects that are compared by identity."""
+
+_ABSENT = object()
+
+
+class Watch:
+    """Holds as long as nothing that it has seen is another."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[int, str], tuple[dict[str, Any], str, Any]] = {}
+        self._values: list[tuple[Look, Any, tuple[Any, ...]]] = []
+        self._contents: list[tuple[Callable[[], Any], Any]] = []
+        self._files: dict[str, tuple[Path, Any]] = {}
+
+    def name(self, namespace: dict[str, Any], name: str) -> None:
+        """See what a name stands for, or that it is not there."""
+        self._names[id(namespace), name] = namespace, name, namespace.get(name, _ABSENT)
+
+    def value(self, look: Look, value: Any) -> None:
+        """See what a value holds."""
+        self._values.append((look, value, look(value)))
+
+    def content(self, compute: Callable[[], Any]) -> None:
+        """See what can only be compared by computing it again."""
+        self._contents.append((compute, compute()))
+
+    def file(self, module: str, path: Path) -> None:
+        """See a file whose module is not loaded."""
+        self._files[module] = path, _state(path)
+
+    def holds(self) -> bool:
+        """Whether all is what it was."""
+        try:
+            return (
+                all(space.get(name, _ABSENT) is value for space, name, value in self._names.values())
+                and all(_same(look(value), seen) for look, value, seen in self._values)
+                and all(
+                    module not in sys.modules and _state(path) == was for module, (path, was) in self._files.items()
+                )
+                and all(compute() == was for compute, was in self._contents)
+            )
+        except Exception:  # noqa: BLE001 - what cannot be looked at in the same way has changed
+            return False
+
+
+class Blind(Watch):
+    """Sees nothing."""
+
+    def value(self, look: Look, value: Any) -> None:
+        """See nothing."""
+
+    def content(self, compute: Callable[[], Any]) -> None:
+        """See nothing."""
+
+
+def _same(now: tuple[Any, ...], seen: tuple[Any, ...]) -> bool:
+    return len(now) == len(seen) and all(map(is_, now, seen))
+
+
+def _state(path: Path) -> Any:
+    found = path.stat()
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
