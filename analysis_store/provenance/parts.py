@@ -42,7 +42,7 @@ class Parent:
         check(self, "parents", ("catalog",), str | None, "the name of a catalog")
         check(self, "parents", ("resolved",), bool, "true or false")
         _drop_blank(self, ("catalog",))
-        if text_or_none(self.uid) is None:
+        if not self.uid.strip():
             raise ProvenanceError("parents: the uid is empty; expected the uid of a run.")
 
     @classmethod

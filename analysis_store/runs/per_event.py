@@ -18,7 +18,7 @@ from analysis_store.errors import (
     PairError,
     TooLargeError,
 )
-from analysis_store.handlers.columns import Runs, select
+from analysis_store.handlers.columns import Part, Runs, select
 from analysis_store.hdf5.reading import check_fits
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Place
@@ -193,7 +193,9 @@ class PerEvent:
         with _blaming(self._where(number)):
             value = self._read_one(number)
             found = value if isinstance(value, (bool, int, float, complex)) else _plain(value)
-            return np.asarray(found) if _is_array(found) else found
+            if isinstance(found, Part):  # our own handler's, of text
+                return found[()]
+            return np.asarray(found) if _is_array(found) and not _has_class(found) else found
 
     def _value(self, number: int) -> Any:
         with _blaming(self._where(number)):
@@ -201,6 +203,11 @@ class PerEvent:
 
     def _where(self, number: int) -> str:
         return f"event {number} of {self._key!r}"
+
+
+def _has_class(value: Any) -> bool:
+    """Return whether a value is an array of a class that says more than its numbers, and stays what it is."""
+    return isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] in {"pandas", "xarray", "pint"}
 
 
 def together(values: Sequence[Any]) -> np.ndarray:

@@ -609,7 +609,7 @@ def test_a_newer_catalog_is_refused(location: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '0099'")
     before = listing(location)
 
-    with pytest.raises(StoreVersionError, match=r"catalog\.sqlite has version '0099' .* up to '0004'.*upgrade"):
+    with pytest.raises(StoreVersionError, match=r"catalog\.sqlite has version '0099' .* up to '0005'.*upgrade"):
         AnalysisStore(location)
 
     assert before == listing(location)

@@ -71,8 +71,6 @@ TOO_MUCH: dict[str, Any] = {
     "32 axes": np.zeros((1,) * 32),
     "64 axes": np.zeros((1,) * 64),
     "33 axes in a dict": {"a": np.zeros((1,) * 33)},
-    "3000 fields": np.zeros(2, [(f"field {number}", "f8") for number in range(3000)]),
-    "a long name of a field": np.zeros(2, [("n" * 70_000, "f8")]),
 }
 """What HDF5 cannot hold; a collector may bring a value from any datastore into an HDF5 file."""
 
