@@ -45,7 +45,6 @@ import numpy as np
 from pydantic import Field
 
 from analysis_store.processing import processor
-from tests.warm_cli import COLD, Command
 
 
 @processor(id="NAME_scale", version="1.0")
@@ -297,7 +296,8 @@ class TestRun:
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
 
-        assert done.returncode == 1
+        assert done.returncode == 1, done.stderr
+        assert done.stdout, done.stderr
         assert [line.split("\t")[1] for line in done.stdout.splitlines()[1:]].count("done") == 2
         assert "1 of 3 inputs failed" in done.stderr
         assert "Traceback" not in done.stderr
