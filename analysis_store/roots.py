@@ -67,15 +67,14 @@ def open_inside(path: str | os.PathLike[str], flags: int = os.O_RDONLY, mode: in
     if root is None:
         return os.open(path, flags | os.O_CLOEXEC, mode)
     *folders, name = path[len(root) + 1 :].split("/")
-    here = os.open(root, _FOLDER)
+    held = [os.open(root, _FOLDER)]
     try:
         for folder in folders:
-            below = _entered(here, folder, _FOLDER, path)
-            os.close(here)
-            here = below
-        return _ordinary(_entered(here, name, flags | os.O_CLOEXEC | os.O_NONBLOCK, path, mode), path)
+            held.append(_entered(held[-1], folder, _FOLDER, path))
+        return _ordinary(_entered(held[-1], name, flags | os.O_CLOEXEC | os.O_NONBLOCK, path, mode), path)
     finally:
-        os.close(here)
+        for one in held:  # closed here alone: after Ctrl-C, a second close may hit the file of another thread
+            os.close(one)
 
 
 def _entered(folder: int, name: str, flags: int, path: str, mode: int = 0o666) -> int:
