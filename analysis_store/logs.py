@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError, UnsafeFileError
+from analysis_store.folders import sync_names
 from analysis_store.roots import open_inside, opened
 
 
@@ -60,6 +61,8 @@ class AppendLog:
             with self._opened() as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 _add(file, lines, durable)
+                if durable:
+                    sync_names(self.path)
         except UnsafeFileError:
             raise
         except OSError as error:
@@ -112,17 +115,8 @@ class AppendLog:
             os.close(file)
 
     def _made(self) -> int:
-        """Return the new file; its name, and those of the folders that it needs, are durable."""
-        missing = [folder for folder in self.path.parents if not folder.exists()]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = open_inside(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
-        try:
-            for name in (self.path, *missing):
-                sync_folder(name.parent)
-        except BaseException:
-            os.close(file)
-            raise
-        return file
+        return open_inside(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:
@@ -154,12 +148,3 @@ def _add(file: int, lines: bytes, durable: bool) -> None:
         with suppress(OSError):
             os.ftruncate(file, size)
         raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from analysis_store.errors import SettingsError, StoreVersionError, StoreWriteError
+from analysis_store.folders import sync_names
 from analysis_store.layout import LAYOUT_VERSION
 from analysis_store.provenance import Policy
 from analysis_store.runs.durable import keep_text
@@ -87,6 +88,7 @@ def opened(place: Place, policy: Policy | None) -> Settings:
         try:
             place.root.mkdir(parents=True, exist_ok=True)
             save(place.folder, Settings(policy or Policy()))
+            sync_names(place.root)
         except OSError as error:
             raise StoreWriteError(
                 error.errno, f"the store {place.folder} cannot be made: {error.strerror}; choose another folder"

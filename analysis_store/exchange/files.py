@@ -15,7 +15,7 @@ from typing import IO, Any, BinaryIO, Self, cast
 
 from analysis_store import layout
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreWriteError, TargetExistsError
-from analysis_store.logs import sync_folder
+from analysis_store.folders import sync_folder
 from analysis_store.runs.durable import claim, publish, remove_folders
 
 

@@ -9,7 +9,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from analysis_store.logs import sync_folder
+from analysis_store.folders import sync_folder
 from analysis_store.recorder.superblock import SIZE, end_of, settled
 from analysis_store.roots import open_inside, opened, read
 

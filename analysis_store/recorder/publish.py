@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.errors import DuplicateRunError, StoreBusyError, StoreWriteError
-from analysis_store.logs import sync_folder
+from analysis_store.folders import sync_folder
 from analysis_store.recorder.mending import writing
 from analysis_store.roots import open_inside
 from analysis_store.runs.durable import give_name

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis_store import layout
 from analysis_store.errors import DuplicateRunError, RunClosedError
+from analysis_store.folders import sync_names
 from analysis_store.recorder.ended import Ended, tell_of_lost
 from analysis_store.recorder.finish import Recorded, check_attrs, check_set
 from analysis_store.recorder.forms import Declared, checked_declared
@@ -22,7 +23,7 @@ from analysis_store.recorder.publish import ending, live_path, publish
 from analysis_store.recorder.recording import Current, Recording
 from analysis_store.recorder.series import Series
 from analysis_store.runs.draft import Attachments
-from analysis_store.runs.durable import make_folders, remove_folders, sync_made
+from analysis_store.runs.durable import make_folders, remove_folders
 
 if TYPE_CHECKING:
     from h5py import h5f
@@ -87,7 +88,7 @@ class RunDataStore(HDF5DataStore):
         try:
             with writing(path), store.intake.packages_kept(settled):
                 make_folders(path.parent, self._made)
-                sync_made(self._made)
+                sync_names(path.parent)
             self._take(store, path, flush_every)
             self._settled = settled
             self._begin(start, Attachments(settled.patch, settled.source))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from analysis_store import layout
-from analysis_store.logs import sync_folder
+from analysis_store.folders import forget_names, sync_folder, sync_names
 
 _ATTEMPTS = 100
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
@@ -28,15 +28,10 @@ def make_folders(folder: Path, made: list[Path]) -> None:
             made.remove(path)
 
 
-def sync_made(made: list[Path]) -> None:
-    """Make the names of new folders durable."""
-    for folder in made:
-        sync_folder(folder.parent)
-
-
 def remove_folders(made: list[Path]) -> None:
     """Remove folders that were made, unless somebody else's files are in them by now."""
     for folder in made:
+        forget_names(folder)
         with suppress(OSError):
             folder.rmdir()
 
@@ -54,7 +49,7 @@ def claim(path: Path, made: list[Path]) -> None:
         except FileNotFoundError:
             if attempt + 1 == _ATTEMPTS:
                 raise
-    sync_made(made)
+    sync_names(path.parent)
 
 
 def keep_text(path: Path, text: str, made: list[Path] | None = None) -> None:
@@ -69,8 +64,10 @@ def keep_text(path: Path, text: str, made: list[Path] | None = None) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        with suppress(FileExistsError):
+        try:
             publish(scratch, path)
+        except FileExistsError:
+            sync_names(path)  # whoever made it may not have come to that yet
         scratch.unlink(missing_ok=True)
     except BaseException:
         scratch.unlink(missing_ok=True)

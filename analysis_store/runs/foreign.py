@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.documents import Document, compose_datum, compose_resource, event_uid, validate
 from analysis_store.errors import AnalysisStoreError, PairError, StoreWriteError, UnsafeFileError
+from analysis_store.folders import sync_folder, sync_names
 from analysis_store.layout import file_stem
 from analysis_store.pairs import call_writer
-from analysis_store.runs.durable import make_folders, remove_folders, sync_made
+from analysis_store.runs.durable import make_folders, remove_folders
 
 if TYPE_CHECKING:
     from analysis_store.runs.columns import Column
@@ -53,6 +54,7 @@ class ForeignWriters:
         self._places: dict[tuple[str, str], list[_Place]] = {}
         self._open: dict[str, tuple[Any, Document]] = {}
         self._made: list[Path] = []
+        self._used: set[Path] = set()
         self._folders: list[Path] = []
 
     def plan(self, key: str, column: Column, descriptor: Document, times: Sequence[float]) -> None:
@@ -131,6 +133,7 @@ class ForeignWriters:
             place.kwargs,
         )
         validate("resource", resource)
+        self._used.add(place.path)
         if not place.path.exists():
             self._made.append(place.path)
         make_folders(place.path.parent, self._folders)
@@ -147,7 +150,14 @@ class ForeignWriters:
             with _blaming(f"{resource['resource_path']}: closing the writer {_name(type(writer))}"):
                 getattr(writer, "close", bool)()
         self._open.clear()
-        sync_made(self._folders)
+        self._sync()
+
+    def _sync(self) -> None:
+        """Make the names of all files durable."""
+        for folder in {path.parent for path in self._made}:
+            sync_folder(folder)
+        for path in self._used:
+            sync_names(path.parent if path in self._made or not path.exists() else path)
 
     def discard(self) -> None:
         """Close the writers whatever happens, and remove the files that they made."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from analysis_store import layout
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import AnalysisStoreError
+from analysis_store.folders import sync_names
 from analysis_store.roots import read
 from analysis_store.runs.durable import keep_text, remove_folders
 
@@ -45,7 +46,9 @@ def packages_kept(root: Path, settled: Settled, is_used: Callable[[str], bool]) 
 
 
 def _keep(path: Path, settled: Settled, made: list[Path]) -> None:
-    if not path.exists():
+    if path.exists():
+        sync_names(path)
+    else:
         keep_text(path, dumps(settled.environment), made)
 
 

@@ -148,7 +148,7 @@ def _marker(folder: Path) -> dict[str, Any] | None:
 
 
 def _made(store: AnalysisStore, folder: Path, tell: Progress, verify: bool) -> BackupReport:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # `replace` makes its name durable
     replace(folder / MARKER, dumps({"store": store.location, "begun": time.time()}).encode())
     snapshot = Snapshot(store, folder)
     copier = Copier(verify)

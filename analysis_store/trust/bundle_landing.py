@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from analysis_store import layout
 from analysis_store.errors import DamagedFileError, DuplicateRunError
 from analysis_store.exchange.files import translated
-from analysis_store.logs import sync_folder
+from analysis_store.folders import sync_folder, sync_names
 from analysis_store.runs.durable import claim, give_name, publish, remove_folders
 from analysis_store.runs.reader import RunFile
 from analysis_store.trust.bundle_cargo import Cargo, Piece
@@ -117,6 +117,7 @@ class Landing:
         if final.exists():
             if Piece(final, final.stat().st_size).digest() != piece.digest():
                 raise DamagedFileError(f"{final} is there already, and is another file; nothing was changed")
+            sync_names(final)
         elif not _is_list(name) and _put(piece, final):
             self._placed.append(final)
 
@@ -196,6 +197,7 @@ def _enter(store: AnalysisStore, runs: list[Landing]) -> None:
     for folder in {run.final.parent for run in runs}:
         with translated(folder):
             sync_folder(folder)
+            sync_names(folder)
     records = [run.recorded() for run in runs]
     known = store.catalog.insert_many(records, lambda record: RunFile(store.root / record.path).documents())
     for record in records:
@@ -215,6 +217,7 @@ def _put(piece: Piece, final: Path) -> bool:
         with suppress(FileExistsError):
             publish(scratch, final)
             return True
+        sync_names(final)
     return False
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from analysis_store.errors import SettingsError
+from analysis_store.folders import sync_folder
 from analysis_store.locks import FileLock, is_held, is_running
-from analysis_store.logs import sync_folder
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import Removal, quarantine_folder
 from analysis_store.trust.naming import Naming

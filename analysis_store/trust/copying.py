@@ -13,10 +13,10 @@ from pathlib import Path
 
 from analysis_store.digests import digest_file
 from analysis_store.errors import DamagedFileError, SettingsError, StoreWriteError
+from analysis_store.folders import sync_folder, sync_names
 from analysis_store.layout import scratch_path
-from analysis_store.logs import sync_folder
 from analysis_store.roots import opened
-from analysis_store.runs.durable import make_folders, sync_made
+from analysis_store.runs.durable import make_folders
 from analysis_store.trust.findings import Finding
 
 _NOT_LINKED = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
@@ -53,7 +53,9 @@ class Copier:
         there = _stat(target)
         if there is None:
             self._new(source, target, link=is_final)
-        elif is_final:
+            return
+        self._folders.add(target.parent)  # an earlier backup that was cut short may not have synced its name
+        if is_final:
             self._compare(source, target, told, there)
         elif (told.st_size, told.st_mtime_ns) == (there.st_size, there.st_mtime_ns):
             self.known += 1
@@ -74,6 +76,7 @@ class Copier:
         content = content[: content.rfind(b"\n") + 1]
         there = target.read_bytes() if target.exists() else None
         if there == content:
+            self._folders.add(target.parent)
             self.known += 1
             return
         if not content.startswith(there or b""):
@@ -89,6 +92,7 @@ class Copier:
         """Make the names of all files durable."""
         for folder in self._folders:
             sync_folder(folder)
+            sync_names(folder)
 
     def _compare(self, source: Path, target: Path, told: os.stat_result, there: os.stat_result) -> None:
         same = os.path.samestat(told, there) or told.st_size == there.st_size
@@ -146,10 +150,8 @@ class Copier:
 
     def _folder(self, folder: Path) -> None:
         if folder not in self._folders:
-            made: list[Path] = []
             if not folder.is_dir():
-                make_folders(folder, made)
-                sync_made(made)
+                make_folders(folder, [])
             self._folders.add(folder)
 
 
@@ -163,6 +165,7 @@ def replace(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         scratch.replace(path)
         sync_folder(path.parent)
+        sync_names(path.parent)
     finally:
         with suppress(OSError):
             scratch.unlink(missing_ok=True)

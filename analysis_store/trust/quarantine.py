@@ -21,9 +21,9 @@ from analysis_store.errors import (
     StoreBusyError,
     StoreWriteError,
 )
+from analysis_store.folders import sync_folder, sync_names
 from analysis_store.locks import FileLock, holder_of, is_held
-from analysis_store.logs import sync_folder
-from analysis_store.runs.durable import give_name, keep_text, make_folders, sync_made
+from analysis_store.runs.durable import give_name, keep_text, make_folders
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import (
     LOCK,
@@ -172,9 +172,8 @@ def _move(source: Path, target: Path) -> None:
         if not target.exists():
             raise DamagedFileError(f"{source} is not there, nor is {target}. Restore it from a copy.")
         return
-    made: list[Path] = []
-    make_folders(target.parent, made)
-    sync_made(made)
+    make_folders(target.parent, [])
+    sync_names(target.parent)
     try:
         give_name(source, target)
     except FileExistsError as error:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from analysis_store import layout
 from analysis_store.catalogs.records import note_row
 from analysis_store.errors import AnalysisStoreError, RunNotFoundError, StoreBusyError
+from analysis_store.folders import sync_names
 from analysis_store.locks import FileLock
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.lives import recover
 from analysis_store.roots import opened
-from analysis_store.runs.durable import make_folders, publish, sync_made
+from analysis_store.runs.durable import make_folders, publish
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.verify import place_fault
 from analysis_store.trust.findings import Finding
@@ -99,12 +100,11 @@ def _may_hold_values(path: Path) -> bool:
 
 def _kept(root: Path, relative: str) -> Path:
     """Move a file into the quarantine, where nothing sweeps it."""
-    made: list[Path] = []
     target = root / layout.QUARANTINE / _LEFT / relative.replace("/", "-").lstrip(".")
     while target.exists():
         target = target.with_name(f"{target.name}-{os.getpid()}")
-    make_folders(target.parent, made)
-    sync_made(made)
+    make_folders(target.parent, [])
+    sync_names(target.parent)
     publish(root / relative, target)
     return target
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError, StoreWriteError
+from analysis_store.folders import sync_folder
 from analysis_store.layout import scratch_path
-from analysis_store.logs import sync_folder
 
 if TYPE_CHECKING:
     from analysis_store.store import AnalysisStore

@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 import pytest
 
-from analysis_store import AnalysisStore
+from analysis_store import AnalysisStore, folders
 from analysis_store.errors import StoreWriteError
 from analysis_store.exchange import link_tree
 from analysis_store.recorder import RunDataStore, live_runs, recorded, recover
+from analysis_store.runs.durable import claim, remove_folders
 from tests.faults.children import start
 from tests.faults.on_disk import ORIGIN, result
 
@@ -68,6 +69,14 @@ class Watch:
             found.append(call.name.suffix)
         return found
 
+    def synced(self, path: Path) -> None:
+        """Assert of a file that its name was synced, and the name of each folder above it that the test has."""
+        synced = {call.inode for call in self.calls if call.what == "fsync"}
+        for each in (path, *path.parents):
+            if "test_" not in str(each.parent):
+                return
+            assert each.parent.stat().st_ino in synced, f"{path}: the name of {each} is not synced"
+
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
@@ -100,6 +109,97 @@ def test_a_run_that_is_recorded(tmp_path: Path, watch: Watch, monkeypatch: pytes
                 datastore.append("fit", {"number": number}, time.time())
 
     assert told == [".h5"]
+
+
+def _saved(folder: Path) -> Iterator[Path]:
+    with AnalysisStore(folder / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+    yield from (folder / "store").rglob("*.h5")
+    yield from (folder / "store").rglob("environments/*")
+
+
+def _noted(folder: Path) -> Iterator[Path]:
+    with AnalysisStore(folder / "store") as store:
+        run = store.insert(result(), {}, provenance=ORIGIN)
+        store.note(run.uid, "comment", {"text": "seen"})
+    yield from (folder / "store").rglob("*.jsonl")
+
+
+def _deleted(folder: Path) -> Iterator[Path]:
+    with AnalysisStore(folder / "store") as store:
+        uid = store.insert(result(), {}, provenance=ORIGIN).uid
+        store.delete(uid, "a test", dry_run=False)
+    yield from (path for path in (folder / "store").rglob(f"quarantine/*{uid}*/**/*") if path.is_file())
+
+
+def _recorded(folder: Path) -> Iterator[Path]:
+    with AnalysisStore(folder / "store") as store, RunDataStore(store, {}, ORIGIN) as datastore:
+        datastore.append("x", 1.0, 0.0)
+    yield from (folder / "store").rglob("*.h5")
+
+
+def _backed_up(folder: Path) -> Iterator[Path]:
+    with AnalysisStore(folder / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        store.backup(folder / "a" / "backup")
+    yield from (path for path in (folder / "a").rglob("*") if path.is_file())
+
+
+def _exported(folder: Path) -> Iterator[Path]:
+    with AnalysisStore(folder / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        yield from link_tree(store, folder / "a" / "tree").files
+
+
+def _loaded(folder: Path) -> Iterator[Path]:
+    bundle = folder / "bundle" / f"{len(list(folder.glob('bundle/*')))}.zip"
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    with AnalysisStore(folder / "store") as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        store.dump(None, bundle)
+    with AnalysisStore(folder / "other") as other:
+        other.load(bundle)
+    yield bundle
+    yield from (folder / "other").rglob("*.h5")
+
+
+@pytest.mark.parametrize("act", [_saved, _noted, _deleted, _recorded, _backed_up, _exported, _loaded])
+def test_the_folders_above(act: Callable[[Path], Iterator[Path]], tmp_path: Path, watch: Watch) -> None:
+    """Every name on the way is on the disk, and again when another process made the folders and may not have synced."""
+    for _ in range(2):
+        watch.calls.clear()
+        folders._named.clear()  # as another process, which has synced nothing
+
+        files = list(act(tmp_path / "new" / "deep"))
+
+        assert files
+        for path in files:
+            watch.synced(path)
+
+
+def test_a_name_is_synced_once(tmp_path: Path, watch: Watch) -> None:
+    """A second save syncs the folder of its file, and none above it."""
+    with AnalysisStore(tmp_path) as store:
+        store.insert(result(), {}, provenance=ORIGIN)
+        watch.calls.clear()
+        store.insert(result(), {}, provenance=ORIGIN)
+
+    day = next(tmp_path.rglob("*.h5")).parent
+    synced = [call.inode for call in watch.calls if call.what == "fsync"]
+    assert synced.count(day.stat().st_ino) == 1
+    assert day.parent.stat().st_ino not in synced
+
+
+def test_a_folder_that_is_made_again(tmp_path: Path, watch: Watch) -> None:
+    """It may have the same inode; its name is synced again."""
+    path = tmp_path / "a" / "b"
+    for _ in range(2):
+        made: list[Path] = []
+        claim(path, made)
+        watch.synced(path.parent)
+        watch.calls.clear()
+        path.unlink()
+        remove_folders(made)
 
 
 def test_a_tree_of_links(tmp_path: Path, watch: Watch) -> None:
