@@ -56,7 +56,7 @@ def export(
     key : str or sequence of str, optional
         Take this data key only, or these.
     event : int, optional
-        For pictures and sound: this event, from 0, negative from the end.
+        For tables, pictures and sound: this event, from 0, negative from the end.
     overwrite : bool
         Whether a file that is there may be replaced.
     progress : callable or bool, optional
@@ -70,7 +70,8 @@ def export(
     Raises
     ------
     ExportError
-        The format is not known, or cannot hold the run; the message has formats that can.
+        The format is not known, cannot hold the run, or cannot choose the stream, key or event; the message has
+        formats that can.
     TargetExistsError
         The file is there, and ``overwrite`` is false.
     MissingDependencyError
@@ -188,6 +189,8 @@ def _of_one_stream(run: Run, wanted: Format, options: Options) -> Options:
 def _save(run: Run, files: dict[Path, Options], wanted: Format, *, overwrite: bool) -> list[Path]:
     """Write the files of one run, all of them or none."""
     write = wanted.writer()
+    for options in files.values():
+        wanted.check(options)
     with ExitStack() as stack:
         going = [stack.enter_context(Outgoing(path, overwrite=overwrite)) for path in files]
         for one, options in zip(going, files.values(), strict=True):
@@ -208,6 +211,7 @@ def _to_file(run: Run, target: Any, wanted: Format, options: Options) -> str | b
             f"{wanted.name} came for a file of text; expected one that is open for bytes ('wb'), or a text format: "
             f"{', '.join(one.name for one in formats.FORMATS.values() if one.text)}."
         )
+    wanted.check(options)
     write, options = wanted.writer(), _of_one_stream(run, wanted, options)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder) / f"export{wanted.suffix}"

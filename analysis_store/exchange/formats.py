@@ -16,7 +16,7 @@ from analysis_store.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What part of a run is wanted; each format takes those that mean something to it."""
+    """What part of a run is wanted; a format that cannot choose it refuses: `Format.check`."""
 
     stream: str | None = None
     """This stream only; always given to formats that are `Format.per_stream`."""
@@ -25,7 +25,7 @@ class Options:
     """These data keys only; all, where none is named."""
 
     event: int | None = None
-    """This event only, counted from 0, negative from the end: for pictures and sound."""
+    """This event only, counted from 0, negative from the end: for tables, pictures and sound."""
 
     progress: Progress = silent
     """Called with what is done and what there is to do, in whatever the format counts."""
@@ -51,8 +51,23 @@ class Format:
     per_stream: bool = False
     """Whether it holds one stream, which `Options.stream` then names."""
 
+    takes: frozenset[str] = frozenset({"stream", "key"})
+    """The parts of a run that it can be asked for: some of stream, key and event."""
+
     extra: str | None = None
     """The extra of this package that brings what it needs."""
+
+    def check(self, options: Options) -> None:
+        """Raise `ExportError` if a part of a run is wanted that the format cannot choose."""
+        wanted = {"stream": options.stream, "key": options.keys or None, "event": options.event}
+        refused = [name for name, value in wanted.items() if value is not None and name not in self.takes]
+        if refused:
+            others = [one.name for one in FORMATS.values() if one.takes.issuperset(refused)]
+            part = " and ".join(sorted(self.takes, reverse=True)) or "nothing but the whole run"
+            raise ExportError(
+                f"Got {' and '.join(refused)} for {self.name}; expected {part}. Leave it out, or export as one of "
+                f"{', '.join(others)}."
+            )
 
     def writer(self) -> Callable[..., None]:
         """Return the function that writes it.
@@ -87,6 +102,9 @@ def _own(name: str, suffix: str, *, text: bool = False) -> Format:
     return Format(name, suffix, text, f"{module}:write", f"{module}:read")
 
 
+_WHOLE: frozenset[str] = frozenset()
+_ANY = frozenset({"stream", "key", "event"})
+
 FORMATS: Mapping[str, Format] = MappingProxyType({
     one.name: one
     for one in (
@@ -95,17 +113,25 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
         _own("xml", ".xml", text=True),
         _own("npz", ".npz"),
         _own("hdf5", ".h5"),
-        Format("nexus", ".nxs", False, "analysis_store.exchange.hdf5:write_nexus", "analysis_store.exchange.hdf5:read"),
-        Format("csv", ".csv", True, "analysis_store.exchange.tables:write_csv", per_stream=True),
         Format(
-            "parquet", ".parquet", False, "analysis_store.exchange.parquet:write", per_stream=True,
+            "nexus", ".nxs", False, "analysis_store.exchange.hdf5:write_nexus", "analysis_store.exchange.hdf5:read",
+            takes=_WHOLE,
+        ),
+        Format("csv", ".csv", True, "analysis_store.exchange.tables:write_csv", per_stream=True, takes=_ANY),
+        Format(
+            "parquet", ".parquet", False, "analysis_store.exchange.parquet:write", per_stream=True, takes=_ANY,
             extra="parquet",
         ),
-        Format("jsonl", ".jsonl", True, "analysis_store.exchange.documents:write_jsonl", extra="suitcase"),
-        Format("msgpack", ".msgpack", False, "analysis_store.exchange.documents:write_msgpack", extra="suitcase"),
-        Format("png", ".png", False, "analysis_store.exchange.pictures:write"),
-        Format("flac", ".flac", False, "analysis_store.exchange.sound:write_flac", extra="audio"),
-        Format("wav", ".wav", False, "analysis_store.exchange.sound:write_wav", extra="audio"),
+        Format(
+            "jsonl", ".jsonl", True, "analysis_store.exchange.documents:write_jsonl", takes=_WHOLE, extra="suitcase",
+        ),
+        Format(
+            "msgpack", ".msgpack", False, "analysis_store.exchange.documents:write_msgpack", takes=_WHOLE,
+            extra="suitcase",
+        ),
+        Format("png", ".png", False, "analysis_store.exchange.pictures:write", takes=_ANY),
+        Format("flac", ".flac", False, "analysis_store.exchange.sound:write_flac", takes=_ANY, extra="audio"),
+        Format("wav", ".wav", False, "analysis_store.exchange.sound:write_wav", takes=_ANY, extra="audio"),
     )
 })  # fmt: skip
 READABLE = tuple(one.name for one in FORMATS.values() if one.read)

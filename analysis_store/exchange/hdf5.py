@@ -70,16 +70,14 @@ def _tell(made: h5py.Group | h5py.Dataset, attrs: dict[str, Any]) -> None:
             made.attrs[name] = value
 
 
-def write_nexus(run: Run, file: BinaryIO, options: Options) -> None:
+def write_nexus(run: Run, file: BinaryIO, options: Options) -> None:  # noqa: ARG001 - it takes the whole run
     """Write a run as NeXus: the run file, byte for byte; a new one where it has not all values in it.
 
     Raises
     ------
     ExportError
-        A part of the run was asked for, or values that lie elsewhere cannot be put into documents.
+        Values that lie elsewhere cannot be put into documents.
     """
-    if options.stream is not None or options.keys:
-        raise ExportError("nexus came with a stream or key; expected the whole run. Export as hdf5 for a part of it.")
     if _holds_all(run):
         with open_file(run.file) as own:
             shutil.copyfileobj(own, file)

@@ -37,6 +37,9 @@ class Crew(ABC):
     def renew(self, cause: BaseException) -> None:
         """Replace workers that have died, or raise `ProcessorError` where that cannot be."""
 
+    def check(self) -> None:  # noqa: B027 - workers of this machine do not get out of reach
+        """Raise `ProcessorError` if the workers are out of reach."""
+
     @abstractmethod
     def close(self, *, now: bool) -> None:
         """Let the workers go; ``now`` does not wait for what they are doing, where they are ours."""
@@ -219,6 +222,14 @@ class DaskCrew(Crew):
 
     def renew(self, cause: BaseException) -> None:
         """Leave it to the cluster."""
+
+    def check(self) -> None:
+        """Raise `ProcessorError` if the scheduler has gone away; its client tries for a while to reach it again."""
+        if self._client.status != "running":
+            raise ProcessorError(
+                f"the scheduler of {self._client} does not answer any more (status {self._client.status!r}); start a "
+                "cluster, and run the task there: it does only what is missing."
+            )
 
     def close(self, *, now: bool) -> None:
         """Let go of the cluster."""

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 _CHUNK_SECONDS = 0.2
 """How long a chunk should take: sending one costs about 1 ms, and what is in flight is done again if a worker dies."""
 _CHUNK_MOST = 256
-_LOOK_SECONDS = 60.0
+_LOOK_SECONDS = 20.0
 """How often the crew is looked at while nothing comes back."""
 _AHEAD = 2
 """Chunks in flight per worker: one that it is at, one that waits for it."""
@@ -56,6 +57,7 @@ class Feed:
                 'task belongs under `if __name__ == "__main__":`, because each process imports the script again.'
             ) from error
         except Exception as error:
+            self._crew.check()
             raise ProcessorError(
                 f"the workers cannot take this work: {type(error).__name__}: {error}. The modules of the processors "
                 "must be importable where they are, and the store reachable."
@@ -65,13 +67,17 @@ class Feed:
         try:
             while self._waiting or self._suspects or self._flying:
                 self._submit()
-                for future in wait(self._flying, _LOOK_SECONDS, FIRST_COMPLETED).done:
+                done = wait(self._flying, _LOOK_SECONDS, FIRST_COMPLETED).done
+                if not done:
+                    self._crew.check()
+                for future in done:
                     found = self._collected(future, self._flying.pop(future))
                     if found:
                         yield found
         finally:
             for future in self._flying:
-                future.cancel()
+                with suppress(Exception):  # a scheduler that has gone away takes back nothing
+                    future.cancel()
 
     def _submit(self) -> None:
         """Keep the workers busy; after a death nothing new goes out before all that was out has come back."""

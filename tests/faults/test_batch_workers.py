@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import ProcessorError
-from analysis_store.processing import Pipeline, Task
+from analysis_store.processing import Pipeline, Task, feeding
 from analysis_store.processing.executors import ProcessCrew, crew
 from tests import task_steps as steps
 
@@ -132,6 +133,60 @@ def test_dask_worker_killed(store: AnalysisStore, origin: Provenance, tmp_path: 
 
     assert report.counts["done"] == 40
     assert len(store.search({"processing.processor": "t_marked"})) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "during"])
+def test_dask_scheduler_goes_away(
+    moment: str, store: AnalysisStore, origin: Provenance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says that it was the scheduler; nothing waits for it for ever, and what was done is there."""
+    from distributed import Client
+
+    monkeypatch.setattr(feeding, "_LOOK_SECONDS", 2.0)
+    uids, marks = insert(store, origin, range(40)), tmp_path / "marks"
+    pipeline = Pipeline.of(steps.slow.preset(seconds=0.2)) | steps.marked.preset(marks=str(marks))
+    with scheduler(tmp_path) as process, Client(scheduler_file=str(tmp_path / "scheduler.json"), timeout=60) as client:
+        client.wait_for_workers(1)
+        killer = threading.Thread(target=kill_scheduler, args=(process, marks if moment == "during" else tmp_path))
+        killer.start()
+        if moment == "before":
+            killer.join()
+        with pytest.raises(ProcessorError, match=r"scheduler of .* does not answer any more"):
+            Task(pipeline, uids, store=store).run(client)
+        killer.join()
+
+    report = Task(pipeline, uids[:4], store=store).run()
+    assert report.counts["done"] == 4
+    assert (report.counts["reused"] > 0) == (moment == "during")
+
+
+def kill_scheduler(process: subprocess.Popen[bytes], marks: Path) -> None:
+    """Kill a scheduler as soon as something is there."""
+    while not marks.exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def scheduler(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a scheduler that is a process of its own and has one worker."""
+    pytest.importorskip("distributed", reason="pip install 'analysis_store[cluster]'")
+    command = [sys.executable, "-W", "ignore", "-m", "distributed.cli.dask_{}", "--no-dashboard", "--scheduler-file"]
+    more = {"scheduler": ["--port", "0"], "worker": ["--no-nanny", "--nworkers", "1", "--nthreads", "1"]}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = []
+    try:
+        for kind, options in more.items():
+            words = [word.format(kind) for word in command] + [str(folder / "scheduler.json"), *options]
+            with (folder / f"{kind}.log").open("wb") as log:
+                started.append(subprocess.Popen(words, env=environment, cwd=folder, stdout=log, stderr=log))
+        yield started[0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 def test_process_killed_once(store: AnalysisStore, uids: list[str], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import (
+    AnalysisStoreError,
     DamagedFileError,
     ExportError,
     InvalidDataError,
@@ -151,14 +152,37 @@ def test_many_runs(store, origin, run, tmp_path):
 
 
 def test_part(run, tmp_path):
-    """A stream or a key alone is exported, in every format but NeXus, which is the whole run."""
+    """A stream or a key alone is exported."""
     for name in (*TEXTS, "npz", "hdf5"):
         found = read_export(export(run, tmp_path / f"key{FORMATS[name].suffix}", key="n")).streams
         assert {stream: list(found[stream]) for stream in found} == {"primary": ["n"]}
         found = read_export(export(run, tmp_path / f"run{FORMATS[name].suffix}", stream="baseline")).streams
         assert {stream: list(found[stream]) for stream in found} == {"baseline": ["y"]}
-    with pytest.raises(ExportError, match="nexus came with a stream or key"):
-        export(run, tmp_path / "run.nxs", key="n")
+
+
+PARTS = {"stream": "primary", "key": "x", "event": 0}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_part_is_chosen_or_refused(run, tmp_path, name, part):
+    """A format takes a stream, a key or an event, and then notices one that is not there; or it refuses any."""
+    unknown = {"stream": "nosuch", "key": "nosuch", "event": 99}[part]
+    chosen = {"stream": "primary", "key": "x"} if "event" in FORMATS[name].takes else {}
+
+    def tried(value: object, target: object) -> str:
+        with pytest.raises(AnalysisStoreError) as error:
+            export(run, target, name, **chosen | {part: value})
+        return str(error.value)
+
+    folder = tmp_path / "out"
+    folder.mkdir()
+    for target in (folder / "part", f"{folder}/parts/", None):
+        if part in FORMATS[name].takes:
+            assert str(unknown) in tried(unknown, target)
+        else:
+            assert f"Got {part} for {name}" in tried(PARTS[part], target)
+    assert listing(folder) == []
 
 
 def test_permissions(run, tmp_path):
