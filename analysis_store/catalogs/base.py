@@ -81,13 +81,21 @@ class RunRecord:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:
             found: Any = None if texts[name] is None else json.loads(texts[name])
-        except (ValueError, RecursionError) as error:
+            check_kind(name, found)
+        except (ValueError, TypeError, RecursionError) as error:
             raise DamagedFileError(
                 f"the catalog has a damaged {name!r} of run {self.uid!r}: {error}. Enter it again from its file: "
                 "analysis-store reindex --all."
             ) from error
         self.__dict__[name] = tuple(found) if name == "descriptors" else found
         return self.__dict__[name]
+
+
+def check_kind(name: str, document: Any) -> None:
+    """Raise `TypeError` where what a catalog has of a run is another kind of value than it was."""
+    those = document if name == "descriptors" and isinstance(document, list) else [document]
+    if not all(isinstance(one, dict) or (one is None and name == "stop") for one in those):
+        raise TypeError(f"{document!r:.80} is none")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import math
 from hashlib import blake2b
 from typing import Any
 
-from analysis_store.catalogs.base import Note, RunRecord
+from analysis_store.catalogs.base import Note, RunRecord, check_kind
 from analysis_store.catalogs.terms import run_terms
 from analysis_store.catalogs.values import is_number
 from analysis_store.errors import DamagedFileError, DuplicateRunError, InvalidDocumentError, RunNotFoundError
@@ -64,20 +64,22 @@ def texts_of(record: RunRecord) -> dict[str, str | None]:
     }
 
 
-def read_json(text: str) -> Any:
-    """Return what a text of the catalog says.
+def read_json(text: str) -> dict[str, Any]:
+    """Return the document that a text of the catalog says.
 
     Raises
     ------
     DamagedFileError
-        It is no JSON any more.
+        It is no JSON any more, or no document.
     """
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found: dict[str, Any] = json.loads(text)
+        check_kind("document", found)
+    except (ValueError, TypeError, RecursionError) as error:
         raise DamagedFileError(
             f"the catalog holds a damaged document: {error}. analysis-store check says of which run it is."
         ) from error
+    return found
 
 
 def note_row(note: Note) -> dict[str, Any]:
@@ -99,7 +101,12 @@ def note_row(note: Note) -> dict[str, Any]:
 
 
 def note_of(uid: str, kind: str, time: float, who: str, body: str) -> Note:
-    """Return the note whose body is this text."""
+    """Return the note whose body is this text, or raise `DamagedFileError`."""
+    if not all(isinstance(text, str) for text in (uid, kind, who)) or not is_number(time):
+        raise DamagedFileError(
+            f"the catalog holds a damaged note: of kind {kind!r} by {who!r} at {time!r}, on run {uid!r}. It is in the "
+            "log, too: put the catalog aside, and rebuild it with analysis-store reindex --scratch."
+        )
     return Note(uid, kind, time, who, read_json(body))
 
 

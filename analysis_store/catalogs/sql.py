@@ -14,7 +14,15 @@ from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.records import duplicate, is_text, not_found, note_of, note_row
 from analysis_store.catalogs.scalars import read_order
 from analysis_store.catalogs.sql_conditions import uid_begins
-from analysis_store.catalogs.sql_engine import check_writable, location, make_engine, prepare, read, writing
+from analysis_store.catalogs.sql_engine import (
+    check_sound,
+    check_writable,
+    location,
+    make_engine,
+    prepare,
+    read,
+    writing,
+)
 from analysis_store.catalogs.sql_rows import CHUNK, Prepared, RowWriter, insertion, mark_of, record_from, records
 from analysis_store.catalogs.sql_schema import HEAD, lineage, note, run
 from analysis_store.catalogs.sql_search import Search
@@ -134,7 +142,14 @@ class SqlCatalog(Catalog):
             return [new.record.uid for new in prepared if not self._writer.replace(connection, new)]
 
     def check_index(self) -> IndexFaults:
-        """Return where the index has other entries than the documents give; nothing is changed."""
+        """Return where the index has other entries than the documents give; nothing is changed.
+
+        Raises
+        ------
+        DamagedFileError
+            SQLite finds the file itself damaged.
+        """
+        check_sound(self._open())
         return sql_index.check_index(self._open())
 
     def mend_index(self, uids: Iterable[str]) -> None:

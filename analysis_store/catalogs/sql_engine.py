@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from analysis_store.catalogs import sqlite_visit
 from analysis_store.catalogs.sql_schema import HEAD, check_version, ensure, found_version
+from analysis_store.catalogs.sqlite_damage import DAMAGED, damage_of
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -42,9 +43,7 @@ _WRITES = "writes"
 
 _DURABLE, _LAX = "durable", "lax"
 
-# https://www.sqlite.org/rescode.html
-_SQLITE_BUSY = {5, 6}
-_SQLITE_DAMAGED = {11, 26}
+_SQLITE_BUSY = {5, 6}  # https://www.sqlite.org/rescode.html
 
 
 def make_engine(uri: str | URL) -> Engine:
@@ -207,7 +206,8 @@ def prepare(engine: Engine) -> None:
     if _is_visiting(engine):
         raise _unprepared(engine, there)
     if engine.dialect.name == "sqlite":
-        _keep_a_log(engine)
+        with _translated(engine):
+            _keep_a_log(engine)
     with writing(engine) as connection:
         ensure(connection, location(engine))
 
@@ -222,22 +222,54 @@ def _keep_a_log(engine: Engine) -> None:
                 return
         except OperationalError as error:
             # this lock alone is not waited for by SQLite: somebody else makes the same catalog just now
-            if not _is_busy(error) or time.monotonic() > deadline:
-                raise _meaning(error, engine) from error
+            if not _is_busy(error.orig) or time.monotonic() > deadline:
+                raise
             time.sleep(0.01)
 
 
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
+    """Raise an error of ours for whatever goes wrong with a database: every look and every change goes through here."""
     try:
         yield
+    except AnalysisStoreError:
+        raise
     except DBAPIError as error:
+        raise _meaning(error.orig, engine) from error
+    except engine.dialect.loaded_dbapi.Error as error:  # of a cursor of the driver itself
         raise _meaning(error, engine) from error
-    except (AssertionError, AttributeError) as error:  # SQLAlchemy's own, over a Ctrl-C while it began or committed
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, KeyboardInterrupt):
-            cause = cause.__context__
-        raise cause or error from None
+    except Exception as error:
+        _look_for_ctrl_c(error)
+        # a value of another type than its column has, a name that is no text: SQLite hands out what a damaged page says
+        if (damage := _damage(engine)) is not None:
+            raise _damaged(engine, damage) from error
+        raise
+
+
+def _look_for_ctrl_c(error: Exception) -> None:
+    """Raise the Ctrl-C that came over SQLAlchemy while it began or committed, which then raises errors of its own."""
+    cause: BaseException | None = error if isinstance(error, (AssertionError, AttributeError)) else None
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            raise cause from None
+        cause = cause.__context__
+
+
+def check_sound(engine: Engine) -> None:
+    """Raise `DamagedFileError` where SQLite finds something wrong with its file."""
+    if (damage := _damage(engine)) is not None:
+        raise _damaged(engine, damage)
+
+
+def _damage(engine: Engine) -> str | None:
+    return damage_of(Path(location(engine))) if engine.dialect.name == "sqlite" else None
+
+
+def _damaged(engine: Engine, reason: object) -> DamagedFileError:
+    return DamagedFileError(
+        f"the catalog {location(engine)} is damaged or is none: {reason}; restore it from a backup, or rebuild it "
+        "with: analysis-store reindex, which puts it aside and reads the run files"
+    )
 
 
 def check_writable(engine: Engine) -> None:
@@ -259,22 +291,23 @@ def _unprepared(engine: Engine, there: str | None) -> AnalysisStoreError:
     )
 
 
-def _is_busy(error: DBAPIError) -> bool:
+def _is_busy(error: BaseException | None) -> bool:
     return (
-        getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
-        or getattr(error.orig, "sqlstate", None) == "55P03"  # lock_not_available
+        getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
+        or getattr(error, "sqlstate", None) == "55P03"  # lock_not_available
     )
 
 
-def _meaning(error: DBAPIError, engine: Engine) -> AnalysisStoreError:
+def _meaning(error: BaseException | None, engine: Engine) -> AnalysisStoreError:
+    """Return what an error of the driver means to a person."""
     where = location(engine)
     if _is_busy(error):
         return StoreBusyError(f"the catalog {where} is locked by somebody else; waited {PATIENCE:g} s: try again later")
-    if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _SQLITE_DAMAGED:
-        return DamagedFileError(
-            f"the catalog {where} is damaged or is none: {error.orig}; rebuild it with: analysis-store reindex"
-        )
-    reason = str(error.orig).strip()
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
+        return _damaged(engine, error)
+    if (damage := _damage(engine)) is not None:
+        return _damaged(engine, f"{error} ({damage})")
+    reason = str(error).strip()
     return StoreWriteError(
         f"the catalog {where} cannot be used, nothing was changed: {reason}; "
         "check that it is there, the space on the disk and the permissions, then try again"

@@ -11,6 +11,7 @@ from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.index_digest import Term, index_digest, read_index
 from analysis_store.catalogs.records import check_names, start_time, terms_of, texts_of
 from analysis_store.catalogs.sql_schema import lineage, run, term
+from analysis_store.errors import DamagedFileError
 
 CHUNK = 500
 """So many runs are read by one statement."""
@@ -148,7 +149,13 @@ def records_with(connection: Connection, condition: Any) -> list[tuple[int, RunR
 
 
 def record_from(row: Row[Any], parents: Iterable[str]) -> RunRecord:
-    """Return the record whose row this is."""
+    """Return the record whose row this is, or raise `DamagedFileError`."""
+    parents = tuple(parents)
+    if not all(isinstance(text, str) and "\0" not in text for text in (row.uid, row.path, row.seal or "", *parents)):
+        raise DamagedFileError(
+            f"the catalog holds a damaged row: of run {row.uid!r} at {row.path!r} with the parents {parents!r}. "
+            "Rebuild it from the files: analysis-store reindex --scratch."
+        )
     more = None if row.more is None else bool(row.more)  # SQLite has numbers
     texts = {"start": row.start, "stop": row.stop, "descriptors": row.descriptors, "beside": row.beside}
-    return RunRecord.kept(row.uid, texts, path=row.path, parents=tuple(parents), more=more, seal=row.seal)
+    return RunRecord.kept(row.uid, texts, path=row.path, parents=parents, more=more, seal=row.seal)

@@ -143,7 +143,7 @@ def _create(connection: Connection, location: str) -> None:
     if foreign:
         raise DamagedFileError(
             f"{location} is no catalog: it holds tables {sorted(foreign)} but no version of a schema; "
-            "name another database, or restore this one"
+            "name another database, restore this one, or rebuild it from the run files with: analysis-store reindex"
         )
     metadata.create_all(connection, checkfirst=False)
     version.create(connection)

@@ -17,6 +17,7 @@ FAULTS = {
     "external": "data that a run refers to are gone, or are not what they were",
     "edge": "a parent is neither here nor in the sources of the store, and was not declared to be external",
     "index": "the index of the catalog, by which runs are found, is not what the documents give",
+    "catalog": "the catalog itself is damaged: an answer of it may be wrong, or missing",
     "orphan": "a whole run file is not in the catalog",
     "damaged-orphan": "a run file is not in the catalog, and cannot be taken into it",
     "duplicate": "two files hold the same run, or two stores hold different runs of one uid",
@@ -48,9 +49,9 @@ class Finding:
     """One thing that somebody should know of.
 
     The kind is one of `FAULTS` (``missing``, ``unsafe``, ``damaged``, ``exchanged``, ``documents``, ``external``,
-    ``edge``, ``index``, ``orphan``, ``damaged-orphan``, ``duplicate``, ``unindexed``, ``unlogged``, ``removal``,
-    ``bundle``) or of `REMARKS` (``input``, ``scratch``, ``live``, ``lock``, ``claim``, ``note``, ``torn``, ``foreign``,
-    ``link``, ``stub``, ``repaired``).
+    ``edge``, ``index``, ``catalog``, ``orphan``, ``damaged-orphan``, ``duplicate``, ``unindexed``, ``unlogged``,
+    ``removal``, ``bundle``) or of `REMARKS` (``input``, ``scratch``, ``live``, ``lock``, ``claim``, ``note``, ``torn``,
+    ``foreign``, ``link``, ``stub``, ``repaired``).
     """
 
     kind: str

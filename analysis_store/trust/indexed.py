@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis_store.errors import AnalysisStoreError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError
 from analysis_store.trust.findings import Finding
 
 if TYPE_CHECKING:
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 KIND = "index"
 _WHAT = "its entries in the index of the catalog are not those that its documents give: a search may miss it"
 _ADVICE = "check with repair, which indexes it again"
+DAMAGED = "catalog"
+_REBUILD = "restore it from a backup, or close the store and rebuild it from the files: analysis-store reindex"
 _CATALOG = "catalog"
 """The subject of what is no run's."""
 
 
 def index_findings(store: AnalysisStore) -> Iterator[Finding]:
-    """Yield the runs that a search may miss, or find where it should not."""
-    wrong = store.catalog.check_index()
+    """Yield the runs that a search may miss, or find where it should not; or that the catalog itself is damaged."""
+    try:
+        wrong = store.catalog.check_index()
+    except DamagedFileError as error:
+        yield Finding(DAMAGED, _CATALOG, str(error), _REBUILD)
+        return
     for uid in wrong.uids:
         yield Finding(KIND, uid, _WHAT, _ADVICE, True)
     if wrong.strays:

@@ -116,24 +116,15 @@ def _is_sound(file: Path) -> bool:
     StoreBusyError, StoreWriteError
         Somebody has locked it, or it may not be read: that is no damage, and it is not ours to replace.
     """
-    import sqlite3
+    from analysis_store.catalogs.sqlite_damage import damage_of
 
-    barred = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
-    try:
-        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
-            connection.text_factory = bytes  # the names in a damaged one may be no text
-            if connection.execute("PRAGMA quick_check(1)").fetchone() != (b"ok",):
-                return False
-    except UnicodeDecodeError:  # the error itself quotes such a name
+    if damage_of(file) is not None:
         return False
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in barred:
-            return False
     try:
         open_catalog(f"{_SQLITE}{file}").close()  # which says what bars it
     except DamagedFileError:
         return False
-    return True
+    return damage_of(file) is None  # an older one was upgraded by that
 
 
 def _rebuilt(place: settings.Place, file: Path, workers: int | None, progress: Any) -> ReindexReport:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fuzz.trial import tried
 
-TARGETS = ("bundles", "settings", "streams")
+TARGETS = ("bundles", "settings", "sqlite_pages", "streams")
 
 
 @pytest.mark.parametrize("name", TARGETS)
