@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,6 +53,77 @@ class Lazy(ABC):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         values = np.asarray(self.read())
         return values if dtype is None else values.astype(dtype, copy=bool(copy))
+
+
+class LazyValue(Lazy):
+    """The value of one event that stays where it is: its elements are read when they are asked for, in C order.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the value.
+    dtype : numpy.dtype
+        Of its elements.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._shape, self._dtype = shape, dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the value."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the elements."""
+        return self._dtype
+
+    @abstractmethod
+    def elements(self, start: int, stop: int) -> AnyArray:
+        """Return the elements ``start <= i < stop`` in C order, shape ``(stop - start,)``."""
+
+    def read(self) -> AnyArray:
+        """Return the whole value."""
+        return self.elements(0, self.size).reshape(self.shape)
+
+    def blocks(self, limit: int = _BLOCK) -> Iterator[AnyArray]:
+        """Yield all elements in C order, about ``limit`` bytes at a time."""
+        step = max(1, limit // max(1, self.dtype.itemsize))
+        return (self.elements(start, min(self.size, start + step)) for start in range(0, self.size, step))
+
+
+class Joined(LazyValue):
+    """Values one after the other, as one.
+
+    Parameters
+    ----------
+    values : sequence of ndarray or LazyValue
+        At least one; of one dtype, and of any shapes.
+    shape : tuple of int, optional
+        Of all their elements; by default one axis.
+    """
+
+    def __init__(self, values: Sequence[Any], shape: tuple[int, ...] | None = None) -> None:
+        self._values = values
+        self._ends = np.cumsum([value.size for value in values], dtype=np.int64)
+        super().__init__((int(self._ends[-1]),) if shape is None else shape, values[0].dtype)
+
+    def elements(self, start: int, stop: int) -> AnyArray:
+        """Return the elements ``start <= i < stop`` of all values."""
+        parts = [np.empty(0, self.dtype)]
+        number = int(np.searchsorted(self._ends, start, "right"))
+        while start < stop:
+            value, end = self._values[number], int(self._ends[number])
+            begin, last = end - value.size, min(stop, end)
+            parts.append(elements_of(value, start - begin, last - begin))
+            start, number = last, number + 1
+        return parts[-1] if len(parts) < 3 else np.concatenate(parts, dtype=self.dtype)
+
+
+def elements_of(value: AnyArray | LazyValue, start: int, stop: int) -> AnyArray:
+    """Return the elements ``start <= i < stop`` of an array in C order, whether it is in memory or not."""
+    return value.elements(start, stop) if isinstance(value, LazyValue) else value.reshape(-1)[start:stop]
 
 
 def as_objects(values: Collection[Any]) -> AnyArray:

@@ -22,6 +22,7 @@ A digest is written ``blake3:<64 hex digits>``.
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from blake3 import blake3
 
+from analysis_store.arrays import LazyValue
 from analysis_store.dtypes import TEXT_KINDS, AnyArray, named_in_file
 from analysis_store.errors import InvalidDataError
 from analysis_store.roots import opened
@@ -121,8 +123,14 @@ def digest_ragged(values: Counted) -> str:
     hasher = blake3()
     feed_head(hasher, "ragged", "", (len(values),))
     for value in values:
-        ValueDigest(value.shape, value.dtype, hasher).update(value)
+        digest = ValueDigest(value.shape, value.dtype, hasher)
+        for block in _blocks(value):
+            digest.update(block)
     return f"{ALGORITHM}:{hasher.hexdigest()}"
+
+
+def _blocks(value: AnyArray | LazyValue) -> Iterable[AnyArray]:
+    return value.blocks() if isinstance(value, LazyValue) else (value,)
 
 
 def digest_tables(frames: Sequence[pandas.DataFrame]) -> str:
@@ -165,10 +173,21 @@ def digest_foreign(values: Sequence[Any]) -> str | None:
             return digest_tables([as_counted(frame) for frame in values])
         except InvalidDataError:  # of objects
             return None
+    if len(values) and all(isinstance(value, LazyValue) for value in values):
+        return _digest_lazy(values)
     if kinds != {"ndarray"} or any(value.dtype.kind not in "biufcmMSU" for value in values):
         return None
     alike = len({(value.shape, value.dtype) for value in values}) == 1
     return digest_values(np.stack(values, dtype=values[0].dtype) if alike else list(values))
+
+
+def _digest_lazy(values: Sequence[LazyValue]) -> str:
+    if len({value.shape for value in values}) > 1:
+        return digest_ragged(values)  # type: ignore[arg-type]  # which goes through each a block at a time
+    digest = ValueDigest((len(values), *values[0].shape), values[0].dtype)
+    for block in itertools.chain.from_iterable(map(_blocks, values)):
+        digest.update(block)
+    return digest.result()
 
 
 def _holds_values(values: AnyArray) -> bool:

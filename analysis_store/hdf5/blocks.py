@@ -17,7 +17,7 @@ from h5py import h5d, h5fd, h5g, h5i, h5p, h5s, h5t, h5z
 from analysis_store import bitshuffle
 from analysis_store.dtypes import AnyArray
 from analysis_store.errors import InvalidDataError
-from analysis_store.hdf5.columns import Column, as_one, chunk_of, pieces, region, shape_of
+from analysis_store.hdf5.columns import Column, as_one, chunk_of, dtype_of, pieces, region, shape_of
 from analysis_store.hdf5.making import create_dataset
 
 Compression = Literal["auto", "gzip", "lzf"] | Mapping[str, Any] | None
@@ -131,7 +131,7 @@ def _compresses(column: Column) -> bool:
 
 
 def _samples(column: Column) -> Iterator[AnyArray]:
-    shape, width = shape_of(column), column[0].dtype.itemsize
+    shape, width = shape_of(column), dtype_of(column).itemsize
     chunk = chunk_of(shape, width, _SAMPLE)
     grid = tuple(-(-length // part) for length, part in zip(shape, chunk, strict=True))
     count = math.prod(grid)
@@ -180,7 +180,7 @@ def _compressed(
     """Compress chunks in threads, while this one takes the digest and hands finished ones to HDF5 in order."""
     waiting: deque[tuple[list[Start], Future[list[bytes]]]] = deque()
     starts = list(_starts(shape_of(column), chunk))
-    step = max(1, _BATCH // (column[0].dtype.itemsize * math.prod(chunk)))
+    step = max(1, _BATCH // (dtype_of(column).itemsize * math.prod(chunk)))
     with ThreadPoolExecutor(bitshuffle.WORKERS) as pool:
         for at in range(0, len(starts), step):
             batch = starts[at : at + step]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.arrays import Joined, LazyValue
 from analysis_store.dtypes import AnyArray
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_array
@@ -15,8 +16,8 @@ from analysis_store.exact import exact_array
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-Column = AnyArray | list[AnyArray]
-"""The whole column, or one array per event, alike in dtype and shape."""
+Column = AnyArray | LazyValue | list[AnyArray]
+"""The whole column, in memory or not, or one array per event, alike in dtype and shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def as_value(value: Any) -> AnyArray:
     InvalidDataError
         No array says exactly what the value says.
     """
+    if isinstance(value, LazyValue):
+        return value  # type: ignore[return-value]  # an array for all that is asked of it here
     found = exact_array(value)
     if found is None:
         raise InvalidDataError(_refusal(value))
@@ -83,6 +86,8 @@ def as_column(values: AnyArray | Sequence[Any]) -> Column:
     InvalidDataError
         The values differ in dtype or shape, or one of them cannot be stored; ``index`` tells which.
     """
+    if isinstance(values, LazyValue):
+        return values
     if isinstance(values, np.ndarray):
         if values.ndim == 0:
             raise InvalidDataError("A column needs an axis for the events; got a 0-d array. Use values[np.newaxis].")
@@ -96,6 +101,8 @@ def as_column(values: AnyArray | Sequence[Any]) -> Column:
                 f"shape {arrays[0].shape}; expected them to be alike. Use the ragged pair for shapes that differ.",
                 index,
             )
+    if any(isinstance(array, LazyValue) for array in arrays):
+        return Joined(arrays, (len(arrays), *arrays[0].shape))
     return arrays or np.empty((0,))
 
 
@@ -112,21 +119,26 @@ def as_values(values: Sequence[Any]) -> list[AnyArray]:
 
 def shape_of(column: Column) -> tuple[int, ...]:
     """Return the shape of a column, events first."""
-    return column.shape if isinstance(column, np.ndarray) else (len(column), *column[0].shape)
+    return (len(column), *column[0].shape) if isinstance(column, list) else column.shape
 
 
 def dtype_of(column: Column) -> np.dtype[Any]:
     """Return the one dtype of a column."""
-    return column.dtype if isinstance(column, np.ndarray) else column[0].dtype
+    return column[0].dtype if isinstance(column, list) else column.dtype
 
 
 def as_one(column: Column) -> AnyArray:
     """Return a column as one array; a list is copied."""
-    return column if isinstance(column, np.ndarray) else np.stack(column, dtype=column[0].dtype)  # not the native order
+    if isinstance(column, list):
+        return np.stack(column, dtype=column[0].dtype)  # not the native order
+    return np.asarray(column)
 
 
 def pieces(column: Column, limit: int) -> Iterator[AnyArray]:
     """Yield flat C-contiguous pieces of about ``limit`` bytes, in C order; only what is not contiguous is copied."""
+    if isinstance(column, LazyValue):
+        yield from column.blocks(limit)
+        return
     if isinstance(column, np.ndarray) and column.flags.c_contiguous:
         flat, step = column.reshape(-1), max(1, limit // max(1, column.dtype.itemsize))
         for start in range(0, len(flat), step):
@@ -161,6 +173,10 @@ def chunk_of(shape: tuple[int, ...], itemsize: int, target: int) -> tuple[int, .
 
 def region(column: Column, start: tuple[int, ...], chunk: tuple[int, ...]) -> AnyArray:
     """Return the values of one chunk, C-contiguous; shorter than the chunk at the edges."""
+    if isinstance(column, LazyValue):  # a chunk lies in one piece in C order
+        shape = tuple(min(part, length - at) for at, part, length in zip(start, chunk, column.shape, strict=True))
+        first = int(np.ravel_multi_index(start, column.shape))
+        return column.elements(first, first + math.prod(shape)).reshape(shape)
     rows = as_one(column[start[0] : start[0] + chunk[0]])
     inner = tuple(slice(at, at + length) for at, length in zip(start[1:], chunk[1:], strict=True))
     return np.ascontiguousarray(rows[(slice(None), *inner)])

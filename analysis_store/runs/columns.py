@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from analysis_store.arrays import LazyValue
 from analysis_store.documents import MAX_INLINE_SIZE
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import NUMBERS, exact_text
@@ -73,7 +74,8 @@ class Column:
     @property
     def dtype(self) -> np.dtype:
         """The dtype of the values of an array or ragged column."""
-        found: np.dtype = (self.values if isinstance(self.values, np.ndarray) else np.asarray(self.values[0])).dtype
+        first = self.values if isinstance(self.values, np.ndarray) else self.values[0]
+        found: np.dtype = (first if isinstance(first, LazyValue) else np.asarray(first)).dtype
         return found
 
     def inline_values(self) -> list[Any]:
@@ -238,7 +240,7 @@ def _check_kinds(values: Sequence[Any], where: Place) -> None:
 
 
 def _of_arrays(arrays: list[np.ndarray], where: Place) -> Column:
-    first = arrays[0]
+    first: Any = arrays[0]
     dtypes = {array.dtype for array in arrays}
     if len(dtypes) > 1 and all(dtype.kind in "US" for dtype in dtypes) and len({d.str[:2] for d in dtypes}) == 1:
         wide = max(dtypes, key=lambda dtype: dtype.itemsize)
@@ -250,8 +252,9 @@ def _of_arrays(arrays: list[np.ndarray], where: Place) -> Column:
             "stream give a key values of one dtype. Convert them, or use two keys."
         )
     if len({array.shape for array in arrays}) == 1:
-        whole = arrays[0][None] if len(arrays) == 1 else stack(arrays) if first.nbytes < 1 << 20 else arrays
-        return _of_uniform(whole, where)
+        if isinstance(first, LazyValue) or (len(arrays) > 1 and first.nbytes >= 1 << 20):
+            return _of_uniform(arrays, where)
+        return _of_uniform(first[None] if len(arrays) == 1 else stack(arrays), where)
     return _of_ragged(arrays, where)
 
 

@@ -202,7 +202,7 @@ def _way(form: Form) -> tuple[str, Callable[..., Stored]]:
 
 def _write_plot(group: h5g.GroupID, plot: Plot, stored: dict[str, str], stream: StreamDraft) -> int:
     """Write what NeXus calls signal and axes; return how much there is to show."""
-    ndim = np.ndim(stream.data.columns[plot.signal].values[0])
+    ndim = len(stream.data.columns[plot.signal].row_shape)
     axes = ["."] * (ndim + 1)
     times = stream.documents.times
     if len(times) > 1 and bool((np.diff(times) > 0).all()):

@@ -20,8 +20,10 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nxs")
 class FileColumns:
     """What a file holds, as columns."""
 
-    columns: dict[str, np.ndarray]
-    """Column or dataset by data key. A ``.`` or ``/`` of a name in the file is ``_`` in its key."""
+    columns: dict[str, Any]
+    """Column or dataset by data key: an array, or `FileRows` that are read when they are needed.
+
+    A ``.`` or ``/`` of a name in the file is ``_`` in its key."""
 
     units: dict[str, str] = field(default_factory=dict)
     """Unit by data key, where the file tells one."""
@@ -33,7 +35,7 @@ class FileColumns:
     """For HDF5: path of the dataset in the file by data key."""
 
 
-def read_columns(path: str | os.PathLike[str], dataset: str | None = None) -> FileColumns:
+def read_columns(path: str | os.PathLike[str], dataset: str | None = None, *, lazy: bool = False) -> FileColumns:
     """Return the columns of a file; its suffix tells the format.
 
     Parameters
@@ -44,6 +46,8 @@ def read_columns(path: str | os.PathLike[str], dataset: str | None = None) -> Fi
     dataset
         Take this one only: the path of a dataset or group of an HDF5 file, the name of a column or array of
         another. Default: everything.
+    lazy
+        Leave large datasets of an HDF5 file where they are, until they are needed.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def read_columns(path: str | os.PathLike[str], dataset: str | None = None) -> Fi
         raise InvalidDataError(f"{path} is not a file; give the path of an existing one: {known_formats()}.")
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
-        return _read_hdf5(path, dataset)
+        return _read_hdf5(path, dataset, lazy)
     read = _READERS.get(suffix)
     if read is None:
         kind = f"of kind {suffix!r}" if suffix else "without a suffix"
@@ -77,10 +81,10 @@ def known_formats() -> str:
     return ", ".join([*HDF5_SUFFIXES, *_READERS])
 
 
-def _read_hdf5(path: Path, name: str | None) -> FileColumns:
+def _read_hdf5(path: Path, name: str | None, lazy: bool) -> FileColumns:
     from analysis_store.runs.hdf5 import read_datasets
 
-    values, units = read_datasets(path, name)
+    values, units = read_datasets(path, name, lazy=lazy)
     keys = _short_keys(list(values))
     return FileColumns(
         {keys[each]: array for each, array in values.items()},

@@ -10,14 +10,23 @@ import hdf5plugin  # noqa: F401 - loaded so that what detectors compress can be 
 import numpy as np
 
 from analysis_store.errors import InvalidDataError, UnsafeFileError
+from analysis_store.hdf5.reading import is_held
+from analysis_store.runs.file_rows import FileRows, Source, SourceFile
 from analysis_store.runs.memory import check_fits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_LARGE = 1 << 20
+"""Bytes from which on a dataset is not read at once."""
 
-def read_datasets(path: Path, name: str | None = None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+
+def read_datasets(
+    path: Path, name: str | None = None, *, lazy: bool = False
+) -> tuple[dict[str, np.ndarray | FileRows], dict[str, str]]:
     """Return values and units of the datasets at or below ``name`` (default: all), by their paths in the file.
+
+    With ``lazy``, those of large datasets are read only when they are asked for, some elements at a time.
 
     Raises
     ------
@@ -26,15 +35,18 @@ def read_datasets(path: Path, name: str | None = None) -> tuple[dict[str, np.nda
     UnsafeFileError
         The data are behind an external link, in external storage or in a virtual dataset.
     TooLargeError
-        The datasets declare more than fits into memory.
+        What is read at once, or what a dataset declares and the file does not hold, is more than fits into memory.
     """
+    source = SourceFile(path)
     try:
         with h5py.File(path, "r") as file:
             datasets = [file[each] for each in sorted(_below(_find(file, name or "/", path), path))]
             if not datasets:
                 raise InvalidDataError(f"{path}: {name or 'the file'} holds no dataset.")
-            check_fits(sum(int(each.nbytes) for each in datasets), path)
-            values = {each.name: _values(each, path) for each in datasets}
+            later = {each.name: _rows(each, source) for each in datasets if lazy and _may_wait(each)}
+            bounded = {each.name for each in datasets if each.name in later and is_held(each.id, each.nbytes)}
+            check_fits(sum(int(each.nbytes) for each in datasets if each.name not in bounded), path)
+            values = {each.name: later[each.name] if each.name in later else _values(each, path) for each in datasets}
             units = {each.name: _text(each.attrs["units"]) for each in datasets if "units" in each.attrs}
     except UnsafeFileError:
         raise
@@ -89,6 +101,21 @@ def _refuse_external(link: Any, name: str, path: Path) -> None:
             f"{path}: {name} is a link to {link.filename}; links out of a file are not followed. "
             f"Insert {link.filename} itself, or copy the data into one file."
         )
+
+
+def _may_wait(dataset: h5py.Dataset) -> bool:
+    """Tell whether the values of a dataset are read only when they are needed: many numbers, in this file."""
+    return (
+        dataset.shape is not None
+        and dataset.nbytes >= _LARGE
+        and dataset.dtype.kind in "biufc"
+        and h5py.check_enum_dtype(dataset.dtype) is None
+        and not (dataset.external or dataset.is_virtual)
+    )
+
+
+def _rows(dataset: h5py.Dataset, file: SourceFile) -> FileRows:
+    return FileRows(file, Source(dataset), 0, len(dataset))
 
 
 def _values(dataset: h5py.Dataset, path: Path) -> np.ndarray:

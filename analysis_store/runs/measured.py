@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis_store.documents import clean_metadata, compose_datum, compose_resource, validate
+from analysis_store.documents import MAX_INLINE_SIZE, clean_metadata, compose_datum, compose_resource, validate
 from analysis_store.errors import InvalidDataError
 from analysis_store.handlers.rows import RowsHandler
 from analysis_store.layout import ROWS_SPEC
 from analysis_store.provenance import Provenance
+from analysis_store.runs.file_rows import FileRows
 from analysis_store.runs.files import FileColumns, read_columns
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ def measured_run(
     file = Path(path).expanduser().absolute()
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise InvalidDataError(f"chunk: {chunk!r} came; expected a number of rows, 1 or more.")
-    found = read_columns(file, dataset)
+    found = read_columns(file, dataset, lazy=True)
     if not copy:
         _check_stays(found, file)
     told = {"file_metadata": clean_metadata(found.metadata, str(file))} if found.metadata else {}
@@ -106,10 +108,20 @@ def _events(found: FileColumns, chunk: int | None, file: Path) -> list[dict[str,
             "dataset."
         )
     rows = next(iter(lengths.values()))[0]
+    columns = {key: _rows_of(column, chunk) for key, column in found.columns.items()}
     return [
-        {_STREAM: {key: column[first : first + chunk] for key, column in found.columns.items()}}
-        for first in range(0, rows, chunk)
+        {_STREAM: {key: some(first, first + chunk) for key, some in columns.items()}} for first in range(0, rows, chunk)
     ]
+
+
+def _rows_of(column: Any, chunk: int) -> Callable[[int, int], Any]:
+    """Return what gives some rows of a column; those that are to lie in the events are read now."""
+    if not isinstance(column, FileRows):
+        return lambda first, last: column[first:last]
+    if chunk * math.prod(column.shape[1:]) > MAX_INLINE_SIZE:
+        return column.rows
+    values = np.asarray(column)
+    return lambda first, last: values[first:last]
 
 
 def _with_file(provenance: Any, file: Path) -> Provenance:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from analysis_store.arrays import LazyValue, elements_of
 
 if TYPE_CHECKING:
     from analysis_store.runs.columns import Column
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 _DRAWN = "iuf"
 _MAX_AXIS = 1 << 20
 _FEW = 16
+_MANY = 1 << 20
 _INTERPRETATIONS = {1: "spectrum", 2: "image"}
 
 
@@ -98,20 +102,25 @@ def _dimensions(stream: StreamData, start: Mapping[str, Any]) -> list[str]:
 def _fits(axis: Column, shape: tuple[int, ...]) -> bool:
     """Tell whether the signal's last dimension can run over ``axis``: as long, and strictly monotonic."""
     if not shape:
-        return axis.row_shape == () and len(axis) > 1 and _monotonic(np.asarray(axis.values))
-    return axis.row_shape == shape[-1:] and all(_monotonic(np.asarray(row)) for row in axis.values)
+        return axis.row_shape == () and len(axis) > 1 and _monotonic(axis.values)
+    return axis.row_shape == shape[-1:] and all(_monotonic(row) for row in axis.values)
 
 
-def _monotonic(values: np.ndarray) -> bool:
-    """Tell whether values only rise or only fall; of most that do not, a few tell."""
-    return _steady(values[:_FEW]) and (len(values) <= _FEW or _steady(values))
-
-
-def _steady(values: np.ndarray) -> bool:
-    if len(values) < 2:
+def _monotonic(values: Any) -> bool:
+    """Tell whether values only rise or only fall; of most that do not, a few tell. They are looked at in parts."""
+    values = values if isinstance(values, LazyValue) else np.asarray(values)
+    few = elements_of(values, 0, min(_FEW, len(values)))
+    if len(few) < 2:
         return False
-    before, after = values[:-1], values[1:]
-    return bool((before < after).all() or (before > after).all())
+    order = np.less if few[0] < few[1] else np.greater
+    starts = [0] if len(values) <= _FEW else range(0, len(values) - 1, _MANY)
+    return _ordered(few, order) and all(
+        _ordered(elements_of(values, start, min(len(values), start + _MANY + 1)), order) for start in starts
+    )
+
+
+def _ordered(values: np.ndarray, order: np.ufunc) -> bool:
+    return bool(order(values[:-1], values[1:]).all())
 
 
 def _plot(signal: str, axis: str | None, drawn: Mapping[str, Column]) -> Plot:
@@ -119,7 +128,7 @@ def _plot(signal: str, axis: str | None, drawn: Mapping[str, Column]) -> Plot:
     vector = None
     if axis and ndim:
         rows = drawn[axis].values
-        first = np.asarray(rows[0])
-        if first.size * len(rows) <= _MAX_AXIS and all(np.array_equal(first, row) for row in rows):
-            vector = first
+        if math.prod(drawn[axis].row_shape) * len(rows) <= _MAX_AXIS:
+            first = np.asarray(rows[0])
+            vector = first if all(np.array_equal(first, row) for row in rows) else None
     return Plot(signal, axis, vector, _INTERPRETATIONS.get(ndim))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis_store.arrays import Lazy
+from analysis_store.arrays import Lazy, LazyValue
 from analysis_store.dtypes import VARIABLE_TEXT, AnyArray, encode_text
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import MAX_NDIM, exact_array
@@ -30,6 +30,8 @@ def as_array(value: Any) -> AnyArray:
     InvalidDataError
         It is text that no file can hold, or has too many dimensions, or cannot be read.
     """
+    if isinstance(value, LazyValue):
+        return value  # type: ignore[return-value]  # it is read when it is written
     found = exact_array(value)
     if found is None:
         found = _unlabelled(value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from h5py import h5d, h5g
 
+from analysis_store.arrays import Joined, LazyValue
 from analysis_store.digests import digest_ragged
 from analysis_store.dtypes import AnyArray, refuse
 from analysis_store.errors import InvalidDataError
@@ -57,15 +58,20 @@ def write_ragged(
     arrays = as_values(values)
     common = common_dtype(arrays)
     made = create_group(group, name, ragged_attrs(attrs))
-    flat = [array.ravel().astype(common, copy=False) for array in arrays]
-    write_array(
-        made, VALUES, np.concatenate(flat, dtype=common) if flat else np.empty(0, common), compression=compression
-    )
+    write_array(made, VALUES, _flat(arrays, common), compression=compression)
     write_array(made, OFFSETS, offsets_of([array.size for array in arrays]), compression=None)
     write_array(made, SHAPES, shapes_of(arrays, max((array.ndim for array in arrays), default=0)), compression=None)
     if any(array.dtype != common for array in arrays):
         write_array(made, DTYPES, np.array([array.dtype.str for array in arrays], dtype="S"), compression=None)
     return Stored(digest_ragged(arrays), [1], name_of(common), (len(arrays),))
+
+
+def _flat(arrays: Sequence[AnyArray], common: np.dtype[Any]) -> Any:
+    """Return the elements of all values; those that are not in memory are read when they are written."""
+    if any(isinstance(array, LazyValue) for array in arrays):
+        return Joined(arrays)
+    flat = [array.ravel().astype(common, copy=False) for array in arrays]
+    return np.concatenate(flat, dtype=common) if flat else np.empty(0, common)
 
 
 def ragged_attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
