@@ -13,6 +13,8 @@ PYTEST := -m pytest --numprocesses auto --dist worksteal
 FAST := -m "not slow"
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
+# Tests start hundreds of processes; each would compile every library again.
+unexport PYTHONDONTWRITEBYTECODE
 # Old libraries meet new ones that they depend on, and are warned by them; that is not what these tests are about.
 OLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
