@@ -22,6 +22,7 @@ from analysis_store.errors import (
     UnsafeFileError,
 )
 from analysis_store.testing.codecs import through_file
+from tests.sweeps import sizes
 
 EVIL_NAMES = [
     "os.system",
@@ -489,14 +490,15 @@ def test_whatever_is_dumped_is_loaded():
         assert deep_inside(200, [value, [[index] for index in range(1200)]])[0] == value
 
 
+@pytest.mark.parametrize("length", sizes(1200, 3000))
 @pytest.mark.parametrize("order", [1, -1])
-def test_chains_of_shared_values(order):
+def test_chains_of_shared_values(order, length):
     """Thousands of values that refer to each other in a row come back, in whatever order they are met."""
-    chain = [{"number": index} for index in range(3000)]
+    chain = [{"number": index} for index in range(length)]
     for one, other in pairwise(chain):
         one["next"], other["last"] = other, one
     found = through_file(chain[::order])[::order]
-    assert [link["number"] for link in found] == list(range(3000))
+    assert [link["number"] for link in found] == list(range(length))
     assert all(one["next"] is other and other["last"] is one for one, other in pairwise(found))
 
 

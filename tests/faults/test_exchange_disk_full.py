@@ -10,12 +10,13 @@ from analysis_store import Provenance, insert_analysis
 from analysis_store.errors import StoreWriteError
 from analysis_store.exchange import export, link_tree
 from tests.faults.test_disk_full import largest_file
+from tests.sweeps import some
 
 MISSING = (1, 2, 10, 30, 100, 1000, 8000)
 """How many bytes the disk is short of."""
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl", "msgpack", "png", "wav", "flac"])
+@pytest.mark.parametrize("form", some(["csv", "parquet", "jsonl", "msgpack", "png", "wav", "flac"], 3))
 def test_export(store, origin, tmp_path, form):
     """However little is missing, the export fails, and nothing of it stays."""
     noise = np.random.default_rng(0).integers(-(2**15), 2**15, 20_000, np.int16)

@@ -21,6 +21,7 @@ import sqlalchemy
 import analysis_store
 from analysis_store import AnalysisStore, analysis_documents
 from tests.faults.on_disk import ORIGIN, assert_whole, assert_works, listing, result, scratch_files
+from tests.sweeps import sizes
 
 pytestmark = [
     # What is interrupted between opening a file and entering its `with` is closed by the garbage collector.
@@ -174,8 +175,18 @@ def location() -> Iterator[Path]:
         assert [] == scratch_files(location)
 
 
-@pytest.mark.parametrize(("way", "trials"), [("call", 400), ("open_run", 100), ("callback", 100)])
-def test_ctrl_c_at_every_step(location: Path, way: str, trials: int) -> None:
+@pytest.mark.parametrize(
+    ("way", "trials", "near"),
+    [
+        ("call", 60, 61),
+        ("open_run", 25, 97),
+        ("callback", 25, 97),
+        pytest.param("call", 400, 7, marks=pytest.mark.slow),
+        pytest.param("open_run", 100, 7, marks=pytest.mark.slow),
+        pytest.param("callback", 100, 7, marks=pytest.mark.slow),
+    ],
+)
+def test_ctrl_c_at_every_step(location: Path, way: str, trials: int, near: int) -> None:
     """Steps evenly spread over the save, from its first line to its last."""
     with AnalysisStore(location) as store:
         attempt(location, store, way, 0, -1)  # everything is imported now
@@ -189,20 +200,21 @@ def test_ctrl_c_at_every_step(location: Path, way: str, trials: int) -> None:
 
         assert len(outcomes) > 0.9 * trials
         # Closely about the commit, near the end; a save after one that was interrupted connects anew, and takes longer.
-        for step in range(whole.steps - 400, whole.steps + 400, 7):
+        for step in range(whole.steps - 400, whole.steps + 400, near):
             outcomes.append(attempt(location, store, way, 2 + len(outcomes), step))
         assert {True, False} == {outcome.kept for outcome in outcomes if outcome.interrupted}
         assert_works(store)
 
 
-def test_ctrl_c_while_folders_and_files_are_made(location: Path) -> None:
+@pytest.mark.parametrize("apart", sizes(16, 2))
+def test_ctrl_c_while_folders_and_files_are_made(location: Path, apart: int) -> None:
     """Between any two instructions of the code that makes, names and removes files."""
     with AnalysisStore(location) as store:
         attempt(location, store, "call", 0, -1)
-        steps = [step for step in critical_steps(location, store) if step % 2]
+        steps = [step for step in critical_steps(location, store) if step % apart == 1]
         for number, step in enumerate(steps):
             attempt(location, store, "call", 2 + number, step)
-        assert len(steps) > 100
+        assert len(steps) > 200 // apart
         assert_works(store)
 
 

@@ -6,13 +6,12 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from analysis_store import AnalysisStore, layout
 from analysis_store.runs.reader import RunFile
 from tests.faults.children import heard, save_for_ever, start
 from tests.faults.on_disk import assert_whole, assert_works, run_files, scratch_files
-
-KILLS = 25
-SAVES = 200
 
 
 def killed_after(location: Path, delay: float, seed: int, *, opened: bool = True) -> list[str]:
@@ -45,14 +44,15 @@ def look(location: Path, returned: set[str], checked: set[str]) -> set[str]:
     return there
 
 
-def test_kill_at_random_instants(tmp_path: Path) -> None:
-    """200 saves, 25 of them killed: what was returned is there, and whole."""
+@pytest.mark.parametrize(("least_kills", "saves"), [(5, 30), pytest.param(25, 200, marks=pytest.mark.slow)])
+def test_kill_at_random_instants(tmp_path: Path, least_kills: int, saves: int) -> None:
+    """Many saves, some of them killed: what was returned is there, and whole."""
     chance = random.Random(20260101)
     returned: set[str] = set()
     checked: set[str] = set()
     kills = 0
 
-    while kills < KILLS or len(returned) < SAVES:
+    while kills < least_kills or len(returned) < saves:
         returned |= set(killed_after(tmp_path, chance.uniform(0, 0.25), kills))
         kills += 1
         checked = look(tmp_path, returned, checked)
@@ -67,7 +67,7 @@ def test_kill_at_random_instants(tmp_path: Path) -> None:
 def test_kill_while_the_store_is_made(tmp_path: Path) -> None:
     """Whatever is there of a store, the next process makes the rest."""
     chance = random.Random(20260102)
-    for number in range(15):
+    for number in range(5):
         location = tmp_path / str(number)
         returned = killed_after(location, chance.uniform(0, 0.12), number, opened=False)
 

@@ -19,6 +19,7 @@ from analysis_store.runs.notes import logged
 from analysis_store.runs.reader import RunFile
 from tests.faults.children import heard, start
 from tests.faults.on_disk import ORIGIN, assert_whole, result, run_files
+from tests.sweeps import sizes
 
 RUNS = 20
 
@@ -113,15 +114,16 @@ def assert_equal(location: Path, origin: Path) -> None:
         assert set(Counter(note.uid for note in logged(store.root)).values()) == {1}
 
 
+@pytest.mark.parametrize("most", sizes(3, 9))
 @pytest.mark.parametrize("work", [load, sync])
-def test_killed_and_repeated(tmp_path: Path, origin: Path, bundle: Path, work: Callable[..., None]) -> None:
+def test_killed_and_repeated(tmp_path: Path, origin: Path, bundle: Path, work: Callable[..., None], most: int) -> None:
     """Whatever was reached, every run that is there is whole; repeated often enough, all is there, once."""
     chance = random.Random(20260104)
     source = bundle if work is load else origin
     assert "done" not in killed(work, chance.uniform(0.0, 0.1), tmp_path, source, halt=True)
     seen = [assert_no_halves(tmp_path, set())]
     assert 0 < len(seen[0]) < RUNS
-    while len(seen) < 9 and "done" not in killed(work, chance.uniform(0.0, 0.1) * len(seen), tmp_path, source):
+    while len(seen) < most and "done" not in killed(work, chance.uniform(0.0, 0.1) * len(seen), tmp_path, source):
         seen.append(assert_no_halves(tmp_path, seen[-1]))
         assert seen[-2] <= seen[-1]
     process, connection = start(work, tmp_path, source)

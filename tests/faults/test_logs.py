@@ -14,6 +14,7 @@ from analysis_store.errors import StoreWriteError
 from analysis_store.logs import AppendLog
 from tests.faults.children import heard, start
 from tests.faults.test_disk_full import largest_file
+from tests.sweeps import sizes
 
 LONG = "x" * 20_000
 
@@ -35,25 +36,26 @@ def append_some(connection: Connection, path: Path, who: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*is no entry and left out")
-def test_killed_writers(tmp_path: Path) -> None:
-    """After twenty kills every entry that was promised is there once, in order, and nothing is there that is none."""
+@pytest.mark.parametrize("kills", sizes(5, 20))
+def test_killed_writers(tmp_path: Path, kills: int) -> None:
+    """After many kills every entry that was promised is there once, in order, and nothing is there that is none."""
     path = tmp_path / "log.jsonl"
     promised = {}
-    for who in range(20):
+    for who in range(kills):
         process, connection = start(append_for_ever, path, who)
         connection.recv()
         time.sleep(0.001 * who)
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         promised[who] = len(heard(connection)) + 1
-    AppendLog(path).append([{"who": 20, "number": 0, "long": LONG}])
+    AppendLog(path).append([{"who": kills, "number": 0, "long": LONG}])
     entries = AppendLog(path).read()
-    for who in range(20):
+    for who in range(kills):
         numbers = [entry["number"] for entry in entries if entry["who"] == who]
         assert numbers == list(range(len(numbers)))
         assert promised[who] <= len(numbers) <= promised[who] + 1
     assert all(entry["long"] == LONG for entry in entries)
-    assert entries[-1]["who"] == 20
+    assert entries[-1]["who"] == kills
 
 
 def test_processes_at_once(tmp_path: Path) -> None:

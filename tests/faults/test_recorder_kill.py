@@ -20,6 +20,7 @@ from analysis_store.recorder.hdf5 import HDF5DataStore
 from analysis_store.recorder.live import LiveFile
 from analysis_store.recorder.mending import repair
 from tests.faults.children import heard, start
+from tests.sweeps import sizes, some
 
 PER_KEY = 300
 KILLS = 10
@@ -100,7 +101,7 @@ def check(datastore: HDF5DataStore) -> int:
     return count
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", some(range(10), 2))
 def test_killed_at_any_moment(tmp_path: Path, seed: int) -> None:
     """Ten times on one file: it opens, what was flushed is there, and recording goes on behind it."""
     moments, path = random.Random(seed), tmp_path / "recording.h5"
@@ -141,12 +142,13 @@ def test_at_most_the_last_moment_is_missing(tmp_path: Path) -> None:
         assert datastore.get_all("x")[:].tolist() == [1.0]
 
 
-def test_killed_while_it_makes_keys(tmp_path: Path) -> None:
+@pytest.mark.parametrize("least", sizes(4, 15))
+def test_killed_while_it_makes_keys(tmp_path: Path, least: int) -> None:
     """A change of the file is there wholly or not at all, also for those that read before anybody repairs it."""
     moments, path = random.Random(1), tmp_path / "live.h5"
     lengths: list[int] = []
     killed = 0
-    while killed < 15 or lengths.count(3) <= 5:
+    while killed < least or lengths.count(3) <= 5:
         killed += 1
         kill(add_keys_for_ever, path, moments.uniform(0.0, 0.05))
         repair(path)

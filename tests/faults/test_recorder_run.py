@@ -19,18 +19,18 @@ from analysis_store.recorder import RunDataStore, live_runs, recorded, recover, 
 from tests.faults.children import call, heard, start
 from tests.faults.on_disk import ORIGIN, assert_whole, assert_works, scratch_files
 from tests.faults.test_disk_full import largest_file
+from tests.sweeps import sizes
 
-KILLS = 20
 
-
-def test_killed_at_any_moment_it_is_whole_or_aborted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", sizes(6, 20))
+def test_killed_at_any_moment_it_is_whole_or_aborted(tmp_path: Path, kills: int) -> None:
     """Also during the close: never both, never damaged, and its rows are the first of those that were recorded."""
     moments = random.Random(7)
     known: set[str] = set()
     seen = {"success": 0, "abort": 0}
     with AnalysisStore(tmp_path) as store:
         for seed in itertools.count():
-            if seed >= KILLS and seen["abort"] > KILLS // 4 and seen["success"] > 0:
+            if seed >= kills and seen["abort"] > kills // 4 and seen["success"] > 0:
                 break
             process, connection = start(record_for_ever, tmp_path, seed)
             told = [connection.recv()]

@@ -17,6 +17,7 @@ from analysis_store.recorder import Collector, HDF5DataStore, InMemoryDataStore,
 from tests.faults.children import heard, start
 from tests.faults.producers import PRODUCERS, VALUES, collect, collect_and_die, collect_run, record
 from tests.redis_server import RedisServer
+from tests.sweeps import some
 
 TIMES = 5
 
@@ -83,7 +84,7 @@ def check(datastore) -> None:
             assert np.array_equal(of_one, np.arange(odd, VALUES, 2))
 
 
-@pytest.mark.parametrize("seed", range(TIMES))
+@pytest.mark.parametrize("seed", some(range(TIMES), 1))
 def test_producers_are_killed(server, name, seed):
     """A producer that is killed and started again goes on where the server has it."""
     moments = random.Random(seed)
@@ -102,7 +103,7 @@ def test_producers_are_killed(server, name, seed):
     check(datastore)
 
 
-@pytest.mark.parametrize("seed", range(TIMES))
+@pytest.mark.parametrize("seed", some(range(TIMES), 1))
 def test_collector_is_killed(server, name, seed, tmp_path):
     """What a killed collector had written is not written again by the next one, and what it had not is."""
     moments = random.Random(seed)
@@ -119,7 +120,7 @@ def test_collector_is_killed(server, name, seed, tmp_path):
         check(datastore)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", some(range(3), 1))
 def test_collector_of_a_run_is_killed(server, name, seed, tmp_path):
     """The next one goes on with the run, which in the end is one run of the store, with each value once."""
     moments = random.Random(seed)
@@ -157,7 +158,7 @@ def test_collector_is_killed_around_the_leaving(server, name, when, tmp_path):
         check(datastore)
 
 
-@pytest.mark.parametrize("seed", range(TIMES))
+@pytest.mark.parametrize("seed", some(range(TIMES), 1))
 def test_server_is_killed(name, seed):
     """Producers and the collector wait for a server that comes back, and go on with it."""
     moments = random.Random(seed)

@@ -191,7 +191,16 @@ class CatalogMachine(RuleBasedStateMachine):
             assert self.catalog.count(Query()) == len(self.model)
 
 
-CatalogMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-TestCatalogModel = CatalogMachine.TestCase
+class TestCatalogModel(CatalogMachine.TestCase):
+    """Some sequences of steps."""
+
+    settings = settings(
+        max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+
+
+@pytest.mark.slow
+class TestCatalogModelLonger(CatalogMachine.TestCase):
+    """More of them."""
+
+    settings = settings(TestCatalogModel.settings, max_examples=120)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -141,10 +142,31 @@ def same(wanted: Any, found: Any) -> None:
     assert np.all((before == after) | (before != before))  # noqa: PLR0124 - NaN
 
 
-TestInMemory = Model.TestCase
-TestInMemory.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestZarr = ZarrModel.TestCase
-TestZarr.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+class TestInMemory(Model.TestCase):
+    """Some sequences of steps in memory."""
+
+    settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
+
+
+@pytest.mark.slow
+class TestInMemoryLonger(Model.TestCase):
+    """More of them."""
+
+    settings = settings(TestInMemory.settings, max_examples=100)
+
+
+class TestZarr(ZarrModel.TestCase):
+    """Some sequences of steps on disk."""
+
+    settings = settings(max_examples=4, stateful_step_count=20, deadline=None)
+
+
+@pytest.mark.slow
+class TestZarrLonger(ZarrModel.TestCase):
+    """More of them."""
+
+    settings = settings(TestZarr.settings, max_examples=25)
+
 
 INDICES = st.one_of(
     npst.basic_indices((7, 3, 2), allow_newaxis=True),

@@ -178,7 +178,14 @@ class RemovalMachine(RuleBasedStateMachine):
                 raise AssertionError(f"{uid} was deleted, and is there")
 
 
-RemovalMachine.TestCase.settings = settings(
-    max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
-TestRemoval = RemovalMachine.TestCase
+class TestRemoval(RemovalMachine.TestCase):
+    """Some sequences of steps."""
+
+    settings = settings(max_examples=4, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.slow
+class TestRemovalLonger(RemovalMachine.TestCase):
+    """More of them."""
+
+    settings = settings(TestRemoval.settings, max_examples=25)

@@ -1,0 +1,18 @@
+"""Sweeps over many cases: some of them in `make test`, all of them in `make test-slow`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+
+def some(cases: Iterable[Any], few: int) -> list[Any]:
+    """Return cases for `pytest.mark.parametrize`; those after the first few are slow."""
+    return [case if number < few else pytest.param(case, marks=pytest.mark.slow) for number, case in enumerate(cases)]
+
+
+def sizes(small: Any, whole: Any) -> list[Any]:
+    """Return a small size of a sweep for `pytest.mark.parametrize`, and the whole one, which is slow."""
+    return [pytest.param(small, id="some"), pytest.param(whole, id="all", marks=pytest.mark.slow)]
