@@ -11,16 +11,18 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from analysis_store import AnalysisStore
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.catalogs.terms import run_terms
-from benchmarks.measure import Row, bound
+from benchmarks.measure import Row, bound, faster, interleaved, ratio
 
 SIZES = (10_000, 1_000_000)
 BATCH = 20_000
@@ -39,6 +41,24 @@ QUERIES: dict[str, Any] = {
     "regular expression": {"sample.name": {"$regex": "7$"}},
     "not": {"element": {"$ne": "Fe"}},
 }
+
+MANY = 100_000
+"""Runs of the store whose lists are measured through the public call."""
+
+FIRST_TEN: dict[str, tuple[Any, float]] = {
+    "of half of them, not counted": ({"temperature": {"$lt": 250}}, 60),
+    "that a pattern finds, of which each run has another value, not counted": ({"uid": {"$regex": "a"}}, 60),
+    "that a pattern finds rarely, of 1000 values": ({"sample.name": {"$regex": "^sample 17$"}}, 60),
+    "that the beginning of a pattern finds, of as many values": ({"uid": {"$regex": "^abcd"}}, 60),
+    "that contain a rare text, in 194 values": ({"note": {"$contains": "powder annealed batch 13"}}, 60),
+    "of two ranges, all of them old": ({"scan_id": {"$lt": MANY * 3 // 10}, "temperature": {"$lt": 450}}, 120),
+    "of two alternatives": ({"$or": [{"scan_id": 17}, {"scan_id": 99}]}, 60),
+    "of 3000 values, all of them old": ({"scan_id": {"$in": list(range(3000))}}, 120),
+}
+"""What is asked for the first ten hits, and the most ms that they take."""
+
+RARE = {"uid": {"$regex": "abcde"}}
+"""A pattern that two runs match, of which each has another value: it is tried on every value."""
 
 EQUALITIES = (*(name for name in QUERIES if "equalit" in name), "no run", "member of a list", "full text")
 OPENINGS = ("open the newest run", "look up a prefix", "get by uid")
@@ -147,6 +167,49 @@ def rows() -> Iterator[Row]:
     yield bound(f"first 10 hits of any key among {SIZES[-1]:,} runs", last, 5, "ms")
     yield bound(f"… growing from {SIZES[0]:,} runs", last / first, 2, "×")
     yield bound("open the newest run", max(columns[-1][name] for name in OPENINGS), 3, "ms")
+    yield from lists()
+
+
+def lists() -> Iterator[Row]:
+    """Yield the rows of lists of runs, through the public call."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "store"
+        AnalysisStore(folder).close()
+        build(MANY, folder / "catalog.sqlite")
+        with AnalysisStore(folder) as store:
+            for what, (asked, most) in FIRST_TEN.items():
+                found = store.search(asked)
+                yield bound(f"first 10 runs {what}", milliseconds(lambda found=found: list(found[:10]), 5), most, "ms")
+            rare = Query.parse(RARE)
+            times = interleaved(
+                {"index": lambda: len(store.search(RARE)), "documents": lambda: _judged(store, rare)}, 3
+            )
+            what = "count what a pattern finds, of as many values"
+            yield faster(what, times["index"], times["documents"], "judging every document", 4)
+            half = store.search({"temperature": {"$lt": 250}})
+            contenders = {"runs": lambda: _length(half), "records": lambda: _length(store.catalog.each(Query.parse()))}
+            times = interleaved(contenders, 3)
+            yield ratio("iterate over half of the runs", times["runs"], times["records"], "reading all records", 4)
+            yield bound("memory to iterate over them", _peak(lambda: _length(half)), 24, "MiB")
+            yield bound("memory of impact(commit), of 2000 runs", _peak(lambda: store.impact(f"{7:040x}")), 24, "MiB")
+
+
+def _judged(store: AnalysisStore, query: Query) -> int:
+    return sum(query.matches(record.start, record.stop) for record in store.catalog.each(Query.parse()))
+
+
+def _length(several: Iterable[Any]) -> int:
+    return sum(1 for _ in several)
+
+
+def _peak(work: Callable[[], Any]) -> float:
+    """Return the memory that some work takes at most, in MiB."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def _column(size: int) -> dict[str, float]:

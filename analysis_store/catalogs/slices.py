@@ -39,10 +39,7 @@ from analysis_store.catalogs.terms import (
     text_term,
     value_term,
 )
-from analysis_store.catalogs.values import holds_nan
-
-MOST_VALUES = 500
-"""A condition with more values than this is answered by the documents; databases limit what a statement may hold."""
+from analysis_store.catalogs.values import fixed_beginning, holds_nan
 
 STRINGS = (VALUE + b"s", VALUE + b"t")
 NUMBERS = (VALUE + b"n", VALUE + b"o")
@@ -92,8 +89,9 @@ def answers(leaf: Leaf) -> list[Answer]:
             return _between(parts)
         case Exists(key):
             return [_with_overflow(key, Answer((Span(place(key), VALUE, AFTER_VALUES),)))]
-        case Regex(key):
-            return [_with_overflow(key, Answer((), (Span(place(key), *STRINGS),)))]
+        case Regex(key, pattern, ignore_case):
+            span = Span(place(key), *_beginning(fixed_beginning(pattern, ignore_case)))
+            return [_with_overflow(key, Answer((), (span,)))]
         case Contains(key, value):
             return [_with_overflow(key, _contains(place(key), value))]
         case Text(words):
@@ -118,8 +116,6 @@ def _with_overflow(key: Key, answer: Answer) -> Answer:
 
 
 def _in(where: int, values: tuple[Any, ...]) -> Answer:
-    if len(values) > MOST_VALUES:
-        return Answer((), (Span(where, VALUE, AFTER_VALUES),))
     possible = [value for value in values if not holds_nan(value)]
     sure = {VALUE + value_term(value) for value in possible if not is_vague(value)}
     maybe = {VALUE + value_term(value) for value in possible if is_vague(value)}
@@ -163,6 +159,14 @@ def _compare(where: int, operator: str, value: float | str) -> Answer:
         "$gte": (bound, last),
     }
     return Answer((Span(where, *spans[operator]),))
+
+
+def _beginning(text: str) -> tuple[bytes, bytes]:
+    """Return the bounds between which the strings are that begin with a text."""
+    if not text:
+        return STRINGS
+    low = STRINGS[0] + text.encode()[:LONG]
+    return low, low + b"\xff" * 32
 
 
 def _between(parts: tuple[Compare, ...]) -> list[Answer]:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
 
+MOST_VALUES = 500
+"""More values than this are handed over as one list; databases limit what a statement may hold."""
+
+FEW_POINTS = 20
+"""With more values than this, all runs that have one of them are looked up at once, not run by run."""
+
+
 def inside(slice: Slice) -> ColumnElement[bool]:
     """Return the condition that an entry of the term index lies in a slice."""
     here = term.c.place == slice.place
@@ -26,7 +33,27 @@ def inside(slice: Slice) -> ColumnElement[bool]:
         return and_(here, term.c.value >= slice.low, term.c.value < slice.high)
     if len(slice.values) == 1:
         return and_(here, term.c.value == slice.values[0])
-    return and_(here, term.c.value.in_(slice.values))
+    if len(slice.values) <= MOST_VALUES:
+        return and_(here, term.c.value.in_(slice.values))
+    between = and_(term.c.value >= min(slice.values), term.c.value <= max(slice.values))
+    return and_(here, between, _Hex(term.c.value).in_(listed(value.hex().upper() for value in slice.values)))
+
+
+class _Hex(GenericFunction[str]):
+    """Bytes as hexadecimal digits, upper case: JSON, in which many values are handed over, has no bytes."""
+
+    name = "digits"
+    inherit_cache = True
+
+
+@compiles(_Hex, "sqlite")
+def _sqlite_hex(element: _Hex, compiler: SQLCompiler, **options: Any) -> str:
+    return f"hex({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Hex, "postgresql")
+def _postgresql_hex(element: _Hex, compiler: SQLCompiler, **options: Any) -> str:
+    return f"upper(encode({compiler.process(element.clauses, **options)}, 'hex'))"
 
 
 def uid_begins(prefix: str) -> ColumnElement[bool]:
@@ -81,7 +108,6 @@ class Conditions:
         self._enough = enough
         self._lazy = lazy
         self.exact = True
-        self.skipped = False
 
     def of(self, node: Node, over: bool = True) -> ColumnElement[bool]:
         """Return a condition that holds wherever the node does; with ``over=False``, one that holds nowhere else."""
@@ -113,10 +139,10 @@ class Conditions:
         return or_(false(), *(self._in(slice, over) for slice in (sure + maybe if over else sure)))
 
     def _in(self, slice: Slice, over: bool) -> ColumnElement[bool]:
-        if isinstance(slice, Points):
+        if isinstance(slice, Points) and len(slice.values) <= FEW_POINTS:
             here = and_(inside(slice), term.c.time == self._source.c.time, term.c.run == self._source.c.run)
             return exists().where(here).correlate(self._source)
         if self._lazy and self._lengths[slice] >= self._enough:
-            self.exact, self.skipped = False, True
+            self.exact = False
             return true() if over else false()
         return self._source.c.run.in_(select(term.c.run).where(inside(slice)))

@@ -1,9 +1,10 @@
 """From a query to the runs it finds in a SQL catalog, reading no more of it than is shown.
 
 Each condition becomes slices of the term index, and the index is asked how long each slice is, up to `ENOUGH`. Then
-the shortest slice leads and the other conditions are looked up entry by entry; where every slice is long, hits are
-frequent, and the runs are walked in the order in which they are wanted. What the index cannot say exactly (a regular
-expression, a part of a string) is asked of the documents of the candidates.
+the shortest slice leads and the other conditions are looked up entry by entry. Where every slice is long, hits may be
+frequent, so the runs are walked for a while in the order in which they are wanted, then those of the shortest slice;
+only then is all of it looked up. A pattern is asked of the documents of the runs that are walked, and then of the
+different values in the index.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sqlalchemy import (
     true,
 )
 
-from analysis_store.catalogs.nodes import And, Key, Leaf, Node, UidPrefix
+from analysis_store.catalogs.nodes import And, Key, Leaf, Node, Or, UidPrefix
 from analysis_store.catalogs.records import read_json
 from analysis_store.catalogs.scalars import TIME, Order, by_count, scalars, tally, up_to_time
 from analysis_store.catalogs.slices import SCALARS, Answer, Points, Slice, Span, answers, gather, leaves
@@ -45,8 +46,8 @@ ENOUGH = 20_000
 FEW = 2_000
 """So many candidates are quicker judged by their documents than by looking into a long slice."""
 
-PATIENCE = 3_000
-"""So many candidates are judged before long slices are looked into after all."""
+PATIENCE = 300
+"""So many candidates are judged without a hit before another way is taken; each hit is worth as many again."""
 
 AT_ONCE = 64
 """So many candidates have their documents read at once."""
@@ -64,8 +65,6 @@ class Plan:
 
     condition: ColumnElement[bool]
     exact: bool
-    skipped: bool
-    """Whether a long slice was left out, that could make the answer exact."""
 
 
 Judged = tuple[int, dict[str, Any], dict[str, Any] | None]
@@ -84,28 +83,38 @@ class Search:
         # by identity: a leaf may hold lists, which have no hash
         self._answers = {} if self._vague else {id(leaf): answers(leaf) for leaf in found}
         self._lengths = self._measure(self._slices())
-        for leaf in found if self._answers else ():
-            self._answers[id(leaf)] = [self._settled(leaf, answer) for answer in self._answers[id(leaf)]]
-        self._lengths |= self._measure(self._slices() - self._lengths.keys())
+        self._leaves = found if self._answers else []
+        self._settle(few=True)
 
     def ids(self, order: Order, offset: int, limit: int | None) -> list[int]:
         """Return a page of the ids of the runs found, in this order."""
         stop = None if limit is None else offset + limit
-        in_time = all(key == TIME for key, _ in order)
-        plan = self._plan(lazy=stop is not None and in_time)
-        if plan.skipped and stop is not None:
-            found, complete = self._first(self._ordered(plan, order), stop)
-            if complete:
-                return found[offset:]
-            plan = self._plan(lazy=False)
+        if stop is not None and all(key == TIME for key, _ in order):
+            length, lead, _ = self._shortest()
+            is_sure = length >= ENOUGH and lead.sure and not any(self._lengths[slice] for slice in lead.maybe)
+            for long in (False, True) if is_sure else (False,):  # what is in doubt is settled sooner than sorted
+                plan = self._plan(lazy=True, long=long)
+                if plan.exact or self._lead_length() < FEW:
+                    return self._page(plan, order, offset, stop)
+                found, complete = self._first(plan, order, stop)
+                if complete:
+                    return found[offset:]
+        self._settle()
+        return self._page(self._plan(lazy=False, long=True), order, offset, stop)
+
+    def _page(self, plan: Plan, order: Order, offset: int, stop: int | None) -> list[int]:
         statement = self._ordered(plan, order)
         if plan.exact:
+            limit = None if stop is None else stop - offset
             return list(self._connection.scalars(statement.limit(limit).offset(offset)))
         return [number for number, _, _ in islice(self._judged(statement), offset, stop)]
 
     def count(self, limit: int | None = None) -> int:
         """Return how many runs are found, and no more than ``limit``."""
-        plan = self._plan(lazy=False)
+        if limit is not None and limit <= PATIENCE:
+            return len(self.ids((), 0, limit))  # a list of the first few asks how many there are: most often, as many
+        self._settle()
+        plan = self._plan(lazy=False, long=True)
         if plan.exact:
             found = select(true()).select_from(plan.source).where(plan.condition).limit(limit).subquery()
             return int(self._connection.scalar(select(func.count()).select_from(found)) or 0)
@@ -114,7 +123,8 @@ class Search:
     def distinct(self, key: Key) -> list[tuple[Any, int]]:
         """Return the scalar values at a key among the runs found with their counts, the most frequent first."""
         many = Points(place(key), (MANY,))
-        plan = self._plan(lazy=False)
+        self._settle()
+        plan = self._plan(lazy=False, long=False)
         if not plan.exact or self._lead_length() < FEW or self._measure({many})[many]:
             found = self._judged(_of(plan), judge=not plan.exact)
             return tally(((start, stop) for _, start, stop in found), key)
@@ -134,50 +144,88 @@ class Search:
     def _slices(self) -> set[Slice]:
         return {s for several in self._answers.values() for answer in several for s in answer.sure + answer.maybe}
 
-    def _settled(self, leaf: Leaf, answer: Answer) -> Answer:
-        doubtful = sum(self._lengths[slice] for slice in answer.maybe)
-        return settle(self._connection, leaf, answer) if doubtful > FEW_VALUES else answer
+    def _settle(self, *, few: bool = False) -> None:
+        """Make the answers surer by the values in the index; with ``few`` only where these are few."""
+        if not few and self._lead_length() < FEW:
+            return  # so few candidates are judged sooner
+        for leaf in self._leaves:
+            self._answers[id(leaf)] = [self._settled(leaf, answer, few) for answer in self._answers[id(leaf)]]
+        self._lengths |= self._measure(self._slices() - self._lengths.keys())
 
-    def _measure(self, slices: set[Slice]) -> dict[Slice, int]:
-        """Return the length of each slice, up to `ENOUGH`, in one statement."""
+    def _settled(self, leaf: Leaf, answer: Answer, few: bool) -> Answer:
+        doubtful = sum(self._lengths[slice] for slice in answer.maybe)
+        return settle(self._connection, leaf, answer, few=few) if doubtful > FEW_VALUES else answer
+
+    def _measure(self, slices: set[Slice], enough: int | None = ENOUGH) -> dict[Slice, int]:
+        """Return the length of each slice, up to what is enough, in one statement."""
         ordered = list(slices)
-        entries = [select(term.c.run).where(inside(slice)).limit(ENOUGH).subquery() for slice in ordered]
+        entries = [select(term.c.run).where(inside(slice)).limit(enough).subquery() for slice in ordered]
         counts = [select(func.count()).select_from(those).scalar_subquery() for those in entries]
         row = self._connection.execute(select(*counts)).one() if counts else ()
         return dict(zip(ordered, row, strict=True))
 
-    def _plan(self, *, lazy: bool) -> Plan:
+    def _plan(self, *, lazy: bool, long: bool) -> Plan:
+        """Return how the query is answered.
+
+        Parameters
+        ----------
+        lazy : bool
+            Leave long slices out.
+        long : bool
+            Let the shortest slice lead, however long it is.
+        """
         if self._vague:
-            return Plan(_everything(), true(), exact=False, skipped=False)
-        source, rest = self._lead()
+            return Plan(_everything(), true(), exact=False)
+        if long and self._lead_length() >= ENOUGH:
+            leading = {s for _, answer, _ in self._leaders() for s in answer.sure + answer.maybe}
+            self._lengths |= self._measure(leading, None)
+        source, rest = self._lead(long=long)
         conditions = Conditions(source, self._answers, self._lengths, ENOUGH, lazy=lazy or self._lead_length() < FEW)
         condition = conditions.of(rest)
-        return Plan(source, condition, conditions.exact, conditions.skipped and self._lead_length() >= FEW)
+        return Plan(source, condition, conditions.exact)
 
     def _leaders(self) -> Iterator[tuple[int, Answer, Node]]:
         node = self._node
         for part in node.parts if isinstance(node, And) else (node,):
-            for answer in self._answers.get(id(part), ()):
-                yield sum(self._lengths[slice] for slice in answer.sure + answer.maybe), answer, part
+            for answer in self._ways(part):
+                yield self._length(answer), answer, part
+
+    def _ways(self, node: Node) -> list[Answer]:
+        """Return the answers of which each holds all runs that satisfy a part of the query."""
+        if isinstance(node, And):
+            return [answer for part in node.parts for answer in self._ways(part)]
+        if not isinstance(node, Or):
+            return self._answers.get(id(node), [])
+        several = [self._ways(part) for part in node.parts]
+        if not all(several):
+            return []
+        best = [min(ways, key=self._length) for ways in several]
+        return [Answer(tuple(s for one in best for s in one.sure), tuple(s for one in best for s in one.maybe))]
+
+    def _length(self, answer: Answer) -> int:
+        return sum(self._lengths[slice] for slice in answer.sure + answer.maybe)
 
     def _lead_length(self) -> int:
-        return min((length for length, _, _ in self._leaders()), default=ENOUGH)
+        return self._shortest()[0]
 
-    def _lead(self) -> tuple[FromClause, Node]:
+    def _shortest(self) -> tuple[int, Answer, Node]:
+        return min(self._leaders(), key=lambda leader: leader[0], default=(ENOUGH, Answer(), self._node))
+
+    def _lead(self, *, long: bool) -> tuple[FromClause, Node]:
         """Return the candidates to begin with, and what is left to ask of them."""
         node = self._node
         parts = node.parts if isinstance(node, And) else (node,)
         for part in parts:
             if isinstance(part, UidPrefix) and part.prefix:
                 return _candidates(select(run.c.id.label("run"), run.c.time).where(uid_begins(part.prefix))), node
-        length, answer, part = min(self._leaders(), key=lambda leader: leader[0], default=(ENOUGH, Answer(), node))
+        length, answer, part = self._shortest()
         slices = [slice for slice in answer.sure + answer.maybe if self._lengths[slice]]
         alone = len(self._answers.get(id(part), ())) == 1 and not any(self._lengths[slice] for slice in answer.maybe)
         rest = And(tuple(other for other in parts if other is not part)) if alone else node
         entries = select(term.c.run, term.c.time).where(or_(false(), *map(inside, slices)))
         if len(slices) == 1 and isinstance(slices[0], Points) and len(slices[0].values) == 1:
             return entries.subquery("d"), rest  # newest first as it stands
-        if slices and length < ENOUGH:
+        if slices and (long or length < ENOUGH):
             return (entries.subquery("d") if self._one_each(slices) else _candidates(entries.distinct())), rest
         return _everything(), node
 
@@ -199,17 +247,18 @@ class Search:
         columns = plan.source.c.time, plan.source.c.run
         return statement.order_by(*(column.asc() if direction > 0 else column.desc() for column in columns))
 
-    def _first(self, statement: Select[Any], wanted: int) -> tuple[list[int], bool]:
+    def _first(self, plan: Plan, order: Order, wanted: int) -> tuple[list[int], bool]:
         """Return the first ids that the documents confirm; and whether these are all, or as many as wanted."""
         found: list[int] = []
+        most = PATIENCE * (1 + wanted)
         seen = 0
-        for number, start, stop in self._judged(statement.limit(PATIENCE), judge=False):
+        for number, start, stop in self._judged(self._ordered(plan, order).limit(most), judge=False):
+            if len(found) >= wanted or seen >= PATIENCE * (1 + len(found)):
+                return found, len(found) >= wanted
             seen += 1
             if self._query.matches(start, stop):
                 found.append(number)
-            if len(found) >= wanted:
-                return found, True
-        return found, seen < PATIENCE
+        return found, len(found) >= wanted or seen < most
 
     def _judged(self, statement: Select[Any], judge: bool = True) -> Iterator[Judged]:
         """Yield the runs of a statement with their documents, only those that satisfy the query if told to judge."""

@@ -1,6 +1,8 @@
-"""The different strings at a key, when they are few: then a pattern is tried on them, not on every run's documents."""
+"""The different strings at a key: a pattern is tried on each of them once, not on the documents of every run."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, select
 
@@ -10,26 +12,38 @@ from analysis_store.catalogs.sql_schema import term
 from analysis_store.catalogs.terms import VALUE, is_cut, text_of
 
 FEW_VALUES = 400
-"""More different strings than this at one key are not tried one by one."""
+"""So many different strings at one key are tried before a run is looked at; more of them when they must be."""
+
+_AT_ONCE = 5000
 
 
-def settle(connection: Connection, leaf: Leaf, answer: Answer) -> Answer:
-    """Return a surer answer for a pattern or a part of a string, if the strings at its key are few."""
+def settle(connection: Connection, leaf: Leaf, answer: Answer, *, few: bool) -> Answer:
+    """Return a surer answer for a pattern or a part of a string, from the strings at its key.
+
+    Parameters
+    ----------
+    few : bool
+        Leave the answer as it is where there are more than `FEW_VALUES`.
+    """
     spans = [slice for slice in answer.maybe if isinstance(slice, Span)]
     if len(spans) != 1 or not isinstance(leaf, (Regex, Contains)):
         return answer
-    values = _values(connection, spans[0])
-    if len(values) > FEW_VALUES:
+    values: Iterable[bytes] = _first_values(connection, spans[0]) if few else _values(connection, spans[0])
+    if isinstance(values, list) and len(values) > FEW_VALUES:
         return answer
-    cut = tuple(value for value in values if is_cut(value[len(VALUE) :]))
-    whole = tuple(value for value in values if value not in cut and leaf.accepts(text_of(value[len(VALUE) :])))
+    cut, whole = list[bytes](), list[bytes]()
+    for value in values:
+        if is_cut(value[len(VALUE) :]):
+            cut.append(value)
+        elif leaf.accepts(text_of(value[len(VALUE) :])):
+            whole.append(value)
     rest = tuple(slice for slice in answer.maybe if slice is not spans[0])
     where = spans[0].place
-    sure = (Points(where, whole),) if whole else ()
-    return Answer(answer.sure + sure, rest + ((Points(where, cut),) if cut else ()))
+    sure = (Points(where, tuple(whole)),) if whole else ()
+    return Answer(answer.sure + sure, rest + ((Points(where, tuple(cut)),) if cut else ()))
 
 
-def _values(connection: Connection, span: Span) -> list[bytes]:
+def _first_values(connection: Connection, span: Span) -> list[bytes]:
     """Return the different values in a span, up to one more than `FEW_VALUES`, leaping from one to the next."""
     following = select(term.c.value).where(term.c.place == span.place, term.c.value < span.high)
     following = following.order_by(term.c.value).limit(1)
@@ -38,3 +52,10 @@ def _values(connection: Connection, span: Span) -> list[bytes]:
     found = found.union_all(select(after).where(found.c.value.is_not(None)))
     statement = select(found.c.value).where(found.c.value.is_not(None)).limit(FEW_VALUES + 1)
     return list(connection.scalars(statement))
+
+
+def _values(connection: Connection, span: Span) -> Iterator[bytes]:
+    """Yield all different values in a span."""
+    inside = select(term.c.value).where(term.c.place == span.place, term.c.value >= span.low, term.c.value < span.high)
+    with connection.scalars(inside.distinct().execution_options(yield_per=_AT_ONCE)) as found:
+        yield from found

@@ -173,6 +173,20 @@ def pattern(text: str, ignore_case: bool) -> Any:
         ) from error
 
 
+_ANCHORED = re.compile(r"(?:\(\?s\))?\^((?:[\w \-:/,;=@#%&~'\"<>!]|\\[^\w?])*)([*?{+])?")
+"""A pattern that begins at the beginning of a text, with letters that stand for themselves. A question mark is none of
+them: it is also what stands for half of a surrogate pair, see `found`."""
+
+
+def fixed_beginning(text: str, ignore_case: bool) -> str:
+    """Return what every text begins with in which a pattern is found; empty where that is not known."""
+    anchored = None if ignore_case or "|" in text else _ANCHORED.match(text)
+    if anchored is None:
+        return ""
+    beginning = re.sub(r"\\(.)", r"\1", anchored[1], flags=re.DOTALL)
+    return beginning[:-1] if anchored[2] else beginning  # the last letter may be missing
+
+
 def found(compiled: Any, text: str) -> bool:
     """Tell whether a compiled pattern occurs anywhere in a text."""
     # bytes: the wrapper of RE2 translates every offset of a str, and a lone surrogate has no UTF-8

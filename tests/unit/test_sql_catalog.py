@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import random
 import signal
 import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -19,9 +21,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event, inspect
 
 from analysis_store.catalogs import open_catalog, sql_engine, sql_schema
-from analysis_store.catalogs.base import Note
+from analysis_store.catalogs.base import Catalog, Note, RunRecord
 from analysis_store.catalogs.migrations import upgrade
 from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.records import read_json
 from analysis_store.catalogs.sql_schema import HEAD, metadata
 from analysis_store.catalogs.sql_search import ENOUGH, PATIENCE, Search
 from analysis_store.errors import (
@@ -38,10 +41,6 @@ from tests.conformance.old_catalogs import made_by, opened_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from sqlalchemy import Engine
-
-    from analysis_store.catalogs.base import Catalog
 
 
 @pytest.fixture
@@ -342,68 +341,151 @@ class TestFaults:
         assert catalog.count(Query()) == 0
 
 
-@pytest.fixture(scope="module")
-def big(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Catalog]:
-    """Give a catalog in which some slices of the index are long."""
+SMALL = {"ENOUGH": 400, "FEW": 40, "PATIENCE": 6, "FEW_VALUES": 8}
+"""What a search goes by, in the small form of the tests: a slice of 400 entries is a long one."""
+
+
+class Big(NamedTuple):
+    """A catalog in which some slices of the index are long."""
+
+    catalog: Catalog
+    runs: list[RunRecord]
+    """All of them, newest first."""
+
+
+@pytest.fixture(scope="module", params=["small", pytest.param("whole", marks=pytest.mark.slow)])
+def big(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Big]:
+    """Give the catalog, small with all that a search goes by made small, too; or as large as it takes."""
     path = tmp_path_factory.mktemp("big") / "catalog.sqlite"
-    build(ENOUGH + PATIENCE + 2000, path)
-    with closing(open_catalog(f"sqlite:///{path}")) as catalog:
-        yield catalog
+    with pytest.MonkeyPatch.context() as patch, closing(open_catalog(f"sqlite:///{path}")) as catalog:
+        if request.param == "small":
+            for name, value in SMALL.items():
+                patch.setattr(f"analysis_store.catalogs.sql_search.{name}", value)
+            patch.setattr("analysis_store.catalogs.sql_values.FEW_VALUES", SMALL["FEW_VALUES"])
+            patch.setattr("analysis_store.catalogs.sql_conditions.FEW_POINTS", 2)
+            patch.setattr("analysis_store.catalogs.sql_conditions.MOST_VALUES", 10)
+        build(500 if request.param == "small" else ENOUGH + PATIENCE + 2000, path)
+        yield Big(catalog, catalog.search(Query()))
+
+
+def pool(size: int) -> list[Any]:
+    """Return conditions of all sorts on a catalog of so many runs; numbers and short words are few, uids are many."""
+    most = int(0.9 * size)
+    return [
+        {"temperature": {"$gt": 100}},
+        {"temperature": {"$not": {"$gt": 100}}},
+        {"scan_id": {"$lt": most}},
+        {"scan_id": {"$gte": 5, "$lt": most}, "element": "Fe"},
+        {"scan_id": {"$lt": most // 2}, "temperature": {"$lt": 450}},
+        {"scan_id": {"$lt": most // 2}, "time": {"$gt": 1.7e9 + most}},
+        {"temperature": {"$exists": True}, "scan_id": {"$lt": 30}},
+        {"temperature": {"$exists": False}},
+        {"uid": {"$regex": "^0"}},
+        {"uid": {"$regex": "(?i)^0A"}},
+        {"uid": {"$regex": "^00?a"}},
+        {"uid": {"$regex": "no uid"}},
+        {"uid": {"$contains": "0f"}},
+        {"uid": {"$regex": "f"}, "scan_id": {"$lt": most // 2}},
+        {"uid": {"$regex": "[a-f]"}, "scan_id": 7},
+        {"sample.name": {"$regex": "17$"}},
+        {"sample.name": {"$not": {"$regex": "[1-8]"}}},
+        {"note": {"$contains": "annealed batch 7"}},
+        {"scan_id": {"$in": list(range(0, most, 7))}},
+        {"element": {"$in": ["Fe", "Ni", "Cu", "Co", "Mn", "Cr", "V", "Ti", "Zn"]}},
+        {"detectors": {"$contains": "eiger"}},
+        {"$or": [{"temperature": {"$lt": 1}}, {"scan_id": {"$gt": 100}}]},
+        {"$or": [{"scan_id": 17}, {"scan_id": 99, "element": {"$exists": True}}, {"element": "Uuo"}]},
+        {"$or": [{"uid": {"$regex": "^00"}}, {"$and": [{"scan_id": {"$lt": 9}}, {"element": "Fe"}]}]},
+        {"$or": [{"scan_id": 3}, {"element": {"$ne": "Fe"}}]},
+    ]
 
 
 class TestLongSlices:
     """Where hits are so many that they are walked, not sorted: the answers are the same."""
 
-    @pytest.mark.parametrize(
-        "asked",
-        [
-            {"temperature": {"$gt": 100}},
-            {"temperature": {"$not": {"$gt": 100}}},
-            {"scan_id": {"$lt": 22_500}},
-            {"scan_id": {"$gte": 5, "$lt": 22_500}, "element": "Fe"},
-            {"temperature": {"$exists": True}, "scan_id": {"$lt": 30}},
-            {"temperature": {"$exists": False}},
-            {"uid": {"$regex": "^00"}},
-            {"sample.name": {"$regex": "17$"}},
-            {"note": {"$contains": "annealed batch 7"}},
-            {"element": {"$in": ["Fe", "Ni", "Cu", "Co", "Mn", "Cr", "V", "Ti", "Zn"]}},
-            {"$or": [{"temperature": {"$lt": 1}}, {"scan_id": {"$gt": 100}}]},
-        ],
-    )
-    def test_the_first_page_and_the_last(self, big: Catalog, asked: Any) -> None:
+    @pytest.mark.parametrize("number", range(len(pool(0))))
+    def test_the_first_page_and_the_last(self, big: Big, number: int) -> None:
         """Pages and counts are those of judging every run."""
-        query = Query.parse(asked)
-        expected = [run.uid for run in big.search(Query()) if query.matches(run.start, run.stop)]
-        assert [run.uid for run in big.search(query, limit=5)] == expected[:5]
-        assert [run.uid for run in big.search(query, limit=5, sort=[("time", 1)])] == expected[::-1][:5]
-        assert [run.uid for run in big.search(query, offset=len(expected) - 3, limit=9)] == expected[-3:]
-        assert big.count(query) == len(expected)
+        same(big, pool(len(big.runs))[number])
 
-    def test_distinct(self, big: Catalog) -> None:
+    def test_any_two_conditions(self, big: Big) -> None:
+        """So they are where two conditions are joined in any way."""
+        asked, chance = pool(len(big.runs)), random.Random(0)
+        for _ in range(40 if len(big.runs) < ENOUGH else 8):
+            one, other = chance.sample(asked, 2)
+            neither, without = {"$not": {"$or": [one, other]}}, {"$and": [one, {"$not": other}]}
+            same(big, chance.choice([{"$and": [one, other]}, {"$or": [one, other]}, neither, without]))
+
+    def test_distinct(self, big: Big) -> None:
         """Counting by value in the database is counting by value in the documents."""
-        everything = dict(big.distinct(Query(), "element"))
-        assert everything == dict(big.distinct(Query.parse({"uid": {"$regex": "."}}), "element"))
-        assert sum(everything.values()) == big.count(Query())
+        everything = dict(big.catalog.distinct(Query(), "element"))
+        assert everything == dict(big.catalog.distinct(Query.parse({"uid": {"$regex": "."}}), "element"))
+        assert everything == Counter(run.start["element"] for run in big.runs)
 
-    def test_a_page_reads_no_more_than_it_shows(self, big: Catalog) -> None:
+    @pytest.mark.parametrize("big", [pytest.param("whole", marks=pytest.mark.slow)], indirect=True)
+    def test_a_page_reads_no_more_than_it_shows(self, big: Big) -> None:
         """Frequent hits are found among the newest runs: the database takes thousands of steps, not millions."""
-        engine: Engine = big._engine  # type: ignore[attr-defined]
         for asked in ({"element": "Fe"}, {"temperature": {"$gt": 20}}, {"element": {"$ne": "Fe"}}, {}):
-            steps = 0
+            assert steps_of(big.catalog, asked) < 100
 
-            def count() -> None:
-                nonlocal steps
-                steps += 1
+    def test_no_page_reads_every_document(self, big: Big) -> None:
+        """Rare hits are found by the index: of a pattern, of an alternative, of old runs."""
+        size = len(big.runs)
+        rare = (
+            {"uid": {"$regex": big.runs[-1].uid[3:20]}},
+            {"uid": {"$contains": big.runs[-1].uid[3:20]}},
+            {"uid": {"$regex": f"^{big.runs[-1].uid[:9]}"}},
+            {"$or": [{"scan_id": 1}, {"scan_id": 2}]},
+            {"scan_id": {"$lt": size // 2}, "uid": {"$regex": "no uid"}},
+        )
+        for asked in rare:
+            assert documents_of(big.catalog, asked) < size / 5, asked
 
-            with engine.connect() as connection:
-                search = Search(connection, Query.parse(asked))
-                driver = connection.connection.driver_connection
-                driver.set_progress_handler(count, 100)
-                try:
-                    assert len(search.ids([], 0, 10)) == 10
-                finally:
-                    driver.set_progress_handler(None, 0)
-            assert steps < 100
+
+def same(big: Big, asked: Any) -> None:
+    """Assert that a search gives what judging every run gives."""
+    query = Query.parse(asked)
+    expected = [run.uid for run in big.runs if query.matches(run.start, run.stop)]
+
+    def page(offset: int = 0, sort: Any = (("time", -1),)) -> list[str]:
+        return [run.uid for run in big.catalog.search(query, offset=offset, limit=5, sort=sort)]
+
+    assert page() == expected[:5], asked
+    assert page(sort=[("time", 1)]) == expected[::-1][:5], asked
+    last = max(0, len(expected) - 3)
+    assert page(last) == expected[last:], asked
+    assert big.catalog.count(query) == len(expected), asked
+    assert [big.catalog.count(query, most) for most in (3, 450)] == [min(most, len(expected)) for most in (3, 450)], (
+        asked
+    )
+
+
+def steps_of(catalog: Catalog, asked: Any) -> int:
+    """Return how many hundreds of steps the database takes for the first ten hits."""
+    with catalog._engine.connect() as connection:  # type: ignore[attr-defined]
+        steps: list[None] = []
+        search = Search(connection, Query.parse(asked))
+        driver = connection.connection.driver_connection
+        driver.set_progress_handler(lambda: steps.append(None), 100)
+        try:
+            assert len(search.ids([], 0, 10)) == 10
+        finally:
+            driver.set_progress_handler(None, 0)
+    return len(steps)
+
+
+def documents_of(catalog: Catalog, asked: Any) -> int:
+    """Return how many documents are read for the first ten hits."""
+    read = Counter[str]()
+
+    def counted(text: str) -> Any:
+        read["documents"] += 1
+        return read_json(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis_store.catalogs.sql_search.read_json", counted)
+        catalog.search(Query.parse(asked), limit=10)
+    return read["documents"]
 
 
 class TestResults:
