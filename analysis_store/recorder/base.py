@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from analysis_store.errors import InvalidDataError, KeyNotFoundError, RunClosedError
+from analysis_store.errors import InvalidDataError, KeyNotFoundError, RunClosedError, StoreWriteError
 from analysis_store.recorder.forms import Declared, Form, checked_declared, form_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class DataStore(ABC):
     writes, unless its class says otherwise. A subclass that finds values already there calls `_known` for each key
     before anything is recorded.
     """
+
+    is_durable: ClassVar[bool] = False
+    """Whether ``flush(durable=True)`` keeps its promise by this datastore alone."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -71,6 +75,14 @@ class DataStore(ABC):
     @abstractmethod
     def _close(self) -> None:
         """End, after the last flush. What was recorded can still be read."""
+
+    def _secure(self) -> None:
+        """Make everything that was flushed safe from a power cut; what cannot do that refuses."""
+        raise StoreWriteError(
+            errno.ENOTSUP,
+            f"{self!r} cannot promise that what was recorded survives a power cut; it was flushed as usual. Record "
+            "into an HDF5DataStore or a RunDataStore, instead or as well",
+        )
 
     def _refresh(self) -> None:  # noqa: B027 - most have nothing to do
         """Take note of keys that another process has added, where that can be; called before anything is looked up."""
@@ -190,17 +202,25 @@ class DataStore(ABC):
         with self._lock:
             return self._times(self._there(key))
 
-    def flush(self) -> None:
+    def flush(self, *, durable: bool = False) -> None:
         """Make everything that was recorded visible to other processes, and safe from the death of this one.
+
+        Parameters
+        ----------
+        durable : bool
+            Return only when it would outlive a power cut, too.
 
         Raises
         ------
         StoreWriteError
-            The disk, or the server, refused it.
+            The disk, or the server, refused it; or it cannot be made durable here, which the message explains, and was
+            flushed as usual.
         """
         with self._lock:
             self._check_open()
             self._flush()
+            if durable:
+                self._secure()
 
     def close(self) -> None:
         """Flush and end; a second call changes nothing. What was recorded can still be read."""

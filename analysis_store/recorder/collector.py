@@ -111,7 +111,10 @@ class Collector:
             self._flushed = time.monotonic()
             if not self._written:
                 return
-            self.datastore.flush()
+            if self.datastore.is_durable:  # what the server has on its disk stays there until it is on another
+                self.datastore.flush(durable=True)
+            else:
+                self.datastore.flush()
             parts = [part for entry in self._written for part in entry]
             if not self._link.patiently(lambda: self._link.run(redis_scripts.FORGET, self._lease.text, *parts)):
                 raise StoreBusyError(f"another process collects {self._link.name!r} by now; this one may not go on.")

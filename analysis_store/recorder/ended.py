@@ -51,7 +51,7 @@ class Ended:
         """Make it, wholly or not at all; a key that cannot be in a run does not keep the others from it."""
         kept = self._readable(keys, read)
         try:
-            self._live.change(self._work(kept, outcome, self.lost))
+            self._live.change(self._work(kept, outcome, self.lost), last=True)
         except AnalysisStoreError as error:
             if not is_of_one_key(error):
                 raise
@@ -59,7 +59,7 @@ class Ended:
             good = [item for item in kept if self._is_possible(item)]
             if len(self.lost) == known:
                 raise
-            self._live.change(self._work(good, outcome, self.lost))
+            self._live.change(self._work(good, outcome, self.lost), last=True)
 
     def _readable(self, keys: Iterable[str], read: Callable[[str], Recorded]) -> list[Recorded]:
         found = []

@@ -17,6 +17,7 @@ from analysis_store.recorder.counts import COUNTS, LIVE
 from analysis_store.recorder.forms import ROW
 from analysis_store.recorder.lock import is_written
 from analysis_store.recorder.overlay import Overlay, redo_path
+from analysis_store.recorder.safe import is_cut
 
 _PATIENCE = 1.0
 _T = TypeVar("_T")
@@ -33,6 +34,8 @@ def read_live(path: Path, work: Callable[[h5f.FileID], _T]) -> _T:
     DamagedFileError
         The file is not there, or cannot be read.
     """
+    if is_cut(path) and not is_written(path):
+        return _read_left(path, work, DamagedFileError(f"{path} cannot be read as it was before the power cut."))
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -64,10 +67,12 @@ def _check_unchanged(path: Path) -> None:
 
 
 def _read_left(path: Path, work: Callable[[h5f.FileID], _T], error: AnalysisStoreError) -> _T:
-    """Read a file whose writer died, or met a full disk, where HDF5 could not; nothing is written."""
+    """Read a file whose writer died, or met a full disk or a power cut, where HDF5 could not; nothing is written."""
     try:
         with Overlay(path) as overlay, h5py.File(overlay, "r") as file:
             return work(file.id)
+    except AnalysisStoreError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError):
         raise error from None
 

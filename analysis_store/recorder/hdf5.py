@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import threading
 import weakref
@@ -19,12 +20,14 @@ from analysis_store.errors import (
     InvalidDataError,
     RunClosedError,
     StoreClosedError,
+    StoreWriteError,
 )
 from analysis_store.handlers.columns import OpenDataset
 from analysis_store.hdf5.blocks import Compression, choose
 from analysis_store.recorder.base import DataStore
 from analysis_store.recorder.columns import ColumnSource, columns_of, kept
 from analysis_store.recorder.counts import remove
+from analysis_store.recorder.due import Due
 from analysis_store.recorder.following import read_live, rows_in
 from analysis_store.recorder.forms import Form
 from analysis_store.recorder.hdf5_keys import (
@@ -46,6 +49,7 @@ from analysis_store.recorder.memory import Listed
 from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.pulse import Pulse
 from analysis_store.recorder.refused import Refused
+from analysis_store.recorder.safe import boot
 from analysis_store.recorder.series import Series
 
 if TYPE_CHECKING:
@@ -63,7 +67,8 @@ class HDF5DataStore(DataStore):
     afterwards it is an ordinary file. Arrays that change in shape, text and objects are groups of ``values`` and
     ``offsets``. When each value was known is in ``/.times/<key>``, what is set in ``/.set/<key>``.
 
-    What was flushed survives the death of the process. A file that another process had open as an ordinary one keeps
+    What was flushed survives the death of the process; what was flushed with ``durable=True``, or longer than
+    `durable_every` ago, survives a power cut. A file that another process had open as an ordinary one keeps
     a recording from going on; network file systems without locks are not supported.
 
     Parameters
@@ -76,6 +81,9 @@ class HDF5DataStore(DataStore):
         Of the values.
     flush_every : float
         Seconds after which what was recorded is visible to others and safe from the death of this process.
+    durable_every : float, optional
+        Seconds after which what was recorded is safe from a power cut; so is everything before a new key, when that is
+        flushed. None leaves both to ``flush(durable=True)`` and `close`.
     block : int
         Bytes of values that wait in memory at most; a larger value is written at once.
 
@@ -94,6 +102,8 @@ class HDF5DataStore(DataStore):
     ...     datastore.append("loss", 0.5, time.time())
     """
 
+    is_durable = True
+
     def __init__(
         self,
         path: str | Path,
@@ -101,9 +111,13 @@ class HDF5DataStore(DataStore):
         mode: Literal["a", "r"] = "a",
         compression: Compression = None,
         flush_every: float = 1.0,
+        durable_every: float | None = 60.0,
         block: int = 1 << 20,
     ) -> None:
         super().__init__()
+        if durable_every is not None and not durable_every > 0:
+            raise InvalidDataError(f"Got durable_every={durable_every!r}; expected seconds above 0, or None.")
+        self._due = Due(durable_every)
         choose(np.zeros(1), 8, 1, compression)
         self.path = Path(path).expanduser().absolute()
         self._mode, self._block = mode, block
@@ -180,9 +194,25 @@ class HDF5DataStore(DataStore):
 
     def _flush(self) -> None:
         """Write everything that waits; if that fails, it waits on."""
+        if self._live is None:
+            return
+        self._failed = None
+        new = self._waiting.has_new_keys
+        self._waiting.write(self._live)
+        if self._due.is_now(new=new):
+            self._live.secure()
+            self._due.begin()
+
+    def _secure(self) -> None:
         if self._live is not None:
-            self._failed = None
-            self._waiting.write(self._live)
+            self._live.secure()
+            self._due.begin()
+        if not boot():
+            raise StoreWriteError(
+                errno.ENOTSUP,
+                f"{self!r} cannot promise that what was recorded survives a power cut: this system does not say when "
+                "it was started (/proc/sys/kernel/random/boot_id). It was flushed as usual; record on Linux",
+            )
 
     def _raise_failed(self, key: str) -> None:
         """Tell of what the thread could not write, and of a key that cannot be written at all."""
@@ -192,6 +222,8 @@ class HDF5DataStore(DataStore):
             raise failed
 
     def _beat(self) -> None:
+        if self._due.is_now() and self._live is not None:
+            self._live.presync()  # without the lock: whoever records does not wait for the disk
         with self._lock:
             if not self._closed:
                 self._try_flush()
@@ -217,8 +249,13 @@ class HDF5DataStore(DataStore):
             raise StoreClosedError(f"{self!r} belongs to the process that this one was forked from; open another one.")
         super()._check_open()
 
-    def flush(self) -> None:
+    def flush(self, *, durable: bool = False) -> None:
         """Make everything visible to other processes; of one that only reads, there is nothing.
+
+        Parameters
+        ----------
+        durable : bool
+            Return only when it would outlive a power cut, too.
 
         Raises
         ------
@@ -227,7 +264,7 @@ class HDF5DataStore(DataStore):
             every other one is written.
         """
         if self._mode != "r":
-            super().flush()
+            super().flush(durable=durable)
             self._refused.tell()
 
     def close(self) -> None:

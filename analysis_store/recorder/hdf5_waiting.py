@@ -80,6 +80,11 @@ class Waiting:
             try_out(key, form, self._compression)
             self._tried.add(line)
 
+    @property
+    def has_new_keys(self) -> bool:
+        """Whether one waits that the file does not have."""
+        return bool(self._new)
+
     def append(self, key: str, form: Form, value: Any, time: float) -> None:
         """Add a value, as `columns.kept` gives it, to those of a key."""
         column = self._columns.get(key)

@@ -29,7 +29,7 @@ class LeftRun(RunDataStore):
     def __init__(self, store: AnalysisStore, path: Path) -> None:
         self._made = []
         self.start: Document = {"uid": path.name.partition(".h5")[0]}  # all that there is where it had not begun
-        self._take(store, path, 1.0)
+        self._take(store, path)
         found = self._read(read_head)
         if found is not None:
             self.start, self._attachments = found

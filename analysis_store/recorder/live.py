@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +18,12 @@ from h5py import h5d, h5f, h5s, h5t
 from analysis_store.dtypes import AnyArray, encode_text
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunClosedError, StoreClosedError
 from analysis_store.hdf5.writing import give_up
+from analysis_store.recorder.chunks import Chunks
 from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
 from analysis_store.recorder.mending import REFUSALS, await_others, changed, make, mend, opened, writing
+from analysis_store.recorder.overlay import Overlay
+from analysis_store.recorder.safe import keep_spans, settle, sync_file
 
 _T = TypeVar("_T")
 
@@ -65,6 +69,9 @@ class LiveFile:
         """Datasets that can be neither read nor written."""
         self._file: h5py.File | None = None
         self._columns: dict[str, _Open] = {}
+        self._chunks = Chunks()
+        self._is_durable = self._is_kept = self._ended = False
+        self._lost: OSError | None = None
         self.left = False
         """Whether this is the process of a fork, to which the file does not belong."""
         self._closed = False
@@ -76,6 +83,9 @@ class LiveFile:
                     make(self.path, prepare)
             self._ready()
         except BaseException:
+            if self._is_kept:  # nothing was recorded
+                with suppress(OSError):
+                    settle(self.path)
             self._lock.release()
             raise
         _LIVE.add(self)
@@ -131,10 +141,45 @@ class LiveFile:
             dataset = file[f"{LIVE}/{COUNTS}"].id
             dataset.write(h5s.ALL, h5s.ALL, np.fromiter(counts.values(), np.int64, len(counts)))
             dataset.flush()
+            self._chunks.follow(file, {name: counts[name] for name in grown})
         self.counts = counts
+        self._is_durable = False
 
-    def change(self, work: Callable[[h5py.File], None]) -> None:
+    def secure(self) -> None:
+        """Commit, and make it durable: whatever is written later, a power cut leaves no less than this.
+
+        Raises
+        ------
+        StoreWriteError
+            The disk refuses; or it has lost what was written before, and nothing can be promised of this file any more.
+        """
+        self.commit()
+        with writing(self.path):
+            self._check_disk()
+        if self._is_durable:
+            return
+        with self._growing() as file:
+            file.flush()
+            self._keep(file)
+
+    def presync(self) -> None:
+        """Let the disk have what was written, so that `secure` takes less time; any thread may do that."""
+        try:
+            sync_file(self.path)
+        except FileNotFoundError:  # it has ended just now
+            return
+        except OSError as error:
+            self._lost = error
+
+    def change(self, work: Callable[[h5py.File], None], *, last: bool = False) -> None:
         """Change the file in any way, wholly or not at all; what was appended before is committed.
+
+        Parameters
+        ----------
+        work : callable
+            Changes it. It must not remove datasets that have committed rows, unless it is the ``last``.
+        last : bool
+            Whether nothing is recorded afterwards.
 
         Raises
         ------
@@ -150,9 +195,12 @@ class LiveFile:
         self._file = None
         self._columns.clear()
         await_others(self.path, ours=0)  # who came meanwhile shares what HDF5 has still to write
+        self._is_durable, self._is_kept = False, self._is_kept and not last
         with writing(self.path):
-            changed(self.path, work)
-            self._open()
+            changed(self.path, work, last=last)
+            self._ended = last
+            if not last:
+                self._open()
 
     def close(self, final: Callable[[h5py.File], None] | None = None) -> None:
         """Commit and end: an ordinary HDF5 file is left, which ``final`` may still change; a second call does nothing.
@@ -171,11 +219,15 @@ class LiveFile:
     def _finish(self, final: Callable[[h5py.File], None] | None) -> None:
         try:
             if final is not None:
-                self.change(final)
-            self.commit()
-            with self._growing() as file:
-                file.close()
-            self._file = None
+                self.change(final, last=True)
+            if not self._ended:
+                self.commit()
+                with self._growing() as file:
+                    file.close()
+                self._file = None
+            with writing(self.path):
+                self._check_disk()
+                settle(self.path)
         except BaseException:
             self._lose()
             with suppress(AnalysisStoreError, OSError):
@@ -209,11 +261,32 @@ class LiveFile:
             return
         with writing(self.path):
             self.damaged = mend(self.path)
+            self._ended = False
+            if not self._is_kept:
+                with Overlay(self.path) as overlay, h5py.File(overlay, "r") as file:
+                    self.counts = read_counts(file)
+                    self._keep(file)
             self._open()
 
     def _open(self) -> None:
         self._file = opened(self.path)
         self.counts = read_counts(self._file)
+
+    def _keep(self, file: h5py.File) -> None:
+        """Make the file durable as it is, before anything in it is written over."""
+        self._chunks.look(file, {name: count for name, count in self.counts.items() if name not in self.damaged})
+        try:
+            keep_spans(self.path, self._chunks.outside())
+        except OSError as error:
+            if error.errno == errno.EIO:
+                self._lost = error
+            raise
+        self._is_durable = self._is_kept = True
+
+    def _check_disk(self) -> None:
+        """Refuse to promise anything once the disk has lost something: the system tells of that once only."""
+        if self._lost is not None:
+            raise self._lost
 
     def _handle(self) -> h5py.File:
         if self._file is None:

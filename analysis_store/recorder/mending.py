@@ -26,10 +26,12 @@ from analysis_store.errors import (
     TooLargeError,
     UnknownTypeError,
 )
+from analysis_store.folders import sync_names
 from analysis_store.layout import scratch_path
 from analysis_store.recorder.counts import note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
-from analysis_store.recorder.overlay import Overlay, finish_redo
+from analysis_store.recorder.overlay import Overlay, finish_redo, redo_path
+from analysis_store.recorder.safe import drop, settle, sync_file
 from analysis_store.roots import check_path
 
 _BOUNDS = ("v110", "v110")
@@ -89,6 +91,7 @@ def repair(path: str | os.PathLike[str]) -> None:
         lock = WriterLock(where)
         try:
             mend(where)
+            settle(where)
         finally:
             lock.release()
 
@@ -103,17 +106,24 @@ def make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
                 prepare(file)
             note_names(file, [])
         scratch.write_bytes(memory.getbuffer())
+        sync_file(scratch)
+        redo_path(path).unlink(missing_ok=True)  # of a file that somebody removed
+        drop(path)
         os.link(scratch, path)
+        sync_names(path.parent)  # its own name is synced with what is kept of it
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def changed(path: Path, work: Callable[[h5py.File], None]) -> None:
-    """Change a file that nobody has open, by way of a redo log: wholly or not at all."""
+def changed(path: Path, work: Callable[[h5py.File], None], *, last: bool = False) -> None:
+    """Change a file that nobody has open, by way of a redo log: wholly or not at all.
+
+    ``last`` is as in `Overlay.apply`.
+    """
     with Overlay(path) as overlay:
         with h5py.File(overlay, "r+", libver=_BOUNDS) as file:
             work(file)
-        overlay.apply()
+        overlay.apply(last=last)
 
 
 def tried(path: Path, work: Callable[[h5py.File], None]) -> None:
@@ -123,7 +133,7 @@ def tried(path: Path, work: Callable[[h5py.File], None]) -> None:
 
 
 def mend(path: Path) -> set[str]:
-    """Finish a redo, unmark the file, and cut the rows that nobody was promised.
+    """Finish a redo, unmark the file, and cut the rows that nobody was promised; after a power cut, go back first.
 
     Returns
     -------

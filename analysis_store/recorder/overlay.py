@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from analysis_store.folders import sync_folder
+from analysis_store.recorder.safe import Safe, is_cut, is_kept, keep, read_safe
 from analysis_store.recorder.superblock import SIZE, end_of, settled
 from analysis_store.roots import open_inside, opened, read
 
@@ -22,6 +23,7 @@ class Overlay(io.RawIOBase):
     """A file as HDF5 shall see it: what is written into it stays in memory, page by page; the file is only read.
 
     A file whose writer died looks as one that was closed; a redo that its writer could not finish is finished here.
+    After a power cut it looks as it did when its writer made it durable.
 
     Parameters
     ----------
@@ -35,9 +37,10 @@ class Overlay(io.RawIOBase):
         self._path, self._at = path, 0
         self._file = -1  # closed, should opening fail
         self._file = open_inside(path)
-        self.size = self._held = os.fstat(self._file).st_size
-        redo = read_redo(path)
-        if redo is not None:
+        self.size = self._held = self._on_disk = os.fstat(self._file).st_size
+        if is_cut(path):
+            self._put_back(read_safe(path))
+        elif (redo := read_redo(path)) is not None:
             self.size, self.pages = redo
         first = self._page(0)
         if self.size >= SIZE:
@@ -101,9 +104,18 @@ class Overlay(io.RawIOBase):
             os.close(self._file)
         super().close()
 
+    def _put_back(self, safe: Safe) -> None:
+        self.size, self._held = safe.size, min(self._held, safe.size)
+        for start, data in safe.pieces:
+            self._at = start
+            self.write(memoryview(data))
+
     def _page(self, number: int) -> bytes:
         known = self.pages.get(number)
-        return os.pread(self._file, PAGE, number * PAGE).ljust(PAGE, b"\0") if known is None else known
+        if known is not None:
+            return known
+        length = max(0, min(PAGE, self._held - number * PAGE))
+        return os.pread(self._file, length, number * PAGE).ljust(PAGE, b"\0")
 
     def _change(self, number: int, page: bytes) -> None:
         if self._page(number) != page:  # HDF5 writes much as it was
@@ -111,30 +123,49 @@ class Overlay(io.RawIOBase):
 
     # -------------------------------------------------------------------------------------- into the file
 
-    def apply(self) -> None:
+    def apply(self, *, last: bool = False) -> None:
         """Make the changes in the file, so that whoever dies meanwhile, they are made wholly or not at all.
+
+        In a power cut, too: either what is kept of the file stays valid, because the changes write over nothing that
+        it counts on, or it is what the file is going to be, or the redo log is durable.
+
+        Parameters
+        ----------
+        last : bool
+            Whether the changes may write over committed rows, after which nothing else is written.
 
         Raises
         ------
         OSError
             There is no room for them, and the file is as it was; or the disk is broken.
         """
-        if not self.pages and self.size == self._held:
+        if not self.pages and self.size == self._on_disk:
             return
+        kept = is_kept(self._path)
         file = open_inside(self._path, os.O_RDWR)
         try:
-            self._decide(file)
-            _write_pages(file, self.size, self.pages)
+            if last or not kept:
+                os.fsync(file)  # the rows, of which the changes tell
+            if last and kept:
+                keep(self._path, self.size, self._pieces())
+            self._decide(file, durable=not kept)
+            _write_pages(file, self.size, self.pages, durable=not kept)
         finally:
             os.close(file)
         redo_path(self._path).unlink()
 
-    def _decide(self, file: int) -> None:
+    def _pieces(self) -> list[tuple[int, bytes]]:
+        """Return what changes, and the first page, which HDF5 writes whenever it opens the file."""
+        pages = {0: self._page(0), **self.pages}
+        pieces = ((number * PAGE, page[: max(0, self.size - number * PAGE)]) for number, page in pages.items())
+        return [(start, page) for start, page in pieces if page]
+
+    def _decide(self, file: int, *, durable: bool) -> None:
         """Take the room that the file will need, and write down what is going to be done."""
         try:
             if self.size > self._held:
                 os.posix_fallocate(file, self._held, self.size - self._held)
-            _write_redo(self._path, self.size, self.pages)
+            _write_redo(self._path, self.size, self.pages, durable=durable)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(file, self._held)
@@ -164,36 +195,42 @@ def read_redo(path: Path) -> tuple[int, dict[int, bytes]] | None:
 
 
 def finish_redo(path: Path) -> None:
-    """Make the changes that a writer had decided before it died; forget those that it had not."""
-    found = read_redo(path)
+    """Make the changes that a writer had decided before it died; forget those that it had not.
+
+    After a power cut they are void: they may be of a later time than the pages that they belong to.
+    """
+    found = None if is_cut(path) else read_redo(path)
     if found is not None:
         file = open_inside(path, os.O_RDWR)
         try:
-            _write_pages(file, *found)
+            _write_pages(file, *found, durable=not is_kept(path))
         finally:
             os.close(file)
     redo_path(path).unlink(missing_ok=True)
 
 
-def _write_redo(path: Path, size: int, pages: dict[int, bytes]) -> None:
+def _write_redo(path: Path, size: int, pages: dict[int, bytes], *, durable: bool = True) -> None:
     body = struct.pack(f"<QQ{len(pages)}Q", size, len(pages), *pages) + b"".join(pages.values())
     redo = redo_path(path)
     try:
         with opened(redo, "wb", 0) as file:
             _write_all(file.fileno(), _MAGIC + hashlib.sha256(body).digest() + body, 0)
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
     except OSError:
         redo.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
-def _write_pages(file: int, size: int, pages: dict[int, bytes]) -> None:
+def _write_pages(file: int, size: int, pages: dict[int, bytes], *, durable: bool) -> None:
     for number, page in pages.items():
         start = number * PAGE
         _write_all(file, page[: max(0, size - start)], start)
     os.ftruncate(file, size)
-    os.fsync(file)
+    if durable:
+        os.fsync(file)
 
 
 def _write_all(file: int, data: bytes, position: int) -> None:

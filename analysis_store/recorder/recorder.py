@@ -107,15 +107,23 @@ class Recorder:
         """Return every key, in the order in which they came."""
         return self.datastores[0].keys()
 
-    def flush(self) -> None:
+    def flush(self, *, durable: bool = False) -> None:
         """Make everything visible to other processes, and safe from the death of this one, in every datastore.
+
+        Parameters
+        ----------
+        durable : bool
+            Return only when it would outlive a power cut, too.
 
         Raises
         ------
         StoreWriteError
             A datastore could not, or not with every key; the others did.
         """
-        self._of_each(lambda datastore: datastore.flush())
+        if durable:
+            self._of_each(lambda datastore: datastore.flush(durable=True))
+        else:
+            self._of_each(lambda datastore: datastore.flush())
 
     def close(self) -> None:
         """Flush and end, every datastore whatever becomes of the others; a second call changes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import socket
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis_store.errors import InvalidDataError, KeyNotFoundError, StoreClosedError
+from analysis_store.errors import InvalidDataError, KeyNotFoundError, StoreClosedError, StoreWriteError
 from analysis_store.recorder import redis_scripts
 from analysis_store.recorder.base import DataStore, checked_key
 from analysis_store.recorder.forms import Declared, Form, checked_declared
@@ -162,6 +163,22 @@ class RedisDataStore(DataStore):
     def _flush(self) -> None:
         self._check_process()
         self._sender.drain()
+
+    def _secure(self) -> None:
+        """Refuse, unless the server has everything on its disk before it answers."""
+        try:
+            told = self._link.client.config_get("append*")
+        except self._link.error as error:
+            raise self._not_durable(f"cannot be asked how it keeps what it takes ({error})") from error
+        if (told.get("appendonly"), told.get("appendfsync")) != ("yes", "always"):
+            raise self._not_durable("answers before what it takes is on its disk")
+
+    def _not_durable(self, why: str) -> StoreWriteError:
+        return StoreWriteError(
+            errno.ENOTSUP,
+            f"Redis at {self._link.shown} {why}, so what was recorded may not survive a power cut there; it was "
+            "flushed as usual. Start the server with --appendonly yes --appendfsync always",
+        )
 
     def _close(self) -> None:
         if os.getpid() == self._pid and self._sender.end():

@@ -57,6 +57,8 @@ class RunDataStore(HDF5DataStore):
         Where the values come from; checked now.
     flush_every : float
         Seconds after which what was recorded is visible to others and safe from the death of this process.
+    durable_every : float, optional
+        Seconds after which it is safe from a power cut; as in `HDF5DataStore`.
 
     Raises
     ------
@@ -81,6 +83,7 @@ class RunDataStore(HDF5DataStore):
         provenance: Any = None,
         *,
         flush_every: float = 1.0,
+        durable_every: float | None = 60.0,
     ) -> None:
         start, settled = store.intake.begin(md or {}, provenance)
         path = live_path(store.root, layout.run_path(start["uid"], start["time"]))
@@ -89,20 +92,22 @@ class RunDataStore(HDF5DataStore):
             with writing(path), store.intake.packages_kept(settled):
                 make_folders(path.parent, self._made)
                 sync_names(path.parent)
-            self._take(store, path, flush_every)
+            self._take(store, path, flush_every, durable_every)
             self._settled = settled
             self._begin(start, Attachments(settled.patch, settled.source))
         except BaseException:
             remove_folders(self._made)
             raise
 
-    def _take(self, store: AnalysisStore, path: Path, flush_every: float) -> None:
+    def _take(
+        self, store: AnalysisStore, path: Path, flush_every: float = 1.0, durable_every: float | None = 60.0
+    ) -> None:
         self._store = store
         self._run: Run | None = None
         self._complete = self._dropped = False
         self.lost: dict[str, str] = {}
         """Keys of which the run does not have every value, and why; known when it is closed."""
-        super().__init__(path, flush_every=flush_every)
+        super().__init__(path, flush_every=flush_every, durable_every=durable_every)
         atexit.unregister(self.close)  # who does not come to the end has not succeeded
         atexit.register(self.abandon, "the process ended while the run was being recorded")
         store.watch(self)

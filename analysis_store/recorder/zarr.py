@@ -219,10 +219,13 @@ class ZarrDataStore(DataStore):
         elif self._lock_file is not None:
             self._lock_file.forget()
 
-    def flush(self) -> None:
-        """Make everything visible to other processes; of one that only reads, there is nothing."""
+    def flush(self, *, durable: bool = False) -> None:
+        """Make everything visible to other processes; of one that only reads, there is nothing.
+
+        ``durable=True`` is refused after that: a power cut may leave chunks that Zarr has replaced without their bytes.
+        """
         if self._mode != "r":
-            super().flush()
+            super().flush(durable=durable)
 
     # ------------------------------------------------------------------------------------------- reading
 

@@ -32,7 +32,17 @@ MARKER = "backup.json"
 """The file that makes a folder known as a backup, and tells of what."""
 
 FILES = "files"
-_PASSING = {Kind.SCRATCH, Kind.LIVE, Kind.LIVE_LOCK, Kind.REDO, Kind.CLAIM, Kind.LOCK, Kind.LINK, Kind.SETTINGS}
+_PASSING = {
+    Kind.SCRATCH,
+    Kind.LIVE,
+    Kind.LIVE_LOCK,
+    Kind.REDO,
+    Kind.SAFE,
+    Kind.CLAIM,
+    Kind.LOCK,
+    Kind.LINK,
+    Kind.SETTINGS,
+}
 """What is of processes that run now, or not ours."""
 _LOGS = {Kind.NOTES, Kind.TASK}
 

@@ -32,7 +32,8 @@ _MOMENT = 1.0
 """Seconds in which the writer of a note enters it into the catalog."""
 
 _REPAIR = "check with repair"
-_KINDS = (Kind.SCRATCH, Kind.LIVE_LOCK, Kind.REDO, Kind.CLAIM, Kind.LOCK, Kind.LINK, Kind.FOREIGN)
+_KINDS = (Kind.SCRATCH, Kind.LIVE_LOCK, Kind.REDO, Kind.SAFE, Kind.CLAIM, Kind.LOCK, Kind.LINK, Kind.FOREIGN)
+_OF_RECORDINGS = {Kind.REDO: ".redo", Kind.SAFE: ".safe"}
 
 
 # ---------------------------------------------------------------------------------------------------- logs
@@ -124,15 +125,15 @@ def _leftover(entry: Entry, inside: Collection[str]) -> Finding | None:
             return _scratch(entry)
         if entry.kind in (Kind.LINK, Kind.FOREIGN):
             return None if entry.relative in inside else _stranger(entry)
-        if entry.kind is Kind.REDO:
-            return None if _is_beside(entry.path, ".redo") else _orphaned(entry, "scratch")
+        if entry.kind in _OF_RECORDINGS:
+            return None if _is_beside(entry.path, _OF_RECORDINGS[entry.kind]) else _orphaned(entry, "scratch")
         if not is_held(entry.path) and not (entry.kind is Kind.LIVE_LOCK and _is_beside(entry.path, ".lock")):
             return _orphaned(entry, "claim" if entry.kind is Kind.CLAIM else "lock")
     return None
 
 
 def _is_beside(path: Path, suffix: str) -> bool:
-    return path.with_name(path.name.removesuffix(suffix)).exists()
+    return path.with_name(path.name.removesuffix(".new").removesuffix(suffix)).exists()
 
 
 def _orphaned(entry: Entry, kind: str) -> Finding | None:

@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """A recording that has not ended."""
     LIVE_LOCK = "live-lock"
     REDO = "redo"
+    SAFE = "safe"
+    """What a recording is after a power cut."""
     NOTES = "notes"
     TASK = "task"
     CLAIM = "claim"
@@ -109,6 +111,8 @@ def _kind_in_day(name: str) -> Kind:
         f".h5{LIVE_SUFFIX}": Kind.LIVE,
         f".h5{LIVE_SUFFIX}.lock": Kind.LIVE_LOCK,
         f".h5{LIVE_SUFFIX}.redo": Kind.REDO,
+        f".h5{LIVE_SUFFIX}.safe": Kind.SAFE,
+        f".h5{LIVE_SUFFIX}.safe.new": Kind.SAFE,
     }
     return next((kind for ending, kind in endings.items() if name.endswith(ending)), Kind.FOREIGN)
 

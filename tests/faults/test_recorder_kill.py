@@ -90,15 +90,20 @@ def check(datastore: HDF5DataStore) -> int:
     assert list(range(count)) == datastore.get_all("n")[:].tolist()
     assert list(range(count)) == datastore.times("n")[:].tolist()
     assert all(abs(length - count) <= KILLS for length in lengths(datastore))  # each kill may part them by one
-    arrays = datastore.get_all("arrays")[:]
+    arrays = values(datastore, "arrays").reshape(-1, 100)
     assert (arrays == np.arange(len(arrays))[:, None]).all()
-    texts = datastore.get_all("text")[:]
+    texts = values(datastore, "text")
     assert [f"value {number}" for number in range(len(texts))] == texts.tolist()
     news = [key for key in keys if key.startswith("new/")]
-    found = np.concatenate([datastore.get_all(key)[:] for key in news])
-    assert list(range(len(found))) == found.tolist()
-    assert datastore.get("last") % 20 == 0
+    found = [value for key in news for value in datastore.get_all(key)[:].tolist()]
+    assert list(range(len(found))) == found
+    assert "last" not in keys or datastore.get("last") % 20 == 0
     return count
+
+
+def values(datastore: HDF5DataStore, key: str) -> np.ndarray:
+    """Return what a key has: nothing where the writer died in the flush that came between the first keys."""
+    return datastore.get_all(key)[:] if datastore.form(key) else np.empty(0)
 
 
 @pytest.mark.parametrize("seed", some(range(10), 2))

@@ -551,6 +551,8 @@ PLACES: dict[str, Kind] = {
     "2026/01/02/a.h5.live": Kind.LIVE,
     "2026/01/02/a.h5.live.lock": Kind.LIVE_LOCK,
     "2026/01/02/a.h5.live.redo": Kind.REDO,
+    "2026/01/02/a.h5.live.safe": Kind.SAFE,
+    "2026/01/02/a.h5.live.safe.new": Kind.SAFE,
     "2026/01/02/a.txt": Kind.FOREIGN,
     "2026/01/a.h5": Kind.FOREIGN,
     "notes/2026-01.jsonl": Kind.NOTES,

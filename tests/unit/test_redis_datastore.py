@@ -19,7 +19,7 @@ from analysis_store.errors import (
     StoreClosedError,
     StoreWriteError,
 )
-from analysis_store.recorder import Collector, InMemoryDataStore, Recorder, RedisDataStore
+from analysis_store.recorder import Collector, HDF5DataStore, InMemoryDataStore, Recorder, RedisDataStore
 from analysis_store.recorder.redis_link import Link
 from tests.faults.children import wait_for
 
@@ -229,6 +229,37 @@ def test_nothing_leaves_before_it_is_safe(redis_server, name, client, monkeypatc
         assert client.xlen(f"{name}:values") == 0
 
     assert list(datastore.get_all("x")) == [1]
+
+
+def test_power_cuts_of_the_server(redis_server, name, client):
+    """A producer promises what the server promises."""
+    with RedisDataStore(redis_server.url, name, maxlen=None) as producer:
+        producer.append("x", 1, 0.0)
+        producer.flush(durable=True)
+        try:
+            for setting, value in (("appendfsync", "everysec"), ("appendonly", "no")):
+                client.config_set(setting, value)
+                with pytest.raises(
+                    StoreWriteError, match="Start the server with --appendonly yes --appendfsync always"
+                ):
+                    producer.flush(durable=True)
+        finally:
+            client.config_set("appendonly", "yes")
+            client.config_set("appendfsync", "always")
+
+
+def test_what_leaves_is_durable(redis_server, name, tmp_path, monkeypatch):
+    """A collector lets a value leave Redis when a power cut would not take it from the file."""
+    asked = []
+    with HDF5DataStore(tmp_path / "all.h5", durable_every=None) as datastore:
+        flush = datastore.flush
+        monkeypatch.setattr(datastore, "flush", lambda **given: (asked.append(given), flush(**given)))
+        with RedisDataStore(redis_server.url, name) as producer:
+            producer.append("x", 1, 0.0)
+        with Collector(redis_server.url, name, datastore) as collector:
+            collector.run()
+    assert asked
+    assert all(given == {"durable": True} for given in asked)
 
 
 def test_batch_that_is_sent_twice(redis_server, name):
