@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
+from h5py import h5d
 
-from analysis_store.arrays import Lazy
+from analysis_store.arrays import Lazy, LazyValue, rows_at_once
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
 from analysis_store.hdf5.opening import dtypes_of, find_dataset, reading, shape_of
@@ -41,6 +42,9 @@ class Facts:
     dtype: np.dtype[Any]
     """Of the values."""
 
+    chunk_rows: int = 1
+    """How many values a chunk spans."""
+
 
 class OpenDataset:
     """One dataset of a file that is open.
@@ -56,7 +60,7 @@ class OpenDataset:
     def __init__(self, file: h5f.FileID, path: str, facts: Facts | None = None) -> None:
         self.name = f"{path} of {os.fsdecode(file.name)}"
         self._dataset = find_dataset(file, path)
-        self.facts = facts or Facts(shape_of(self._dataset), *dtypes_of(self._dataset))
+        self.facts = facts or Facts(shape_of(self._dataset), *dtypes_of(self._dataset), _chunk_rows(self._dataset))
         if not self.facts.shape:
             raise DamagedFileError(f"{self.name} is a scalar; expected an axis for the events.")
 
@@ -180,6 +184,11 @@ class LazyDataset(Lazy):
             out = opened.runs(runs)
         return out[(*local, ...)]
 
+    def rows_at_once(self) -> int:
+        """Return how many values are read at once where all are wanted: some 16 MiB, and whole chunks."""
+        rows, chunk = rows_at_once(self.shape, self.dtype), self._known().chunk_rows
+        return -(-rows // chunk) * chunk
+
     def _known(self) -> Facts:
         if self._facts is not None and not self.swmr:
             return self._facts
@@ -194,7 +203,7 @@ class LazyDataset(Lazy):
             yield opened
 
 
-class Part:
+class Part(LazyValue):
     """One row of a column, or a block of its rows, of which only what is sliced is read.
 
     Parameters
@@ -206,9 +215,9 @@ class Part:
     """
 
     def __init__(self, column: LazyDataset, place: int | range) -> None:
+        rows = (len(place),) if isinstance(place, range) else ()
+        super().__init__((*rows, *column.shape[1:]), column.dtype)
         self._column, self._place = column, place
-        self.shape = (*([len(place)] if isinstance(place, range) else []), *column.shape[1:])
-        self.dtype = column.dtype
 
     def __getitem__(self, key: Any) -> AnyArray:
         """Return what slices and integers select."""
@@ -220,8 +229,32 @@ class Part:
         rows: Any = slice(chosen.start, chosen.stop, chosen.step) if isinstance(chosen, range) else chosen
         return self._column[(rows, *rest)]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        return self[()] if dtype is None else self[()].astype(dtype)
+    def read(self) -> AnyArray:
+        """Return the whole value."""
+        return self[()]
+
+    def elements(self, start: int, stop: int) -> AnyArray:
+        """Return the elements ``start <= i < stop`` in C order; the rows that they are in are read."""
+        width = max(1, math.prod(self.shape[1:]))
+        first = start // width
+        rows = self[first : -(-stop // width)] if self.shape else self[()]
+        return rows.reshape(-1)[start - first * width : stop - first * width]
+
+    def blocks(self, _: int = 0) -> Iterator[AnyArray]:
+        """Yield all elements in C order, some rows at a time, each chunk unpacked once."""
+        if isinstance(self._place, int):
+            yield self[()]
+            return
+        at, step = self._place.start, self._column.rows_at_once()
+        while at < self._place.stop:
+            end = min(self._place.stop, (at // step + 1) * step)
+            yield self._column[at:end]
+            at = end
+
+
+def _chunk_rows(dataset: h5d.DatasetID) -> int:
+    made = dataset.get_create_plist()
+    return int(made.get_chunk()[0]) if made.get_layout() == h5d.CHUNKED else 1
 
 
 def check_number(column: Any, number: Any) -> None:

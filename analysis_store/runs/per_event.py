@@ -132,16 +132,42 @@ class PerEvent:
             return together([self._whole(number) for number in range(self._length)])
 
     def digest(self) -> str | None:
-        """Return the digest of the values, of which one is in memory at a time; None where each is one of its own."""
+        """Return the digest of the values, of which one is in memory at a time; None where each is one of its own.
+
+        Of a value that its handler leaves unread, some rows are.
+        """
         if self.dtype.kind == "O":
-            return None
+            return self._digest_of_unread() if None in (self._data_key.get("shape") or []) else None
         digest = ValueDigest(self.shape, self.dtype)
         try:
             for number in range(self._length):
-                digest.update(self._part(number, None))
+                for block in self._blocks(number):
+                    digest.update(block)
         except _UnlikeError:
             return digest_values(self.read())
         return digest.result()
+
+    def _digest_of_unread(self) -> str | None:
+        """Return the digest of numbers that differ in shape; None where the handler does not leave them unread."""
+        values: list[Part] = []
+        for number in range(self._length):
+            value = self._value(number)
+            if not isinstance(value, Part) or value.dtype != (values or [value])[0].dtype:
+                return None
+            values.append(value)
+        if not values or values[0].dtype.kind not in _NUMBERS:
+            return None
+        with _blaming(f"the values of {self._key!r}"):
+            return digest_foreign(values)
+
+    def _blocks(self, number: int) -> Iterator[np.ndarray]:
+        """Yield one value in C order, in parts where its handler leaves it unread."""
+        value = self._like(number)
+        if not isinstance(value, Part):
+            yield self._cut(number, value, None)
+            return
+        with _blaming(self._where(number)):
+            yield from value.blocks()
 
     def digest_of(self, values: Any) -> str:
         """Return the digest of values that were read before."""
@@ -164,11 +190,15 @@ class PerEvent:
         return out
 
     def _part(self, number: int, inner: Sequence[Runs] | None) -> np.ndarray:
+        return self._cut(number, self._like(number), inner)
+
+    def _like(self, number: int) -> Any:
+        """Return a value, unread if its handler left it so, that is like the first."""
         value = self._value(number)
         if not self._is_like(value):
             named = f"{value.dtype} {value.shape}" if _is_array(value) else f"a {type(value).__name__}"
             raise _UnlikeError(named)
-        return self._cut(number, value, inner)
+        return value
 
     def _is_like(self, value: Any) -> bool:
         """Tell whether a value has the shape of the first, and a dtype that loses nothing among the others."""
