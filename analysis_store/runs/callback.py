@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import InvalidDocumentError, StoreWriteError
+from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError
 from analysis_store.runs.journal import draft_journal
 from analysis_store.runs.recording import Recording, Recordings
 
@@ -58,7 +58,7 @@ class Callback:
         draft.attachments.beside["provenance"] = settled.document
         try:
             self._save(draft, settled)
-        except StoreWriteError:
+        except (StoreWriteError, DamagedFileError):
             recording.stop = stop
             self._recordings.enter(recording)  # its documents are all there is of it: the stop may be sent again
             raise

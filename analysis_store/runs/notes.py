@@ -17,6 +17,7 @@ from analysis_store.catalogs.kinship import downwards
 from analysis_store.catalogs.records import note_row
 from analysis_store.documents import dumps, is_time
 from analysis_store.errors import (
+    AnalysisStoreError,
     InputError,
     InvalidDocumentError,
     InvalidMetadataError,
@@ -128,7 +129,7 @@ class Notes:
         log.append(map(asdict, notes), durable)
         try:
             self._catalog.add_notes(notes, durable)
-        except StoreWriteError as error:
+        except AnalysisStoreError as error:
             raise StoreWriteError(
                 f"the note on run {notes[0].uid} is kept in {log.path}, but it is not in the catalog: {error}. It is "
                 "found when the catalog is rebuilt; making it again makes a second one."

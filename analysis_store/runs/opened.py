@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 
 from analysis_store.documents import dumps
-from analysis_store.errors import InvalidDataError, RunClosedError, StoreWriteError
+from analysis_store.errors import DamagedFileError, InvalidDataError, RunClosedError, StoreWriteError
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.descriptor_md import add_descriptor_md, checked_descriptor_md
@@ -110,8 +110,8 @@ class OpenRun:
 
         Raises
         ------
-        StoreWriteError
-            The disk or the database refused; the run stays open, and can be closed again.
+        StoreWriteError, DamagedFileError
+            The disk or the database refused, or the catalog is damaged; the run stays open, and can be closed again.
         """
         if self._open:
             streams = {name: growing.finish() for name, growing in self._streams.items()}
@@ -123,7 +123,7 @@ class OpenRun:
             self._open = False
             try:
                 self._run = self._save(self.start, streams, times, exit_status, reason)
-            except StoreWriteError:
+            except (StoreWriteError, DamagedFileError):
                 self._open = True  # the events are all there is of them: they wait for space on the disk
                 raise
             finally:

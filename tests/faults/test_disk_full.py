@@ -6,18 +6,19 @@ import errno
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis_store import AnalysisStore
-from analysis_store.errors import StoreWriteError
+from analysis_store.errors import DamagedFileError, StoreWriteError
 from tests.faults.children import call
 from tests.faults.on_disk import ORIGIN, assert_whole, assert_works, listing, result
 
@@ -128,6 +129,32 @@ def close_twice(location: Path) -> None:
 
         assert {"success"} == {found.stop["exit_status"] for found in store}
         assert {run.uid, "foreign"} == assert_whole(store, location)
+
+
+def test_open_run_can_be_closed_again_when_the_catalog_is_sound(tmp_path: Path) -> None:
+    """A damaged catalog, too, loses no event of a run that is open."""
+    location = tmp_path / "store"
+    with AnalysisStore(location) as store:
+        run = store.new_run({}, provenance=ORIGIN)
+        run.event("primary", {"x": 1.0})
+        store("start", {"uid": "foreign", "time": 1.0, "provenance": ORIGIN.to_document()})
+        stop = {"uid": "s", "time": 2.0, "run_start": "foreign", "exit_status": "success"}
+        rename(store, "term", "away")
+        for end in (run.close, lambda: store("stop", stop)):
+            with pytest.raises(DamagedFileError, match="catalog"):
+                end()
+        rename(store, "away", "term")
+
+        run.close()
+        store("stop", stop)
+
+        assert {run.uid, "foreign"} == assert_whole(store, location)
+
+
+def rename(store: AnalysisStore, table: str, name: str) -> None:
+    """Rename a table of the catalog."""
+    with closing(sqlite3.connect(store.location + "/catalog.sqlite")) as connection:
+        connection.execute(f"ALTER TABLE {table} RENAME TO {name}")
 
 
 @pytest.fixture

@@ -233,6 +233,7 @@ def test_an_orphan_is_adopted(store: AnalysisStore, run: Run) -> None:
     assert store.check(repair=True).findings == ()
 
 
+@pytest.mark.file_times
 def test_a_run_that_is_being_saved(store: AnalysisStore, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that has just got its name is no orphan: its saver is waited for, to tell the catalog."""
     store.catalog.remove(run.uid)
@@ -364,6 +365,7 @@ def aged(path: Path) -> Path:
     return path
 
 
+@pytest.mark.file_times
 def test_scratch_of_the_dead(store: AnalysisStore, run: Run) -> None:
     """It is swept when it is old enough; what may hold values is kept; what a living process writes is left alone."""
     folder = run.file.parent
@@ -455,6 +457,7 @@ def test_a_pipe(store: AnalysisStore, run: Run) -> None:
     assert store.gc(dry_run=False)
 
 
+@pytest.mark.file_times
 def test_repair_looks_once_more(store: AnalysisStore, run: Run, tmp_path: Path) -> None:
     """What was found may be another by now: it is left alone, and nothing is said of it."""
     place = run.file.relative_to(store.root).as_posix()

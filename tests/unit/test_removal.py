@@ -373,6 +373,7 @@ def test_gc_keeps_what_is_named_by_what_may_come_back(store: AnalysisStore, run:
     assert set(store.gc(dry_run=False, grace=NOW).purged) == {run.uid, child.uid}
 
 
+@pytest.mark.file_times
 def test_gc_sweeps_what_dead_processes_left(store: AnalysisStore, run: Run) -> None:
     """Scratch files that nobody wrote to for a day, and claims that nobody holds; nothing else."""
     ours, fresh = scratch_path(run.file), run.file.with_name(".a.999999999-00000000.part")
