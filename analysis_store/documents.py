@@ -96,6 +96,12 @@ def validate(name: str, doc: Mapping[str, Any]) -> None:
         raise InvalidDocumentError(
             f"{name}{place}: {error.message}. event-model's schema for {name!r} refuses it; correct the document."
         ) from error
+    except InvalidDocumentError:
+        raise
+    except (ValueError, RecursionError) as error:  # of the validator, which goes only so deep
+        raise InvalidDocumentError(
+            f"{name}: its values are nested too deep, or within themselves. Flatten it."
+        ) from error
 
 
 def check_name(name: str) -> None:

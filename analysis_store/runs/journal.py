@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,13 @@ import numpy as np
 
 from analysis_store import layout
 from analysis_store.documents import Document, document_text, dumps, loads, unpack_page
-from analysis_store.errors import InvalidDataError, InvalidDocumentError, UnknownSpecError
+from analysis_store.errors import (
+    AnalysisStoreError,
+    DamagedFileError,
+    InvalidDataError,
+    InvalidDocumentError,
+    UnknownSpecError,
+)
 from analysis_store.exact import are_floats, is_numpys
 from analysis_store.pairs import call_handler
 from analysis_store.runs import columns
@@ -197,6 +204,19 @@ def _holds_array(value: Any) -> bool:
 # --------------------------------------------------------------------------------------------------- reading
 
 
+@contextmanager
+def _stored() -> Iterator[None]:
+    """Raise an error of ours where documents are not what was stored: they were valid then."""
+    try:
+        yield
+    except AnalysisStoreError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise DamagedFileError(
+            f"a document of the run is not what was stored: {error!r}. Restore its file from a backup."
+        ) from error
+
+
 class Journal:
     """The documents of a foreign run as they came, with the arrays put back.
 
@@ -218,6 +238,10 @@ class Journal:
     @cached_property
     def documents(self) -> list[NamedDocument]:
         """Every document, in the order they came."""
+        with _stored():
+            return self._read()
+
+    def _read(self) -> list[NamedDocument]:
         found: list[NamedDocument] = []
         stream_of: dict[str, str] = {}
         rows: dict[str, int] = {}
@@ -244,6 +268,10 @@ class Journal:
     @cached_property
     def streams(self) -> dict[str, JournalStream]:
         """The streams of the run, by name."""
+        with _stored():
+            return self._arranged()
+
+    def _arranged(self) -> dict[str, JournalStream]:
         resources = {doc["uid"]: doc for name, doc in self.documents if name == "resource"}
         datums = {}
         for name, doc in self.documents:

@@ -67,7 +67,8 @@ class Recordings:
 
     def __init__(self) -> None:
         self.open: dict[str, Recording] = {}
-        self._owner: dict[str, str] = {}
+        self._owner: dict[tuple[str, str], str] = {}
+        """The run of every document that others refer to, by its name and its uid."""
 
     def begin(self, doc: Mapping[str, Any]) -> Recording:
         """Return a new recording for a start document, which is validated and copied; it is not open yet."""
@@ -80,7 +81,7 @@ class Recordings:
     def enter(self, recording: Recording) -> None:
         """Open a recording."""
         self.open[recording.uid] = recording
-        self._owner[recording.uid] = recording.uid
+        self._owner["start", recording.uid] = recording.uid
 
     def add(self, name: str, doc: Mapping[str, Any]) -> tuple[Recording, Document]:
         """Validate a document and add it to its run; a stop is returned without being added."""
@@ -92,7 +93,7 @@ class Recordings:
             return recording, dict(listed(copy))
         recording.add(name, copy)
         for uid in _introduces(name, copy):
-            self._owner[uid] = recording.uid
+            self._owner[name, uid] = recording.uid
         return recording, copy
 
     def leave(self, recording: Recording) -> None:
@@ -104,7 +105,7 @@ class Recordings:
         kind, referred = _refers(name, doc)
         if referred is None and self.open:  # a resource as it was before run_start: of the run that began last
             return next(reversed(self.open.values()))
-        owner = self._owner.get(referred) if referred else None
+        owner = self._owner.get((kind, referred)) if referred else None
         if owner is None or owner not in self.open:
             raise InvalidDocumentError(
                 f"{name}: it refers to the {kind} {referred!r}, which no open run has; documents come in order: start, "

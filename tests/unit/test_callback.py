@@ -57,6 +57,39 @@ def test_documents_come_back_equal(open_store: AnalysisStore) -> None:
     assert run.verify().checked == 2
 
 
+@pytest.mark.parametrize("name", ["event", "datum", "stream_datum", "event_page"])
+def test_a_uid_of_a_document_of_another_kind(open_store: AnalysisStore, name: str) -> None:
+    """What names the uid of the start, where a descriptor or a resource is due, is refused; the run goes on."""
+    documents = make_run(1)
+    start = documents[0][1]["uid"]
+    feed(open_store, documents[:2])
+    wrong: dict[str, dict[str, Any]] = {
+        "event": {**documents[2][1], "descriptor": start},
+        "event_page": {**event_model.pack_event_page(documents[2][1]), "descriptor": start},
+        "datum": {"datum_id": "d", "resource": start, "datum_kwargs": {}},
+        "stream_datum": {
+            "uid": "s/0", "stream_resource": start, "descriptor": documents[1][1]["uid"],
+            "indices": {"start": 0, "stop": 1}, "seq_nums": {"start": 1, "stop": 2},
+        },
+    }  # fmt: skip
+    with pytest.raises(InvalidDocumentError, match="which no open run has"):
+        open_store(name, wrong[name])
+    feed(open_store, documents[2:])
+    assert list(open_store[-1].documents()) == documents
+
+
+@pytest.mark.parametrize("value", [1.0, np.float32(1)])
+def test_a_document_that_is_nested_too_deep(open_store: AnalysisStore, value: Any) -> None:
+    """It is refused, whoever counts its levels."""
+    for _ in range(2000):
+        value = [value]
+    documents = make_run(1)
+    with pytest.raises(InvalidDocumentError, match="nested"):
+        open_store("start", {**documents[0][1], "deep": value})
+    feed(open_store, documents)
+    assert open_store[-1].verify()
+
+
 def test_pages_come_back_as_pages(open_store: AnalysisStore) -> None:
     """And their events are read like any others."""
     documents = make_run(pages=True)
