@@ -123,8 +123,10 @@ def _values(dataset: h5py.Dataset, path: Path) -> np.ndarray:
         raise UnsafeFileError(
             f"{path}: the values of {dataset.name} lie in other files; copy them into this one (h5repack does)."
         )
-    if h5py.check_string_dtype(dataset.dtype) is not None:
-        return np.array(dataset.asstr()[()], dtype=np.str_)
+    if dataset.shape is not None and h5py.check_string_dtype(dataset.dtype) is not None:
+        texts = np.asarray(dataset.asstr()[()], dtype=object)
+        check_fits(4 * max(map(len, texts.flat), default=0) * texts.size, path)  # as wide as the longest
+        return texts.astype(np.str_)
     if dataset.shape is None or dataset.dtype.kind not in "biufcS" or h5py.check_enum_dtype(dataset.dtype):
         raise InvalidDataError(
             f"{path}: {dataset.name} is of a kind ({dataset.dtype}, shape {dataset.shape}) that cannot be stored; "

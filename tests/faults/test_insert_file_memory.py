@@ -14,7 +14,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.arrays import Joined
-from analysis_store.errors import InvalidDataError
+from analysis_store.errors import InvalidDataError, TooLargeError
 from analysis_store.runs import file_rows
 from analysis_store.runs.file_rows import FileRows, Source, SourceFile
 
@@ -222,3 +222,21 @@ def test_chunks_that_were_never_written(store: AnalysisStore, tmp_path: Path) ->
     values = np.asarray(run["primary"]["x"][0])
     assert (values[:20] == 1.5).all()
     assert (values[20:] == -7).all()
+
+
+def test_text_of_which_one_is_long(store: AnalysisStore, tmp_path: Path) -> None:
+    """As an array each text takes the room of the longest; that is refused before it is taken."""
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file.create_dataset("x", data=["a"] * 100_000 + ["b" * 10_000_000], dtype=h5py.string_dtype())
+
+    with pytest.raises(TooLargeError, match="declares 4000040000000 bytes"):
+        store.insert_file(tmp_path / "scan.h5")
+
+
+def test_text_without_any_shape(store: AnalysisStore, tmp_path: Path) -> None:
+    """It is refused as numbers without one are."""
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["x"] = h5py.Empty(h5py.string_dtype())
+
+    with pytest.raises(InvalidDataError, match="shape None"):
+        store.insert_file(tmp_path / "scan.h5")
