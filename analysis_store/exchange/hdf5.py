@@ -18,6 +18,7 @@ from analysis_store.exchange.content import Export, metadata_of, streams_of, uni
 from analysis_store.exchange.json import dumps, loads
 from analysis_store.exchange.skeleton import MARK, VERSION, check_version, checked, data_keys_of, stored_names
 from analysis_store.exchange.tree import from_tree, to_tree
+from analysis_store.hdf5.heaps import check_heaps
 from analysis_store.hdf5.opening import find, reading
 from analysis_store.hdf5.writing import written
 from analysis_store.roots import opened as open_file
@@ -124,6 +125,7 @@ def read(file: BinaryIO, missing: Missing = "error") -> Export:
         It is none of these, or reaches for other files.
     """
     path = str(file.name)
+    check_heaps(Path(path))  # in a damaged one HDF5 goes round for ever
     with reading(path) as opened:
         root = h5py.Group(h5g.open(opened, b"/"))
         if layout.LAYOUT_ATTRIBUTE in root.attrs:

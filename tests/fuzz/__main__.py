@@ -7,7 +7,7 @@ import importlib
 import math
 import sys
 
-TARGETS = ("bundles", "settings", "sqlite_pages", "streams")
+TARGETS = ("bundles", "exports", "settings", "sqlite_pages", "streams")
 RUN_FILES = "run_files"
 """A target that brings processes of its own: a damaged file may take the library that reads it down."""
 
