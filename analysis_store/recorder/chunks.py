@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import product
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from h5py import h5d
 
 Span = tuple[int, int]
+_LONG = 0.002
 
 
 class _Facts(NamedTuple):
@@ -42,6 +44,7 @@ class Chunks:
         self._moving: dict[str, dict[tuple[int, ...], Span]] = {}
         """Where the chunks of each compressed dataset were last that were not full."""
         self._spans = np.empty((0, 2), np.int64)
+        self._rest = 0.0
 
     def look(self, file: h5py.File, counts: Mapping[str, int]) -> None:
         """Take note of the chunks that have rows since; those of a dataset that HDF5 cannot read are left out."""
@@ -53,7 +56,14 @@ class Chunks:
             self._spans = _merged(np.concatenate([self._spans, np.array(found, np.int64)]))
 
     def follow(self, file: h5py.File, counts: Mapping[str, int]) -> None:
-        """Take note, after each commit of these datasets, of the copies that compressed chunks leave behind."""
+        """Take note, after a commit of these datasets, of the copies that compressed chunks leave behind.
+
+        HDF5 takes longer to say where a chunk is the more there are, so where it takes long this takes no more than a
+        tenth of the time. A copy that is not noticed is only kept in vain.
+        """
+        begun = time.monotonic()
+        if begun < self._rest:
+            return
         left: list[Span] = []
         for name, count in counts.items():
             with suppress(*REFUSALS):
@@ -61,6 +71,8 @@ class Chunks:
                     left += self._left(file, name, count)
         if left:
             self._spans = _merged(np.concatenate([self._spans, np.array(left, np.int64)]))
+        took = time.monotonic() - begun
+        self._rest = begun + (10 * took if took > _LONG else 0)
 
     def outside(self) -> Iterator[Span]:
         """Yield what lies between the spans, up to wherever the file ends."""
@@ -72,16 +84,15 @@ class Chunks:
         facts, first = self._facts_of(file, name), self._known.get(name, 0)
         last = count // facts.rows if facts.filtered else -(-count // facts.rows)
         if last > first:
-            yield from _places(file[name].id, first, last).values()
+            yield from _between(file[name].id, first * facts.rows, last * facts.rows)
             self._known[name] = last
 
     def _left(self, file: h5py.File, name: str, count: int) -> list[Span]:
         dataset, before = file[name].id, self._moving.get(name, {})
-        rows = self._facts_of(file, name).rows
-        first = min([place[0] // rows for place in before], default=count // rows)
-        now = _places(dataset, first, -(-count // rows))
-        self._moving[name] = {place: span for place, span in now.items() if place[0] + rows > count}
-        return [span for place, span in before.items() if now.get(place) != span]
+        growing = _growing(dataset, count)
+        now = {place: _where(dataset, place) for place in {*before, *growing}}
+        self._moving[name] = {place: span for place in growing if (span := now[place]) is not None}
+        return [span for place, span in before.items() if now[place] != span]
 
     def _facts_of(self, file: h5py.File, name: str) -> _Facts:
         if name not in self._facts:
@@ -90,17 +101,30 @@ class Chunks:
         return self._facts[name]
 
 
-def _places(dataset: h5d.DatasetID, first: int, last: int) -> dict[tuple[int, ...], Span]:
-    """Return where the chunks lie of some rows of chunks, by the first element of each."""
-    sizes, steps = dataset.shape, dataset.get_create_plist().get_chunk()
-    rows = range(first * steps[0], last * steps[0], steps[0])
-    others = (range(0, size, step) for size, step in zip(sizes[1:], steps[1:], strict=True))
-    found = {}
-    for place in product(rows, *others):
-        told = dataset.get_chunk_info_by_coord(place)
-        if told.byte_offset is not None:
-            found[place] = told.byte_offset, told.byte_offset + told.size
+def _between(dataset: h5d.DatasetID, first: int, last: int) -> list[Span]:
+    """Return where the chunks lie of some rows; in one go, because HDF5 looks through all chunks to find one."""
+    found: list[Span] = []
+
+    def take(told: h5d.StoreInfo) -> None:
+        if first <= told.chunk_offset[0] < last:
+            found.append((told.byte_offset, told.byte_offset + told.size))
+
+    dataset.chunk_iter(take)
     return found
+
+
+def _growing(dataset: h5d.DatasetID, count: int) -> list[tuple[int, ...]]:
+    """Return the chunks that are not full, by the first element of each."""
+    sizes, steps = dataset.shape, dataset.get_create_plist().get_chunk()
+    if count % steps[0] == 0:
+        return []
+    others = (range(0, size, step) for size, step in zip(sizes[1:], steps[1:], strict=True))
+    return list(product([count - count % steps[0]], *others))
+
+
+def _where(dataset: h5d.DatasetID, place: tuple[int, ...]) -> Span | None:
+    told = dataset.get_chunk_info_by_coord(place)
+    return None if told.byte_offset is None else (told.byte_offset, told.byte_offset + told.size)
 
 
 def _merged(spans: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

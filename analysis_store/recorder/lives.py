@@ -26,6 +26,7 @@ from analysis_store.recorder.left import LeftRun, is_complete
 from analysis_store.recorder.lock import WriterLock, is_written, lock_path
 from analysis_store.recorder.mending import repair
 from analysis_store.recorder.publish import SUFFIX, publish
+from analysis_store.recorder.safe import is_cut
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from analysis_store.store import AnalysisStore
 
 _DIED = "the process that recorded it died"
+_CUT = "the machine was started again while it was recorded; it is what it was when it was last durable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ def _all_recovered(store: AnalysisStore) -> list[Run]:
 def _recovered(store: AnalysisStore, path: Path, uid: str | None) -> list[Run]:
     """Return the run of a live file, if there is one; a writer who came back in the meantime is left alone."""
     try:
+        reason = _CUT if is_cut(path) else _DIED
         repair(path)
         if is_complete(path):
             return [publish(store, path)]
@@ -189,7 +192,7 @@ def _recovered(store: AnalysisStore, path: Path, uid: str | None) -> list[Run]:
         if uid is not None:
             raise
         return []
-    datastore.abandon(_DIED)
+    datastore.abandon(reason)
     return [datastore.run] if datastore.has_run else []
 
 

@@ -15,6 +15,7 @@ from analysis_store.catalogs.records import note_row
 from analysis_store.locks import is_held, is_running
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.lives import live_runs
+from analysis_store.recorder.safe import is_cut
 from analysis_store.runs.notes import logged, month_log
 from analysis_store.runs.removed import buried, quarantined
 from analysis_store.trust.findings import Finding
@@ -112,6 +113,8 @@ def _recordings(store: AnalysisStore) -> Iterator[Finding]:
         for live in live_runs(store):
             if not live.is_alive:
                 what = f"the process that recorded {live.path} died"
+                if is_cut(live.path):
+                    what += "; the machine was started again since, and what came after the last durable flush is lost"
                 advice = f"{_REPAIR}, which ends it as aborted with the values that were flushed; or resume(store, uid)"
                 yield Finding("live", live.uid, what, advice, True)
     for warning in caught:

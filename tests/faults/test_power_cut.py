@@ -143,6 +143,8 @@ def check_run(disk: Path, said: int | None) -> None:
     with AnalysisStore(location) as store, warnings.catch_warnings():
         if not said:
             warnings.simplefilter("ignore")  # a file that was being made, of which nothing was promised
+        for finding in store.check().findings:
+            assert finding.kind != "live" or "the machine was started again since" in finding.what
         for run in live_runs(store):
             if run.keys:  # none once the file is a run but for its name
                 check_values(run.recorded, list(run.keys), said or 0)
@@ -152,6 +154,7 @@ def check_run(disk: Path, said: int | None) -> None:
         assert runs or not said
         for run in runs:
             assert run.verify()
+            assert not said or run.stop["exit_status"] == "success" or "started again" in run.stop["reason"]
             check_values(recorded(run).__getitem__, list(recorded(run)), said or 0)
         store.check(repair=True)
         assert not [finding for finding in store.check().findings if finding.is_fault]
