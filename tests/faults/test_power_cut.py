@@ -143,9 +143,9 @@ def check_run(disk: Path, said: int | None) -> None:
     with AnalysisStore(location) as store, warnings.catch_warnings():
         if not said:
             warnings.simplefilter("ignore")  # a file that was being made, of which nothing was promised
-        for finding in store.check().findings:
-            assert finding.kind != "live" or "the machine was started again since" in finding.what
+        said_of = {finding.subject: finding.what for finding in store.check().findings}
         for run in live_runs(store):
+            assert ("started again" in said_of[run.uid]) == module.is_kept(run.path)  # else it had ended
             if run.keys:  # none once the file is a run but for its name
                 check_values(run.recorded, list(run.keys), said or 0)
         recover(store)
