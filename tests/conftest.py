@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,12 @@ settings.load_profile("repeatable")
 # A job in the background is born deaf to Ctrl-C, and so would be what the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_bytecode() -> None:
+    """Let Python keep none of what tests write: a module that is written twice in a second would be the first one."""
+    sys.dont_write_bytecode = True
 
 
 @pytest.fixture(scope="session")

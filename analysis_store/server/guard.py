@@ -59,11 +59,11 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008, "reason": "nothing is streamed here"})
             return
         refusal = self._refusal(scope) if scope["type"] == "http" else None
-        await (refusal or self._app)(with_csrf_token(scope), receive, send)
+        await (refusal or self._app)(with_csrf_token(for_whole_files(scope)), receive, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         """Return why this request may not pass, or None where it may."""
-        path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+        path = _path_of(scope)
         key = presented_key(HTTPConnection(scope))
         if key is None and not (path in _PUBLIC and scope["method"] in _READING):
             return _refuse(
@@ -85,6 +85,18 @@ class Guard:
         if _PAGE.match(path) and not is_of_the_page(path):
             return _refuse(404, "The page has no such file.")
         return None
+
+
+def _path_of(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", "").rstrip("/"))
+
+
+def for_whole_files(scope: Scope) -> Scope:
+    """Return a request for a file of the page without its range: of a malformed one Starlette tells in plain text."""
+    if scope["type"] != "http" or not _PAGE.match(_path_of(scope)):
+        return scope
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
 
 
 def has_plain_tokens(connection: HTTPConnection) -> bool:

@@ -141,12 +141,18 @@ def test_dask_scheduler_goes_away(
     moment: str, store: AnalysisStore, origin: Provenance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The error says that it was the scheduler; nothing waits for it for ever, and what was done is there."""
+    dask = pytest.importorskip("dask", reason="pip install 'analysis_store[cluster]'")
     from distributed import Client
 
     monkeypatch.setattr(feeding, "_LOOK_SECONDS", 2.0)
     uids, marks = insert(store, origin, range(40)), tmp_path / "marks"
     pipeline = Pipeline.of(steps.slow.preset(seconds=0.2)) | steps.marked.preset(marks=str(marks))
-    with scheduler(tmp_path) as process, Client(scheduler_file=str(tmp_path / "scheduler.json"), timeout=60) as client:
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "3s"})
+    with (
+        soon,
+        scheduler(tmp_path) as process,
+        Client(scheduler_file=str(tmp_path / "scheduler.json"), timeout=60) as client,
+    ):
         client.wait_for_workers(1)
         killer = threading.Thread(target=kill_scheduler, args=(process, marks if moment == "during" else tmp_path))
         killer.start()

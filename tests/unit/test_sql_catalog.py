@@ -411,7 +411,7 @@ class TestLongSlices:
     def test_any_two_conditions(self, big: Big) -> None:
         """So they are where two conditions are joined in any way."""
         asked, chance = pool(len(big.runs)), random.Random(0)
-        for _ in range(40 if len(big.runs) < ENOUGH else 8):
+        for _ in range(40 if len(big.runs) < ENOUGH else 3):
             one, other = chance.sample(asked, 2)
             neither, without = {"$not": {"$or": [one, other]}}, {"$and": [one, {"$not": other}]}
             same(big, chance.choice([{"$and": [one, other]}, {"$or": [one, other]}, neither, without]))
