@@ -92,6 +92,11 @@ def uri(server: str) -> str:
 class TestMongo(CatalogTests):
     """Every test of the public suite, and what is MongoDB's own."""
 
+    @pytest.mark.slow
+    def test_very_many_uids(self, filled: Catalog) -> None:
+        """The server of the tests takes long for it."""
+        super().test_very_many_uids(filled)
+
     @pytest.fixture
     def reopen(self, uri: str) -> Iterator[Callable[[], Catalog]]:
         """Open the same database once more."""

@@ -37,6 +37,7 @@ class TestZarr(DataStoreTests):
         return ZarrDataStore(path / "recorded.zarr", mode="r") if (path / "recorded.zarr").exists() else None
 
 
+@pytest.mark.slow
 class TestSmallZarr(TestZarr):
     """The same with blocks of a few values, so that each record fills some."""
 

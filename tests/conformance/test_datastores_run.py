@@ -15,6 +15,7 @@ from analysis_store.testing import DataStoreTests
 from tests.faults.on_disk import ORIGIN
 
 
+@pytest.mark.slow  # the live file is that of an HDF5 datastore, whose tests are not
 class TestRun(DataStoreTests):
     """A run: another process reads the live file; what is closed is read from the run file."""
 

@@ -122,6 +122,7 @@ def kill_worker(cluster: Any, marks: Path) -> None:
     os.kill(next(iter(cluster.workers.values())).process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_dask_worker_killed(store: AnalysisStore, origin: Provenance, tmp_path: Path, doomed: Any) -> None:
     """What it was doing goes on elsewhere; every input has its result, once."""
     uids, marks = insert(store, origin, range(40)), tmp_path / "marks"

@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -34,18 +36,24 @@ def run(store: AnalysisStore) -> Run:
     return store.insert(DATA, {"sample_name": "Fe"}, provenance=ORIGIN)
 
 
+@pytest.fixture
+def another_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder on another disk than that of the tests."""
+    for place in map(Path, ("/dev/shm", "/var/tmp", Path.cwd())):
+        if place.is_dir() and os.access(place, os.W_OK) and place.stat().st_dev != tmp_path.stat().st_dev:
+            with tempfile.TemporaryDirectory(dir=place) as folder:
+                yield Path(folder)
+            return
+    pytest.skip("there is no second disk")
+
+
 @pytest.fixture(params=["the same disk", "another disk"])
 def target(request: pytest.FixtureRequest, tmp_path: Path):
     """Give a place for a backup, where files can be linked or must be copied."""
     if request.param == "the same disk":
         yield tmp_path / "backup"
         return
-    elsewhere = Path("/dev/shm")
-    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second disk")
-    folder = elsewhere / f"analysis-store-{os.getpid()}"
-    yield folder / "backup"
-    shutil.rmtree(folder, ignore_errors=True)
+    yield request.getfixturevalue("another_disk") / "backup"
 
 
 def test_a_backup_is_a_store(store: AnalysisStore, run: Run, target: Path) -> None:
@@ -274,28 +282,24 @@ def test_a_kill_leaves_the_last_one_whole(tmp_path: Path) -> None:
         assert len(copy) == 25
 
 
-def test_a_full_disk_is_named(store: AnalysisStore, run: Run, tmp_path: Path) -> None:
+def test_a_full_disk_is_named(store: AnalysisStore, run: Run, another_disk: Path) -> None:
     """The message says which, and the last backup is whole."""
-    elsewhere = Path("/dev/shm")
-    target = (elsewhere if elsewhere.is_dir() else tmp_path) / f"analysis-store-full-{os.getpid()}"
-    try:
-        store.backup(target)
-        noise = np.random.default_rng(0).random((1, 300_000))
-        store.insert({"primary": {"x": noise}}, {}, provenance=ORIGIN)
-        code = (
-            "import resource, signal, sys; from analysis_store import AnalysisStore\n"
-            "store = AnalysisStore(sys.argv[1]); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-            "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
-            "try: store.backup(sys.argv[2])\n"
-            "except OSError as error: print(type(error).__name__, error.errno, error)"
-        )
-        command = [sys.executable, "-c", code, store.location, str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert done.stdout.startswith(f"{StoreWriteError.__name__} {errno.EFBIG} "), done.stdout + done.stderr
-        assert f"the backup {target} cannot be written" in done.stdout
-        with AnalysisStore(target) as copy:
-            assert [one.uid for one in copy] == [run.uid]
-            assert copy[run.uid].verify()
-        assert store.backup(target).runs == 2
-    finally:
-        shutil.rmtree(target, ignore_errors=True)
+    target = another_disk / "backup"
+    store.backup(target)
+    noise = np.random.default_rng(0).random((1, 300_000))
+    store.insert({"primary": {"x": noise}}, {}, provenance=ORIGIN)
+    code = (
+        "import resource, signal, sys; from analysis_store import AnalysisStore\n"
+        "store = AnalysisStore(sys.argv[1]); signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, 2**20))\n"
+        "try: store.backup(sys.argv[2])\n"
+        "except OSError as error: print(type(error).__name__, error.errno, error)"
+    )
+    command = [sys.executable, "-c", code, store.location, str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{StoreWriteError.__name__} {errno.EFBIG} "), done.stdout + done.stderr
+    assert f"the backup {target} cannot be written" in done.stdout
+    with AnalysisStore(target) as copy:
+        assert [one.uid for one in copy] == [run.uid]
+        assert copy[run.uid].verify()
+    assert store.backup(target).runs == 2
