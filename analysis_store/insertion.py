@@ -12,10 +12,10 @@ from analysis_store.documents import compose_stop, validate
 from analysis_store.errors import InvalidDataError, NoDefaultStoreError
 from analysis_store.provenance import Policy
 from analysis_store.provenance.settle import settle
-from analysis_store.runs.gather import StreamData, gather
+from analysis_store.run_store import RunStore
+from analysis_store.runs.gather import StreamData, WriterEntry, gather
 from analysis_store.runs.packages import packages_kept
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
-from analysis_store.store import AnalysisStore
 
 if TYPE_CHECKING:
     from analysis_store.runs.emit import NamedDocument
@@ -28,7 +28,7 @@ class _Default:
     """The default store of this process: where it is, and the store once it is open."""
 
     location: str | None = None
-    store: AnalysisStore | None = None
+    store: RunStore | None = None
     opened: tuple[int, str] = (0, "")
 
 
@@ -47,7 +47,7 @@ def _absolute(location: str) -> str:
     return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
-def default_store() -> AnalysisStore:
+def default_store() -> RunStore:
     """Return the default store, opened once per process.
 
     Raises
@@ -63,7 +63,7 @@ def default_store() -> AnalysisStore:
         )
     wanted = (os.getpid(), location)
     if _Default.store is None or _Default.opened != wanted or _Default.store.closed:
-        _Default.store, _Default.opened = AnalysisStore(location), wanted
+        _Default.store, _Default.opened = RunStore(location), wanted
     return _Default.store
 
 
@@ -71,8 +71,8 @@ def insert_analysis(
     data: Any,
     md: Mapping[str, Any],
     *,
-    store: AnalysisStore | None = None,
-    writers_dict: Mapping[str, Any] | None = None,
+    store: RunStore | None = None,
+    writers_dict: Mapping[str, WriterEntry] | None = None,
     provenance: Any = None,
     descriptor_md: Mapping[str, Any] | None = None,
 ) -> Run:
@@ -112,7 +112,7 @@ def insert_analysis(
 
     Examples
     --------
-    >>> from analysis_store import AnalysisStore, Provenance, insert_analysis
+    >>> from analysis_store import RunStore, Provenance, insert_analysis
     >>> with AnalysisStore("analysis") as store:
     ...     run = insert_analysis(
     ...         [{"primary": {"e0": 7112.3}}],
@@ -132,7 +132,7 @@ def analysis_documents(
     md: Mapping[str, Any],
     *,
     root: str | os.PathLike[str] | None = None,
-    writers_dict: Mapping[str, Any] | None = None,
+    writers_dict: Mapping[str, WriterEntry] | None = None,
     provenance: Any = None,
     descriptor_md: Mapping[str, Any] | None = None,
 ) -> Iterator[NamedDocument]:

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def loaded_when_used(
-    package: str, homes: Mapping[str, Iterable[str]]
+    package: str, homes: Mapping[str, Iterable[str]], *, absolute: bool = False
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a package.
 
@@ -23,8 +23,10 @@ def loaded_when_used(
         Its ``__name__``.
     homes : mapping
         The modules in it, each with the names that it defines.
+    absolute : bool
+        Whether these modules have their full names, and may be anywhere.
     """
-    home = {name: f"{package}.{module}" for module, names in homes.items() for name in names}
+    home = {name: module if absolute else f"{package}.{module}" for module, names in homes.items() for name in names}
 
     def load(name: str) -> Any:
         module = sys.modules[package]

@@ -85,7 +85,7 @@ def test_wheel_holds_all_of_it(wheel):
 
 def test_entry_points_load():
     """Whatever the package announces can be imported, and handlers and writers are announced for the same specs."""
-    groups = ("databroker.handlers", "analysis_store.writers", "analysis_store.services", "console_scripts")
+    groups = ("databroker.handlers", "analysis_store.writers", "console_scripts")
     ours = {
         group: {point.name: point for point in entry_points(group=group) if point.value.startswith("analysis_store")}
         for group in groups

@@ -28,8 +28,8 @@ from analysis_store.exchange.parameters import Parameters, canonical, parameters
 from analysis_store.progress import watched
 
 if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 NO_INPUT = "no-input"
 """Name of the file of results that came from no run and no file."""
@@ -85,7 +85,7 @@ class _Input:
 
 
 def link_tree(
-    store: AnalysisStore,
+    store: RunStore,
     target: str | os.PathLike[str],
     by: Sequence[str] | str | None = None,
     *,
@@ -153,7 +153,7 @@ def link_tree(
 
 
 def _gathered(
-    store: AnalysisStore, by: Sequence[str] | str | None, query: Any, told: Callable[[int, int], None]
+    store: RunStore, by: Sequence[str] | str | None, query: Any, told: Callable[[int, int], None]
 ) -> dict[str, _Input]:
     """Return the inputs of all runs, by the stem of their file."""
     keys: list[Any] | None = [by] if isinstance(by, str) else None if by is None else list(by)

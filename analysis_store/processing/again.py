@@ -14,14 +14,14 @@ from analysis_store.processing.registry import get_processor
 
 if TYPE_CHECKING:
     from analysis_store.processing.function import Processor
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 _OWN = {"uid", "time", "parent_uids", "provenance", "processing"}
 """What a start document says of this one run alone; the rest is said of the new one, too."""
 
 
-def rerun(store: AnalysisStore, uid: str, /, **overrides: Any) -> Run:
+def rerun(store: RunStore, uid: str, /, **overrides: Any) -> Run:
     """Make a computed run anew, and store it as a run of its own; see `AnalysisStore.rerun`."""
     run = store[uid]
     told = run.start.get("processing")
@@ -47,7 +47,7 @@ def _processor(id: str, version: str | None) -> Processor:
         return get_processor(id)
 
 
-def _inputs(store: AnalysisStore, run: Run, digests: Any) -> Inputs:
+def _inputs(store: RunStore, run: Run, digests: Any) -> Inputs:
     """Return what a run was made of, in the order in which its function got it.
 
     Parents and files are lists apart in the provenance; the digests, in order, tell which of them came when.
@@ -71,7 +71,7 @@ def _inputs(store: AnalysisStore, run: Run, digests: Any) -> Inputs:
     return Inputs(found[digest] for digest in digests)
 
 
-def _enter(found: dict[str, Input], what: str | Path, store: AnalysisStore, wrong: list[str]) -> Input | None:
+def _enter(found: dict[str, Input], what: str | Path, store: RunStore, wrong: list[str]) -> Input | None:
     """Enter an input under its digest; one that is gone is said to be wrong."""
     try:
         one = as_input(what, store)

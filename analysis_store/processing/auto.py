@@ -24,7 +24,7 @@ from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.selection import Selection
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class AutoAnalysis:
 
     def __init__(
         self,
-        store: AnalysisStore,
+        store: RunStore,
         pipeline: Any,
         when: Any = None,
         *,

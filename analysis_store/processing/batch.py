@@ -17,7 +17,7 @@ from analysis_store.processing.outcomes import Failure, Outcome, Success
 if TYPE_CHECKING:
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.results import Results
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Batch:
     """A pipeline, the store in which its results are kept, and the task for which it is run."""
 
     pipeline: Pipeline
-    store: AnalysisStore
+    store: RunStore
     task: str
 
     def outcome(self, item: str | Path) -> Outcome:

@@ -14,7 +14,7 @@ __all__ = ["get_autosaving", "get_working_dir", "run", "set_autosaving", "set_wo
 if TYPE_CHECKING:
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.results import Results
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
 class _Autosaving:
@@ -39,7 +39,7 @@ def get_autosaving() -> bool:
     return _Autosaving.on
 
 
-def run(pipeline: Pipeline, inputs: Any, store: AnalysisStore | None = None) -> Results:
+def run(pipeline: Pipeline, inputs: Any, store: RunStore | None = None) -> Results:
     """Run a pipeline by hand; see `analysis_store.processing.Pipeline.run`.
 
     Parameters
@@ -60,14 +60,14 @@ def run(pipeline: Pipeline, inputs: Any, store: AnalysisStore | None = None) -> 
     return run_pipeline(pipeline, _inputs(inputs, store), store)
 
 
-def _default() -> AnalysisStore:
+def _default() -> RunStore:
     try:
         return default_store()
     except NoDefaultStoreError as error:
         raise NoDefaultStoreError(f"{str(error).removesuffix('.')}, or set_autosaving(False).") from error
 
 
-def _inputs(inputs: Any, store: AnalysisStore | None) -> Inputs:
+def _inputs(inputs: Any, store: RunStore | None) -> Inputs:
     if not _is_data(inputs):
         return Inputs.of(inputs, store)
     if store is None:

@@ -15,8 +15,8 @@ from analysis_store.processing.differences import Differences, kind_of
 from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.lazy import LazyArray
-    from analysis_store.store import AnalysisStore
 
 Verdict = Literal["identical", "close", "different", "shape", "dtype", "only in a", "only in b", "unreadable"]
 
@@ -104,7 +104,7 @@ class Comparison:
         return "\n".join(lines)
 
 
-def compare(store: AnalysisStore, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Comparison:
+def compare(store: RunStore, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Comparison:
     """Return how the values of two runs differ; see `AnalysisStore.compare`."""
     tolerances: dict[str, Any] = {"rtol": rtol, "atol": atol}
     for name, value in tolerances.items():

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from analysis_store.processing.pipeline import Step
     from analysis_store.processing.preset import Preset
     from analysis_store.processing.source import Source
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.gather import StreamData
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ REUSE = "reuse"
 """The kind of the notes that tell who asked for a result that was there already."""
 
 
-def compute(store: AnalysisStore, preset: Any, inputs: Any, *, md: Mapping[str, Any] | None = None) -> Run:
+def compute(store: RunStore, preset: Any, inputs: Any, *, md: Mapping[str, Any] | None = None) -> Run:
     """Return the result of a processor on inputs: the stored run of it, or one that is computed and stored now.
 
     Of several processes and threads that ask for one result, one computes it. A result that failed, was retracted or
@@ -82,7 +82,7 @@ def compute(store: AnalysisStore, preset: Any, inputs: Any, *, md: Mapping[str, 
 def run_pipeline(
     pipeline: Pipeline,
     inputs: Inputs,
-    store: AnalysisStore | None,
+    store: RunStore | None,
     *,
     md: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
@@ -147,7 +147,7 @@ class _Work:
         self,
         pipeline: Pipeline,
         inputs: Inputs,
-        store: AnalysisStore | None,
+        store: RunStore | None,
         md: dict[str, Any],
         extra: Mapping[str, Any],
     ) -> None:
@@ -201,7 +201,7 @@ def identity_of(preset: Preset, inputs: Inputs, source: Source | None = None) ->
 
 
 def found_or_made(
-    store: AnalysisStore,
+    store: RunStore,
     preset: Preset,
     inputs: Inputs,
     md: Mapping[str, Any],
@@ -223,7 +223,7 @@ def found_or_made(
 
 
 def made_anew(
-    store: AnalysisStore,
+    store: RunStore,
     preset: Preset,
     inputs: Inputs,
     md: Mapping[str, Any],
@@ -242,7 +242,7 @@ def made_anew(
         return store.intake.save(new_draft(start, streams, settled), settled, durable=durable), streams
 
 
-def _reused(store: AnalysisStore, key: str, extra: Mapping[str, Any], spoilt: set[str]) -> Run | None:
+def _reused(store: RunStore, key: str, extra: Mapping[str, Any], spoilt: set[str]) -> Run | None:
     """Return the newest stored run of a result that can be reused, and keep a note of it.
 
     Those that cannot be are added to ``spoilt``, and what is in there is not looked at again.
@@ -257,7 +257,7 @@ def _reused(store: AnalysisStore, key: str, extra: Mapping[str, Any], spoilt: se
     return None
 
 
-def _note_reuse(store: AnalysisStore, run: Run, key: str, extra: Mapping[str, Any]) -> None:
+def _note_reuse(store: RunStore, run: Run, key: str, extra: Mapping[str, Any]) -> None:
     try:
         store.catalog.check_writable()
     except StoreWriteError as refusal:  # who may only read is given what is there all the same
@@ -292,7 +292,7 @@ def _document(identity: Identity, source: Source) -> dict[str, Any]:
     return {**identity.to_document(), "functions": functions}
 
 
-def _provenance(store: AnalysisStore, preset: Preset, inputs: Inputs) -> Any:
+def _provenance(store: RunStore, preset: Preset, inputs: Inputs) -> Any:
     from analysis_store.provenance import Provenance
     from analysis_store.provenance.capture import capture_code
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from analysis_store.processing.identity import Identity
     from analysis_store.processing.pipeline import Step
     from analysis_store.processing.preset import Preset
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 _OWN = ("version", "source", "parameters")
 
@@ -51,7 +51,7 @@ class Explanation:
         return "\n".join([f"miss{near}", *(f"  {reason}" for reason in self.reasons)])
 
 
-def explain(store: AnalysisStore, preset: Any, inputs: Any) -> Explanation:
+def explain(store: RunStore, preset: Any, inputs: Any) -> Explanation:
     """Say whether `compute` would find a result or compute it, and why. Nothing is computed or written.
 
     Parameters
@@ -76,7 +76,7 @@ def explain(store: AnalysisStore, preset: Any, inputs: Any) -> Explanation:
 
 
 def _of_step(
-    store: AnalysisStore, pipeline: Pipeline, step: Step, given: Inputs, done: Mapping[Step, Explanation]
+    store: RunStore, pipeline: Pipeline, step: Step, given: Inputs, done: Mapping[Step, Explanation]
 ) -> Explanation:
     """Explain a step whose parents are explained: without their results its own key is not known."""
     missing = [parent for parent in dict.fromkeys(step.parents) if not done[parent].hit]
@@ -92,7 +92,7 @@ def _of_step(
     return _of_preset(store, step.preset, inputs)
 
 
-def _of_preset(store: AnalysisStore, preset: Preset, inputs: Inputs) -> Explanation:
+def _of_preset(store: RunStore, preset: Preset, inputs: Inputs) -> Explanation:
     identity = identity_of(preset, inputs)
     spoilt = []
     for found in stored(store, identity.key):
@@ -107,7 +107,7 @@ def _of_preset(store: AnalysisStore, preset: Preset, inputs: Inputs) -> Explanat
     return Explanation(False, near, list(_differences(near, preset, identity, inputs)))
 
 
-def _nearest(store: AnalysisStore, identity: Identity) -> Run | None:
+def _nearest(store: RunStore, identity: Identity) -> Run | None:
     """Return the newest of the stored results that have most parts of their identity in common with this one.
 
     Those of the same inputs come first: whoever edits a processor knows that other inputs are other inputs.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from analysis_store.documents import Document
     from analysis_store.provenance.parts import InputFile, Parent
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
 class InputStream(Mapping[str, LazyArray]):
@@ -114,7 +114,7 @@ class Input(Mapping[str, InputStream]):
         """The file, as the provenance of a result names it."""
         return []
 
-    def check(self, store: AnalysisStore | None) -> None:
+    def check(self, store: RunStore | None) -> None:
         """Refuse an input whose state allows no result of it.
 
         Raises
@@ -159,7 +159,7 @@ class DocumentedInput(Input):
     def stop(self) -> Document | None:
         """The stop document."""
 
-    def check(self, store: AnalysisStore | None) -> None:
+    def check(self, store: RunStore | None) -> None:
         """Refuse a run that has not ended, a computed one that failed, and one that was retracted."""
         start = self.start
         if self.stop is None:

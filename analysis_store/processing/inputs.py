@@ -19,7 +19,7 @@ from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 __all__ = ["FileInput", "Input", "InputStream", "Inputs", "RunInput", "as_input"]
 
@@ -39,7 +39,7 @@ class Inputs:
         self._inputs = tuple(inputs)
 
     @classmethod
-    def of(cls, value: Any, store: AnalysisStore | None = None) -> Self:
+    def of(cls, value: Any, store: RunStore | None = None) -> Self:
         """Return inputs: a run of whatever library, a uid, a path, an `Input`, `Inputs`, or a list of these.
 
         Parameters
@@ -70,7 +70,7 @@ class Inputs:
         """
         return cls([FreshInput(gather_returned(data, "inputs"), "plain data")])
 
-    def check(self, store: AnalysisStore | None) -> None:
+    def check(self, store: RunStore | None) -> None:
         """Refuse inputs whose state allows no result of them; see `Input.check`."""
         for one in self:
             one.check(store)
@@ -135,7 +135,7 @@ class Inputs:
         return f"<Inputs {self.label}>"
 
 
-def as_input(value: Any, store: AnalysisStore | None) -> Input:
+def as_input(value: Any, store: RunStore | None) -> Input:
     """Return one input; see `Inputs.of`."""
     if isinstance(value, Input):
         return value
@@ -156,7 +156,7 @@ def as_input(value: Any, store: AnalysisStore | None) -> Input:
     )
 
 
-def _by_uid(uid: str, store: AnalysisStore | None) -> Input:
+def _by_uid(uid: str, store: RunStore | None) -> Input:
     if store is None:
         raise InputError(f"inputs: the uid {uid!r} came and no store to look it up in; give the run itself.")
     try:
@@ -172,7 +172,7 @@ def _by_uid(uid: str, store: AnalysisStore | None) -> Input:
         raise InputError(f"inputs: the run {uid!r} was not found in {places}.{a_file}") from error
 
 
-def _in_sources(uid: str, store: AnalysisStore) -> Any:
+def _in_sources(uid: str, store: RunStore) -> Any:
     try:
         found = find_run(store.sources, uid)
     except ProvenanceError as error:

@@ -15,7 +15,7 @@ from analysis_store.processing.query_documents import query_document, query_from
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 Part = str | Path | Query
 """What remains of a part: the uid of a run, the path of a file, a query."""
@@ -74,7 +74,7 @@ class Selection:
             else:
                 yield part
 
-    def resolve(self, store: AnalysisStore) -> list[str | Path]:
+    def resolve(self, store: RunStore) -> list[str | Path]:
         """Return the uid of each run and the path of each file, each once, in order; those of a query oldest first.
 
         A uid that the store does not have stays: a source may have the run.
@@ -141,7 +141,7 @@ def _understood(part: Any) -> list[Part | Selection]:
     )
 
 
-def _resolved(part: Part, store: AnalysisStore) -> list[str | Path]:
+def _resolved(part: Part, store: RunStore) -> list[str | Path]:
     if isinstance(part, Path):
         return [part]
     if isinstance(part, Query):

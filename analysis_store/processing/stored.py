@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from analysis_store.runs.notes import retraction_text
 
 if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Found:
     """Whether its data are not what they were."""
 
 
-def stored(store: AnalysisStore, key: str, but: Container[str] = ()) -> Iterator[Found]:
+def stored(store: RunStore, key: str, but: Container[str] = ()) -> Iterator[Found]:
     """Return the stored runs of a result, newest first but for some, each looked at when it is asked for."""
     return (looked_at(run) for run in store.results(key) if run.uid not in but)
 

@@ -20,7 +20,7 @@ from analysis_store.processing.selection import Selection
 from analysis_store.progress import Progress, watched
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,7 @@ class Task:
     <Report: partial; 12 inputs, 11 done, 1 failed, 11 computed>
     """
 
-    def __init__(
-        self, pipeline: Any, selection: Any, *, store: AnalysisStore | None = None, uid: str | None = None
-    ) -> None:
+    def __init__(self, pipeline: Any, selection: Any, *, store: RunStore | None = None, uid: str | None = None) -> None:
         if not isinstance(uid, str | None):
             raise ProcessorError(f"uid: {uid!r:.200} came, a {type(uid).__name__}; a task is named by text.")
         self.__dict__["pipeline"] = Pipeline.of(pipeline)
@@ -69,7 +67,7 @@ class Task:
         self.log = TaskLog(self.store.root, self.uid)
 
     @classmethod
-    def load(cls, store: AnalysisStore, uid: str) -> Self:
+    def load(cls, store: RunStore, uid: str) -> Self:
         """Return a task that was run before, by its uid or the beginning of it.
 
         Raises
@@ -80,7 +78,7 @@ class Task:
         return cls._of(store, find_log(store.root, uid))
 
     @classmethod
-    def _of(cls, store: AnalysisStore, log: TaskLog) -> Self:
+    def _of(cls, store: RunStore, log: TaskLog) -> Self:
         task = cls.__new__(cls)
         task.store, task.log, task.uid = store, log, log.uid
         head = task._head = log.head  # noqa: SLF001 - of this class
@@ -166,7 +164,7 @@ class Task:
         return f"<Task {self.uid}: {self.status}; {self.selection!r}>"
 
 
-def tasks(store: AnalysisStore) -> list[Task]:
+def tasks(store: RunStore) -> list[Task]:
     """Return the tasks that were ever run on a store, the one that did something last first."""
     return [Task._of(store, log) for log in logs(store.root) if log.status != "new"]  # noqa: SLF001 - of this module
 
@@ -177,7 +175,7 @@ def _here(batch: Batch, items: Sequence[str | Path]) -> Iterator[list[Outcome]]:
         yield [batch.outcome(item)]
 
 
-def _default() -> AnalysisStore:
+def _default() -> RunStore:
     from analysis_store.insertion import default_store
 
     return default_store()

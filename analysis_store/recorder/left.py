@@ -14,7 +14,7 @@ from analysis_store.recorder.run import RunDataStore
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
 class LeftRun(RunDataStore):
@@ -26,7 +26,7 @@ class LeftRun(RunDataStore):
         Its writer lives.
     """
 
-    def __init__(self, store: AnalysisStore, path: Path) -> None:
+    def __init__(self, store: RunStore, path: Path) -> None:
         self._made = []
         self.start: Document = {"uid": path.name.partition(".h5")[0]}  # all that there is where it had not begun
         self._take(store, path)

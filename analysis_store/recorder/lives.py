@@ -32,8 +32,8 @@ from analysis_store.roots import read
 if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.recorder.run import RunDataStore
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 _DIED = "the process that recorded it died"
 _CUT = "the machine was started again while it was recorded; it is what it was when it was last durable"
@@ -88,7 +88,7 @@ class LiveRun:
         return self.datastore().get_all(key)
 
 
-def live_runs(store: AnalysisStore) -> list[LiveRun]:
+def live_runs(store: RunStore) -> list[LiveRun]:
     """Return the runs that are being recorded, or whose writer died, the oldest first; recorders of all processes.
 
     Examples
@@ -99,7 +99,7 @@ def live_runs(store: AnalysisStore) -> list[LiveRun]:
     return sorted(found, key=lambda live: float(live.start["time"]))
 
 
-def recover(store: AnalysisStore, uid: str | None = None) -> list[Run]:
+def recover(store: RunStore, uid: str | None = None) -> list[Run]:
     """Close the recordings whose writers died, as aborted, with the values that were flushed.
 
     One that was complete when its writer died ends as its writer said. One without a value is removed.
@@ -130,7 +130,7 @@ def recover(store: AnalysisStore, uid: str | None = None) -> list[Run]:
     return _recovered(store, _found(store, uid).path, uid)
 
 
-def resume(store: AnalysisStore, uid: str) -> RunDataStore:
+def resume(store: RunStore, uid: str) -> RunDataStore:
     """Return a recording whose writer died, to go on with: the values that were flushed are there.
 
     Raises
@@ -151,7 +151,7 @@ def resume(store: AnalysisStore, uid: str) -> RunDataStore:
     return LeftRun(store, live.path)
 
 
-def _found(store: AnalysisStore, uid: str) -> LiveRun:
+def _found(store: RunStore, uid: str) -> LiveRun:
     for live in live_runs(store):
         if live.uid == uid:
             return live
@@ -161,7 +161,7 @@ def _found(store: AnalysisStore, uid: str) -> LiveRun:
     )
 
 
-def _all_recovered(store: AnalysisStore) -> list[Run]:
+def _all_recovered(store: RunStore) -> list[Run]:
     """Recover what can be; one file that is damaged does not keep the others from it."""
     runs: list[Run] = []
     errors: list[AnalysisStoreError] = []
@@ -180,7 +180,7 @@ def _all_recovered(store: AnalysisStore) -> list[Run]:
     return runs
 
 
-def _recovered(store: AnalysisStore, path: Path, uid: str | None) -> list[Run]:
+def _recovered(store: RunStore, path: Path, uid: str | None) -> list[Run]:
     """Return the run of a live file, if there is one; a writer who came back in the meantime is left alone."""
     try:
         reason = _CUT if is_cut(path) else _DIED
@@ -196,7 +196,7 @@ def _recovered(store: AnalysisStore, path: Path, uid: str | None) -> list[Run]:
     return [datastore.run] if datastore.has_run else []
 
 
-def _files(store: AnalysisStore) -> Iterator[Path]:
+def _files(store: RunStore) -> Iterator[Path]:
     yield from sorted(store.root.glob(f"*/*/*/*.h5{SUFFIX}"))
 
 

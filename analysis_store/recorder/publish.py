@@ -17,8 +17,8 @@ from analysis_store.roots import open_inside
 from analysis_store.runs.durable import give_name
 
 if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 SUFFIX = ".live"
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
@@ -29,7 +29,7 @@ def live_path(root: Path, relative: PurePosixPath) -> Path:
     return root / f"{relative}{SUFFIX}"
 
 
-def publish(store: AnalysisStore, live: Path) -> Run:
+def publish(store: RunStore, live: Path) -> Run:
     """Give a complete live file the name of a run file, and enter it into the catalog.
 
     The live name goes last: as long as it is there, `recover` finds what is left to do.

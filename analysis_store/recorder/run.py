@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from analysis_store.documents import Document
     from analysis_store.provenance import Settled
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 _T = TypeVar("_T")
 
@@ -78,7 +78,7 @@ class RunDataStore(HDF5DataStore):
 
     def __init__(
         self,
-        store: AnalysisStore,
+        store: RunStore,
         md: Mapping[str, Any] | None = None,
         provenance: Any = None,
         *,
@@ -99,9 +99,7 @@ class RunDataStore(HDF5DataStore):
             remove_folders(self._made)
             raise
 
-    def _take(
-        self, store: AnalysisStore, path: Path, flush_every: float = 1.0, durable_every: float | None = 60.0
-    ) -> None:
+    def _take(self, store: RunStore, path: Path, flush_every: float = 1.0, durable_every: float | None = 60.0) -> None:
         self._store = store
         self._run: Run | None = None
         self._complete = self._dropped = False

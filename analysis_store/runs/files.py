@@ -21,7 +21,7 @@ class FileColumns:
     """What a file holds, as columns."""
 
     columns: dict[str, Any]
-    """Column or dataset by data key: an array, or `FileRows` that are read when they are needed.
+    """Column or dataset by data key: an array, or ``FileRows`` that are read when they are needed.
 
     A ``.`` or ``/`` of a name in the file is ``_`` in its key."""
 

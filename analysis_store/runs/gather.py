@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_text
@@ -12,9 +13,6 @@ from analysis_store.runs import columns
 from analysis_store.runs.columnar import as_table
 from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.descriptor_md import add_descriptor_md, check_options, mapping_or_none
-
-_WRITER_OPTIONS = ("writer", "resource", "root", "spec", "compression")
-_RESOURCE_OPTIONS = ("func", "kwargs")
 
 
 @dataclass(slots=True)
@@ -59,6 +57,27 @@ def gather(
     return streams
 
 
+class WriterResource(TypedDict, total=False):
+    """Where a writer of one's own writes, and with which options."""
+
+    func: Required[Callable[..., Mapping[str, Any]]]
+    """``func(docs, data_key, **kwargs)`` returns the resource kwargs, ``path`` among them."""
+
+    kwargs: Mapping[str, Any]
+
+
+class WriterEntry(TypedDict, total=False):
+    """What ``writers_dict`` says of a data key that a writer of one's own stores."""
+
+    writer: Required[Callable[..., Any]]
+    resource: WriterResource
+    root: str | os.PathLike[str]
+    spec: str
+    """Needed where the writer has no ``spec`` of its own."""
+
+    compression: Any
+
+
 def check_writers(writers_dict: Mapping[str, Any] | None) -> frozenset[str]:
     """Return the keys that the caller's own writers store; refuse entries that cannot work."""
     for key, entry in mapping_or_none(writers_dict, "writers_dict").items():
@@ -68,11 +87,11 @@ def check_writers(writers_dict: Mapping[str, Any] | None) -> frozenset[str]:
                 f'{where}: {entry!r} names no writer; expected {{"writer": class, "resource": {{"func": f, '
                 '"kwargs": {}}}, "root": path, "spec": str}.'
             )
-        check_options(entry, _WRITER_OPTIONS, where)
+        check_options(entry, tuple(WriterEntry.__annotations__), where)
         resource = entry.get("resource")
         if resource is not None and not (isinstance(resource, Mapping) and callable(resource.get("func"))):
             raise InvalidDataError(f'{where}["resource"]: {resource!r} came; expected {{"func": f, "kwargs": {{}}}}.')
-        check_options(resource or {}, _RESOURCE_OPTIONS, f'{where}["resource"]')
+        check_options(resource or {}, tuple(WriterResource.__annotations__), f'{where}["resource"]')
         if not isinstance(entry.get("spec", getattr(entry["writer"], "spec", None)), str):
             raise InvalidDataError(f'{where}: a writer without a spec of its own needs one here: "spec": "NAME".')
     return frozenset(writers_dict or ())

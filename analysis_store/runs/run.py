@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analysis_store.errors import DamagedFileError, StoreClosedError, StreamNotFoundError
 from analysis_store.pairs import HandlerRegistry, open_handler
@@ -276,3 +276,7 @@ class Run(Mapping[str, Stream]):
         from analysis_store.runs.show import run_html
 
         return run_html(self)
+
+
+RunLike: TypeAlias = Run | str
+"""A run, or the uid of one."""

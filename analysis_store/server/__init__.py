@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from databroker.v1 import Broker
     from fastapi import FastAPI
 
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 __all__ = ["broker", "client", "serve", "server_app"]
 
@@ -20,7 +20,7 @@ DEFAULT_PORT = 8000
 KEY_VARIABLE = "ANALYSIS_STORE_API_KEY"
 
 
-def client(store: AnalysisStore) -> CatalogOfBlueskyRuns:
+def client(store: RunStore) -> CatalogOfBlueskyRuns:
     """Return a Tiled client of the store, in this process and without a socket.
 
     Runs that are saved later are seen by it. It holds a thread, which ends with the process or with
@@ -35,7 +35,7 @@ def client(store: AnalysisStore) -> CatalogOfBlueskyRuns:
     return made
 
 
-def broker(store: AnalysisStore) -> Broker:
+def broker(store: RunStore) -> Broker:
     """Return a databroker v1 ``Broker`` over the store, in this process and without a socket.
 
     Examples
@@ -46,7 +46,7 @@ def broker(store: AnalysisStore) -> Broker:
     return _module("clients").broker(store)
 
 
-def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
+def server_app(store: RunStore, *, api_key: str | None = None) -> FastAPI:
     """Return an ASGI application that serves the store read-only, to holders of the key.
 
     Parameters
@@ -65,7 +65,7 @@ def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
     return app
 
 
-def serve(store: AnalysisStore, host: str = "127.0.0.1", port: int = DEFAULT_PORT, api_key: str | None = None) -> None:
+def serve(store: RunStore, host: str = "127.0.0.1", port: int = DEFAULT_PORT, api_key: str | None = None) -> None:
     """Serve the store until interrupted, and print the address to open.
 
     Parameters

@@ -26,10 +26,10 @@ from analysis_store.server.tree import RunsTree
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
-def server_app(store: AnalysisStore, *, api_key: str | None = None) -> FastAPI:
+def server_app(store: RunStore, *, api_key: str | None = None) -> FastAPI:
     """Return an application that serves a store read-only, to holders of the key.
 
     It can be run by any ASGI server, or mounted under a path of a larger application.

@@ -23,10 +23,10 @@ from analysis_store.server.arrays import DATASET_SPEC
 from analysis_store.server.reading import AnalysisDatasetClient
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
-def client(store: AnalysisStore) -> CatalogOfBlueskyRuns:
+def client(store: RunStore) -> CatalogOfBlueskyRuns:
     """Return a Tiled client of the store; see `analysis_store.server.client`."""
     app = server_app(store)
     with _quietly():
@@ -35,7 +35,7 @@ def client(store: AnalysisStore) -> CatalogOfBlueskyRuns:
     return catalog
 
 
-def broker(store: AnalysisStore) -> Broker:
+def broker(store: RunStore) -> Broker:
     """Return a databroker v1 Broker over the store; see `analysis_store.server.broker`."""
     made = Broker(client(store))
     shown = made.prepare_hook

@@ -16,10 +16,10 @@ from analysis_store.server.app import checked_key, server_app
 from analysis_store.server.connections import PATIENCE
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
-def serve(store: AnalysisStore, host: str, port: int, api_key: str | None) -> None:
+def serve(store: RunStore, host: str, port: int, api_key: str | None) -> None:
     """Serve the store until interrupted; see `analysis_store.server.serve`."""
     given = os.environ.get(KEY_VARIABLE) if api_key is None else api_key
     key = secrets.token_hex(32) if given is None else checked_key(given)

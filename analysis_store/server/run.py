@@ -32,18 +32,18 @@ from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Document, RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
 class RunAdapter(Node):
     """One run: its metadata come from the catalog, its file is opened when a stream of it is asked for."""
 
-    def __init__(self, mapping: Mapping[str, Any], *, store: AnalysisStore | None = None, **others: Any) -> None:
+    def __init__(self, mapping: Mapping[str, Any], *, store: RunStore | None = None, **others: Any) -> None:
         super().__init__(mapping, **others)
         self._store = store
 
     @classmethod
-    def of(cls, store: AnalysisStore, record: RunRecord) -> RunAdapter:
+    def of(cls, store: RunStore, record: RunRecord) -> RunAdapter:
         """Return the adapter of what the catalog has found."""
         names = dict.fromkeys(doc.get("name", "primary") for doc in record.descriptors)
         return cls(
@@ -88,7 +88,7 @@ def _iso(time: float) -> str | None:
         return None
 
 
-def _stream(store: AnalysisStore, record: RunRecord, name: str) -> Node:
+def _stream(store: RunStore, record: RunRecord, name: str) -> Node:
     """Return the adapter of a stream; what of it cannot be read is told in its metadata."""
     descriptors = [doc for doc in record.descriptors if doc.get("name", "primary") == name]
     metadata = {"descriptors": transportable(descriptors), "stream_name": name}

@@ -19,7 +19,7 @@ from analysis_store.server.run import RunAdapter
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 Sorting = tuple[tuple[str, int], ...]
 
@@ -54,7 +54,7 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
     metadata_stale_at = None
     entries_stale_at = None
 
-    def __init__(self, store: AnalysisStore, query: Query | None = None, sorting: Sorting = OLDEST_FIRST) -> None:
+    def __init__(self, store: RunStore, query: Query | None = None, sorting: Sorting = OLDEST_FIRST) -> None:
         self._store = store
         self._query = Query.parse() if query is None else query
         self._sorting = sorting

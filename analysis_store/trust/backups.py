@@ -26,7 +26,7 @@ from analysis_store.trust.snapshot import DUMP, Snapshot
 from analysis_store.trust.walking import Entry, Kind, walk
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 MARKER = "backup.json"
 """The file that makes a folder known as a backup, and tells of what."""
@@ -101,7 +101,7 @@ class BackupReport:
 
 
 def backup(
-    store: AnalysisStore,
+    store: RunStore,
     target: str | os.PathLike[str],
     *,
     progress: Progress | None = None,
@@ -124,7 +124,7 @@ def backup(
             raise unwritable(folder, error) from error
 
 
-def _check_place(store: AnalysisStore, folder: Path) -> None:
+def _check_place(store: RunStore, folder: Path) -> None:
     """Refuse a place where a backup would be of no use, or do harm."""
     real, homes = folder.resolve(), {store.root.resolve(), _home(store).resolve()}
     if any(real.is_relative_to(home) or home.is_relative_to(real) for home in homes):
@@ -141,7 +141,7 @@ def _check_place(store: AnalysisStore, folder: Path) -> None:
         )
 
 
-def _home(store: AnalysisStore) -> Path:
+def _home(store: RunStore) -> Path:
     """Return where the settings of a store are: beside its root, or in it."""
     return store.root if (store.root / FILE_NAME).exists() else Path(store.location)
 
@@ -157,7 +157,7 @@ def _marker(folder: Path) -> dict[str, Any] | None:
         raise SettingsError(f"{path} cannot be read: {error}; name another folder.") from error
 
 
-def _made(store: AnalysisStore, folder: Path, tell: Progress, verify: bool) -> BackupReport:
+def _made(store: RunStore, folder: Path, tell: Progress, verify: bool) -> BackupReport:
     folder.mkdir(parents=True, exist_ok=True)  # `replace` makes its name durable
     replace(folder / MARKER, dumps({"store": store.location, "begun": time.time()}).encode())
     snapshot = Snapshot(store, folder)
@@ -182,7 +182,7 @@ def _is_removed(root: Path, uid: str) -> bool:
     return (quarantined(root, uid) or buried(root, uid)) is not None
 
 
-def _copy(store: AnalysisStore, folder: Path, copier: Copier, tell: Progress) -> int:
+def _copy(store: RunStore, folder: Path, copier: Copier, tell: Progress) -> int:
     """Copy all files; return how many recordings were left out."""
     files, recording = [], 0
     for entry in walk(store.root):

@@ -15,7 +15,7 @@ from analysis_store.trust.bundle_values import differences
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 Offer = tuple["RunRecord", Callable[[], Cargo]]
 """A run that could come: what a catalog says of it, and what fetches the rest."""
@@ -62,7 +62,7 @@ class Arrival:
         The notes that come with them.
     """
 
-    def __init__(self, store: AnalysisStore, notes: Iterable[Note]) -> None:
+    def __init__(self, store: RunStore, notes: Iterable[Note]) -> None:
         self.store = store
         self._stubs = {note.uid: note for note in notes if note.kind == EXTERNAL_NOTE}
         self._coming: set[str] = set()

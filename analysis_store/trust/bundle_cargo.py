@@ -22,8 +22,8 @@ from analysis_store.runs.whereabouts import kept_path
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
     from analysis_store.documents import Document
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
     from analysis_store.trust.bundle_values import Traveller
 
 BLOCK = 1 << 20
@@ -193,7 +193,7 @@ class Selection:
     """Parents that this store does not have."""
 
 
-def select(store: AnalysisStore, runs: Iterable[Run], *, closure: bool) -> Selection:
+def select(store: RunStore, runs: Iterable[Run], *, closure: bool) -> Selection:
     """Return the selection of some runs, with the closure of their parents or with stubs of them."""
     chosen = {run.uid: list(run.parents) for run in runs}
     known = dict(chosen)
@@ -235,7 +235,7 @@ def _parents_first(parents: dict[str, list[str]]) -> list[str]:
     return list(order)
 
 
-def _inherited(store: AnalysisStore, selection: Selection) -> Iterator[Note]:
+def _inherited(store: RunStore, selection: Selection) -> Iterator[Note]:
     """Yield the retractions, and their liftings, that reach the runs through others which do not go with them."""
     travelling = set(selection.uids)
     for uid in selection.uids:
@@ -244,7 +244,7 @@ def _inherited(store: AnalysisStore, selection: Selection) -> Iterator[Note]:
                 yield passed_on(note, uid)
 
 
-def notes_of(store: AnalysisStore, selection: Selection) -> list[Note]:
+def notes_of(store: RunStore, selection: Selection) -> list[Note]:
     """Return what was said of the runs, what is known of parents that are elsewhere, and stubs of those that stay."""
     from analysis_store.catalogs.base import Note
 

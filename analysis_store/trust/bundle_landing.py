@@ -22,7 +22,7 @@ from analysis_store.trust.bundle_values import Traveller, differences, document_
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _WORKERS = 4
 """While one waits for the disk, others hash."""
@@ -44,7 +44,7 @@ class Landing:
         Does the work.
     """
 
-    def __init__(self, cargo: Cargo, store: AnalysisStore, pool: Executor) -> None:
+    def __init__(self, cargo: Cargo, store: RunStore, pool: Executor) -> None:
         self.cargo = cargo
         self.final = store.root / layout.run_path(cargo.uid, cargo.record.start["time"])
         self.folders: list[Path] = []
@@ -123,7 +123,7 @@ class Landing:
 
 
 @contextmanager
-def landing(store: AnalysisStore, cargos: Iterable[Cargo]) -> Iterator[Iterator[list[Landing]]]:
+def landing(store: RunStore, cargos: Iterable[Cargo]) -> Iterator[Iterator[list[Landing]]]:
     """Give runs in their order, as many at once as are ready; what `take` has not named by then is removed.
 
     Parameters
@@ -146,7 +146,7 @@ def landing(store: AnalysisStore, cargos: Iterable[Cargo]) -> Iterator[Iterator[
 
 
 def _in_turn(
-    store: AnalysisStore, cargos: Iterable[Cargo], pool: Executor, waiting: deque[Landing], folders: list[Path]
+    store: RunStore, cargos: Iterable[Cargo], pool: Executor, waiting: deque[Landing], folders: list[Path]
 ) -> Iterator[list[Landing]]:
     for cargo in cargos:
         while len(waiting) == _AHEAD or any(_share(cargo, run.cargo) for run in waiting):
@@ -166,7 +166,7 @@ def _ready(waiting: deque[Landing], folders: list[Path]) -> Iterator[list[Landin
         folders += run.folders
 
 
-def take(store: AnalysisStore, runs: Sequence[Landing]) -> list[str]:
+def take(store: RunStore, runs: Sequence[Landing]) -> list[str]:
     """Name runs and enter them into the catalog, up to the first that cannot come; return their uids.
 
     Raises
@@ -192,7 +192,7 @@ def take(store: AnalysisStore, runs: Sequence[Landing]) -> list[str]:
     return [run.cargo.uid for run in whole]
 
 
-def _enter(store: AnalysisStore, runs: list[Landing]) -> None:
+def _enter(store: RunStore, runs: list[Landing]) -> None:
     """Enter runs that have their names into the catalog; one that is there by now must be the very same."""
     for folder in {run.final.parent for run in runs}:
         with translated(folder):

@@ -33,7 +33,7 @@ from analysis_store.trust.provjson import prov_document
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _READ_ONLY = (stat.S_IFREG | 0o444) << 16
 
@@ -86,7 +86,7 @@ class BundleReport:
 
 
 def dump(
-    store: AnalysisStore,
+    store: RunStore,
     runs: Any,
     target: str | os.PathLike[str],
     *,
@@ -113,7 +113,7 @@ def dump(
     return report
 
 
-def chosen(store: AnalysisStore, runs: Any) -> Iterator[Run]:
+def chosen(store: RunStore, runs: Any) -> Iterator[Run]:
     """Yield the runs that a query, a uid, a run, or several of these mean."""
     if isinstance(runs, Run):
         yield runs
@@ -126,7 +126,7 @@ def chosen(store: AnalysisStore, runs: Any) -> Iterator[Run]:
             yield run if isinstance(run, Run) else store[run]
 
 
-def _verified(store: AnalysisStore, selection: Selection, report: BundleReport, *, skip: bool) -> Iterator[Cargo]:
+def _verified(store: RunStore, selection: Selection, report: BundleReport, *, skip: bool) -> Iterator[Cargo]:
     """Yield the cargo of each run once its values are what they were, while the run before is being written."""
     with ThreadPoolExecutor(1) as ahead:
         looks = (ahead.submit(_looked_at, store, uid) for uid in selection.uids)
@@ -147,7 +147,7 @@ def _verified(store: AnalysisStore, selection: Selection, report: BundleReport, 
             yield found
 
 
-def _looked_at(store: AnalysisStore, uid: str) -> Cargo | tuple[str, str]:
+def _looked_at(store: RunStore, uid: str) -> Cargo | tuple[str, str]:
     """Return the cargo of a run, or the run and what is wrong with it."""
     run = Traveller(store.catalog.get(uid), store.context)
     if faults := faults_of(run):

@@ -25,7 +25,7 @@ from analysis_store.trust.walking import Entry, Kind, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _CHUNK = 32
 """Runs that a worker is given at once."""
@@ -68,7 +68,7 @@ class CheckReport:
 
 
 def check(
-    store: AnalysisStore,
+    store: RunStore,
     *,
     quick: bool = False,
     sample: float | None = None,
@@ -103,7 +103,7 @@ def check(
     return CheckReport(tuple(findings), {name: total[name] for name in _COUNTS})
 
 
-def _walked(store: AnalysisStore) -> tuple[set[str], list[Entry]]:
+def _walked(store: RunStore) -> tuple[set[str], list[Entry]]:
     """Return what is named as a run file, and all else that is under the root."""
     files: set[str] = set()
     others: list[Entry] = []
@@ -115,7 +115,7 @@ def _walked(store: AnalysisStore) -> tuple[set[str], list[Entry]]:
     return files, others
 
 
-def _may_be_sent(store: AnalysisStore) -> bool:
+def _may_be_sent(store: RunStore) -> bool:
     """Tell whether processes can be given the store: its handlers and sources may be of this process only."""
     try:
         pickle.dumps(store)

@@ -31,7 +31,7 @@ from analysis_store.trust.removal import named_text
 from analysis_store.trust.walking import Entry, Kind, scratch_owner, walk
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
     from analysis_store.trust.findings import Finding
 
 GRACE = datetime.timedelta(days=30)
@@ -85,7 +85,7 @@ class GcReport:
         return "\n".join([*lines, *map(str, self.unfinished)])
 
 
-def gc(store: AnalysisStore, *, dry_run: bool = True, grace: datetime.timedelta = GRACE) -> GcReport:
+def gc(store: RunStore, *, dry_run: bool = True, grace: datetime.timedelta = GRACE) -> GcReport:
     """Purge what was deleted before the time of grace; see `AnalysisStore.gc`.
 
     Nobody can come to name a run while it is looked whether it is named: who saves finds it marked.
@@ -114,7 +114,7 @@ def gc(store: AnalysisStore, *, dry_run: bool = True, grace: datetime.timedelta 
         return report
 
 
-def _second_look(store: AnalysisStore, old: list[Removal]) -> dict[str, list[str]]:
+def _second_look(store: RunStore, old: list[Removal]) -> dict[str, list[str]]:
     """Return who names each; those that are named only by what goes now, too, go together."""
     named = Naming(store, old, quarantine=True).look() if old else {}
     going = set(named)
@@ -123,7 +123,7 @@ def _second_look(store: AnalysisStore, old: list[Removal]) -> dict[str, list[str
     return {uid: [] if uid in going else names for uid, names in named.items()}
 
 
-def _collect(store: AnalysisStore, purged: list[Removal], leftovers: list[Path]) -> None:
+def _collect(store: RunStore, purged: list[Removal], leftovers: list[Path]) -> None:
     for removal in purged:
         note_once(store, removal, PURGED)
         for file in removal.files:

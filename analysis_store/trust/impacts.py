@@ -19,7 +19,7 @@ from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _LAST = "\U0010ffff"
@@ -37,7 +37,7 @@ class Affected:
     how: str
     """The way that led to it, in words."""
 
-    _store: AnalysisStore = field(repr=False, compare=False)
+    _store: RunStore = field(repr=False, compare=False)
 
     @property
     def run(self) -> Run:
@@ -49,7 +49,7 @@ class Affected:
         return {"uid": self.uid, "depth": self.depth, "how": self.how}
 
 
-def find_affected(store: AnalysisStore, what: Any) -> list[Affected]:
+def find_affected(store: RunStore, what: Any) -> list[Affected]:
     """Return every run that something was used for, and all that came of those; see `AnalysisStore.impact`."""
     starts, users = _asked(store, what)
     found = {uid: Affected(uid, 0, how, store) for uid, how in users.items()}
@@ -65,7 +65,7 @@ def find_affected(store: AnalysisStore, what: Any) -> list[Affected]:
     return list(found.values())
 
 
-def _asked(store: AnalysisStore, what: Any) -> tuple[list[str], dict[str, str]]:
+def _asked(store: RunStore, what: Any) -> tuple[list[str], dict[str, str]]:
     """Return the runs that were asked for, and those that something else was used for with the way how."""
     if isinstance(what, Run):
         return [what.uid], {}
@@ -93,7 +93,7 @@ def _unknown(what: Any) -> InputError:
     )
 
 
-def _run_named(store: AnalysisStore, text: str) -> str | None:
+def _run_named(store: RunStore, text: str) -> str | None:
     """Return the uid of the run here that answers to a text, or of one elsewhere that runs here came from."""
     if store.catalog.children(text):
         return text
@@ -101,7 +101,7 @@ def _run_named(store: AnalysisStore, text: str) -> str | None:
     return store[text].uid if found else None  # which tells, where the text fits several
 
 
-def _of_digest(store: AnalysisStore, digest: str) -> dict[str, str]:
+def _of_digest(store: RunStore, digest: str) -> dict[str, str]:
     query = Query.parse({"provenance.files.digest": digest})
     return {record.uid: f"used {_path_of(record, digest)}" for record in store.catalog.search(query)}
 
@@ -112,7 +112,7 @@ def _path_of(record: RunRecord, digest: str) -> str:
     return next((str(file.get("path")) for file in told if file.get("digest") == digest), digest)
 
 
-def _of_file(store: AnalysisStore, path: str) -> dict[str, str]:
+def _of_file(store: RunStore, path: str) -> dict[str, str]:
     """Return the runs that used what is in a file now, wherever it was, and those that used what was in it then."""
     full = os.path.abspath(path)  # noqa: PTH100  links stay as they were named
     found = {}
@@ -131,7 +131,7 @@ def _of_file(store: AnalysisStore, path: str) -> dict[str, str]:
     return {uid: f"{how}, which was another file then" for uid, how in found.items()} | _of_digest(store, digest)
 
 
-def _of_commit(store: AnalysisStore, commit: str) -> dict[str, str]:
+def _of_commit(store: RunStore, commit: str) -> dict[str, str]:
     query = Query.parse({"provenance.code.commit": {"$gte": commit, "$lt": commit + _LAST}})
     found = [(record.uid, _code(record)) for record in store.catalog.search(query)]
     return {
@@ -144,7 +144,7 @@ def _code(record: RunRecord) -> Mapping[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _of_package(store: AnalysisStore, name: str, version: str) -> dict[str, str]:
+def _of_package(store: RunStore, name: str, version: str) -> dict[str, str]:
     if not name or not version:
         raise _unknown(f"{name}=={version}")
     digests = list(_environments_with(store.root, name, version))

@@ -11,7 +11,7 @@ from analysis_store.trust.findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 KIND = "index"
 _WHAT = "its entries in the index of the catalog are not those that its documents give: a search may miss it"
@@ -22,7 +22,7 @@ _CATALOG = "catalog"
 """The subject of what is no run's."""
 
 
-def index_findings(store: AnalysisStore) -> Iterator[Finding]:
+def index_findings(store: RunStore) -> Iterator[Finding]:
     """Yield the runs that a search may miss, or find where it should not; or that the catalog itself is damaged."""
     try:
         wrong = store.catalog.check_index()
@@ -36,7 +36,7 @@ def index_findings(store: AnalysisStore) -> Iterator[Finding]:
         yield Finding(KIND, _CATALOG, what, "check with repair, which removes them", True)
 
 
-def indexed_again(store: AnalysisStore, findings: Iterable[Finding]) -> list[Finding]:
+def indexed_again(store: RunStore, findings: Iterable[Finding]) -> list[Finding]:
     """Put the index right, all of it at once, and return what there is to say now."""
     found = list(findings)
     if not found:

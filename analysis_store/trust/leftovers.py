@@ -24,7 +24,7 @@ from analysis_store.trust.walking import Entry, Kind, scratch_owner
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 DAY = 86400.0
 """Seconds after which no writer is still at work on a scratch file, whatever host it is on."""
@@ -40,7 +40,7 @@ _OF_RECORDINGS = {Kind.REDO: ".redo", Kind.SAFE: ".safe"}
 # ---------------------------------------------------------------------------------------------------- logs
 
 
-def log_findings(store: AnalysisStore, entries: Iterable[Entry], total: Counter[str]) -> Iterator[Finding]:
+def log_findings(store: RunStore, entries: Iterable[Entry], total: Counter[str]) -> Iterator[Finding]:
     """Yield where the logs and their index in the catalog differ, and which lines were torn."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -65,7 +65,7 @@ def log_findings(store: AnalysisStore, entries: Iterable[Entry], total: Counter[
     yield from _strangers(store, told.values())
 
 
-def _is_on_its_way(store: AnalysisStore, note: Note) -> bool:
+def _is_on_its_way(store: RunStore, note: Note) -> bool:
     """Wait until whoever has just written a note into the log has told the catalog; return whether he has."""
     with suppress(OSError):
         age = time.time() - month_log(store.root, note.time).stat().st_mtime
@@ -85,7 +85,7 @@ def _digest(note: Note) -> str:
     return str(note_row(note)["digest"])
 
 
-def _strangers(store: AnalysisStore, notes: Iterable[Note]) -> Iterator[Finding]:
+def _strangers(store: RunStore, notes: Iterable[Note]) -> Iterator[Finding]:
     """Yield the runs that notes are on, and that are not here."""
     uids = Counter(note.uid for note in notes)
     for uid in sorted(uids.keys() - store.catalog.known(uids)):
@@ -97,7 +97,7 @@ def _strangers(store: AnalysisStore, notes: Iterable[Note]) -> Iterator[Finding]
 # ----------------------------------------------------------------------------------------------- leftovers
 
 
-def other_findings(store: AnalysisStore, entries: Iterable[Entry], paths: Mapping[str, str]) -> Iterator[Finding]:
+def other_findings(store: RunStore, entries: Iterable[Entry], paths: Mapping[str, str]) -> Iterator[Finding]:
     """Yield what dead processes have left, and what is not ours."""
     yield from _recordings(store)
     yield from unfinished(store)
@@ -107,7 +107,7 @@ def other_findings(store: AnalysisStore, entries: Iterable[Entry], paths: Mappin
             yield finding
 
 
-def _recordings(store: AnalysisStore) -> Iterator[Finding]:
+def _recordings(store: RunStore) -> Iterator[Finding]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for live in live_runs(store):

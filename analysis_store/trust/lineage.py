@@ -14,12 +14,12 @@ from analysis_store.trust.graph import Lineage, Member
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, RunRecord
     from analysis_store.catalogs.kinship import Edge
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _AT_ONCE = 500
 
 
-def trace(store: AnalysisStore, uid: str, *, up: bool = True, down: bool = True, limit: int | None = None) -> Lineage:
+def trace(store: RunStore, uid: str, *, up: bool = True, down: bool = True, limit: int | None = None) -> Lineage:
     """Return what a run came from and what came of it; see `AnalysisStore.lineage`."""
     catalog, middle = store.catalog, store[uid].uid
     above = catalog.edges_above([middle]) if up else []

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import os
 
     from analysis_store.catalogs.base import Note
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _ADVICE = "copy it to where the run looks for it, or name its place with root_map"
 
@@ -71,7 +71,7 @@ class LoadReport:
 
 
 def load(
-    store: AnalysisStore,
+    store: RunStore,
     bundle: str | os.PathLike[str],
     *,
     dry_run: bool = False,
@@ -118,7 +118,7 @@ def refuse(prospect: Prospect, name: str) -> None:
         )
 
 
-def check_space(store: AnalysisStore, size: int) -> None:
+def check_space(store: RunStore, size: int) -> None:
     """Refuse what the disk cannot hold, before it is tried."""
     free = shutil.disk_usage(store.root).free if store.root.exists() else size
     if size > free:
@@ -143,12 +143,12 @@ def remarks(prospect: Prospect, notes: Iterable[Note]) -> list[Finding]:
     ]
 
 
-def strange_notes(store: AnalysisStore, notes: Iterable[Note]) -> list[Note]:
+def strange_notes(store: RunStore, notes: Iterable[Note]) -> list[Note]:
     """Return the notes that a store does not have."""
     return [note for note in notes if note.kind not in STAYING and note not in store.catalog.notes(note.uid, note.kind)]
 
 
-def merge_notes(store: AnalysisStore, notes: list[Note]) -> int:
+def merge_notes(store: RunStore, notes: list[Note]) -> int:
     """Keep notes that were made elsewhere, each once and as it was made; return how many were new.
 
     A retraction, and the lifting of one, reaches what came from the run in this store, too.

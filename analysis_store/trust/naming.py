@@ -16,8 +16,8 @@ from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import RECORD, quarantine_folder
 
 if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.removed import Removal
-    from analysis_store.store import AnalysisStore
 
 _TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _BLOCK = 16 << 20
@@ -47,7 +47,7 @@ class Naming:
         Whether to look in quarantine, too: what is there may come back, and must find then what it came from.
     """
 
-    def __init__(self, store: AnalysisStore, wanted: Iterable[Removal], *, quarantine: bool) -> None:
+    def __init__(self, store: RunStore, wanted: Iterable[Removal], *, quarantine: bool) -> None:
         self._store = store
         self._with_quarantine = quarantine
         self._wanted: _Wanted = {}

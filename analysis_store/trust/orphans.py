@@ -23,7 +23,7 @@ from analysis_store.trust.runcheck import ADVICE, Checked
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _MOMENT = 1.0
 """Seconds in which a saver puts a file that has its name into the catalog."""
@@ -33,7 +33,7 @@ _MOMENT = 1.0
 class OrphanCheck:
     """Looks at what is named as a run file, and is of no run of the catalog."""
 
-    store: AnalysisStore
+    store: RunStore
     values: bool
 
     def __call__(self, paths: list[str]) -> Checked:

@@ -43,8 +43,8 @@ from analysis_store.trust.findings import Finding
 from analysis_store.trust.naming import named_in
 
 if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 DELETED, RESTORED, PURGED = "deleted", "restored", "purged"
 """The kinds of the notes on a run that was removed."""
@@ -184,7 +184,7 @@ def _move(source: Path, target: Path) -> None:
     sync_folder(source.parent)
 
 
-def restore(store: AnalysisStore, uid: str) -> Run:
+def restore(store: RunStore, uid: str) -> Run:
     """Bring a deleted run back from quarantine; see `AnalysisStore.restore`."""
     with removing(store.root), writing(store.root):
         removal = quarantined(store.root, uid)
@@ -199,7 +199,7 @@ def restore(store: AnalysisStore, uid: str) -> Run:
         return take_back(store, removal)
 
 
-def take_back(store: AnalysisStore, removal: Removal) -> Run:
+def take_back(store: RunStore, removal: Removal) -> Run:
     """Undo a deletion, as far as it went; the caller is `removing`."""
     move_back(store.root, removal)
     run = store[removal.uid] if removal.uid in store else store.adopt(store.root / removal.path)
@@ -210,21 +210,21 @@ def take_back(store: AnalysisStore, removal: Removal) -> Run:
     return run
 
 
-def _refuse_without_sources(store: AnalysisStore, removal: Removal, file: Path) -> None:
+def _refuse_without_sources(store: RunStore, removal: Removal, file: Path) -> None:
     """Refuse to bring a run back that came from one that is still away."""
     others = [other for other in removals(store.root) if other.uid != removal.uid and other.uid not in store]
     if away := named_in(file, others):
         raise InputError(f"run {removal.uid} came from {', '.join(sorted(away))}, deleted too: restore that first.")
 
 
-def note_once(store: AnalysisStore, removal: Removal, kind: str) -> None:
+def note_once(store: RunStore, removal: Removal, kind: str) -> None:
     """Note on a run what becomes of it; not again where that was cut short and is done anew."""
     if _last_note(store, removal) != kind:
         files = [{"path": file.path, "size": file.size, "digest": file.digest} for file in removal.files]
         store.note(removal.uid, kind, {"deleted": removal.time, "reason": removal.reason, "files": files})
 
 
-def _last_note(store: AnalysisStore, removal: Removal) -> str | None:
+def _last_note(store: RunStore, removal: Removal) -> str | None:
     kinds = (DELETED, RESTORED, PURGED)
     told = [note.kind for note in store.notes(removal.uid) if note.body.get("deleted") == removal.time]
     return next((kind for kind in reversed(told) if kind in kinds), None)
@@ -236,17 +236,17 @@ def removals(root: Path) -> list[Removal]:
     return sorted(filter(None, found), key=lambda removal: removal.time)
 
 
-def is_cut_short(store: AnalysisStore, removal: Removal) -> bool:
+def is_cut_short(store: RunStore, removal: Removal) -> bool:
     """Tell whether the process that deleted or restored a run died before it had ended."""
     return buried(store.root, removal.uid) is None or removal.uid in store
 
 
-def _is_at_work(store: AnalysisStore, removal: Removal) -> bool:
+def _is_at_work(store: RunStore, removal: Removal) -> bool:
     """Tell whether somebody may be in the middle of it just now."""
     return is_cut_short(store, removal) and is_held(store.root / LOCK)
 
 
-def unfinished(store: AnalysisStore) -> Iterator[Finding]:
+def unfinished(store: RunStore) -> Iterator[Finding]:
     """Yield every deletion and restoring that was cut short."""
     for removal in removals(store.root):
         wait_while(partial(_is_at_work, store, removal))

@@ -19,14 +19,14 @@ from analysis_store.runs.durable import publish
 from analysis_store.trust.filling import ReindexReport, filled
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _NEW = ".rebuilt"
 _SQLITE = "sqlite:///"
 
 
 def reindex(
-    store: AnalysisStore | str | os.PathLike[str],
+    store: RunStore | str | os.PathLike[str],
     *,
     root: str | os.PathLike[str] | None = None,
     scratch: bool = False,

@@ -25,7 +25,7 @@ from analysis_store.trust.quarantine import (
 )
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _SHOWN = 5
 _INSTEAD = "Delete those first, or retract it."
@@ -74,7 +74,7 @@ def named_text(names: tuple[str, ...] | list[str]) -> str:
     return f"it is named by {', '.join(names[:_SHOWN])}{more}"
 
 
-def delete(store: AnalysisStore, uid: str, reason: str, *, dry_run: bool = True) -> RemovalReport:
+def delete(store: RunStore, uid: str, reason: str, *, dry_run: bool = True) -> RemovalReport:
     """Put a run into quarantine; see `AnalysisStore.delete`.
 
     What is said to be about to go is looked for a second time after that was said, and only then moved: a run that is
@@ -102,7 +102,7 @@ def delete(store: AnalysisStore, uid: str, reason: str, *, dry_run: bool = True)
         return _report(removal, [], done=True)
 
 
-def _removal(store: AnalysisStore, uid: str, reason: str) -> Removal:
+def _removal(store: RunStore, uid: str, reason: str) -> Removal:
     """Return the removal to do: a new one, or one that was begun and cut short, with its own reason."""
     begun = quarantined(store.root, uid)
     if begun is not None and is_cut_short(store, begun):
@@ -119,7 +119,7 @@ def _refuse_named(removal: Removal, naming: Naming) -> None:
         raise InputError(f"run {removal.uid} cannot be deleted: {named_text(names)}. {_INSTEAD}")
 
 
-def _forget(store: AnalysisStore, uid: str) -> None:
+def _forget(store: RunStore, uid: str) -> None:
     try:
         store.catalog.remove(uid)
     except RunNotFoundError:  # it was, before this was cut short

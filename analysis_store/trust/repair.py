@@ -28,14 +28,14 @@ from analysis_store.trust.leftovers import DAY, quietly_logged
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 _LEFT = "leftovers"
 """The folder, in the quarantine, of scratch files that may hold values."""
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def repaired(store: AnalysisStore, findings: Iterable[Finding]) -> list[Finding]:
+def repaired(store: RunStore, findings: Iterable[Finding]) -> list[Finding]:
     """Mend what is repairable, and return what there is to say now: what was done, and what is left.
 
     It may be done twice, or by two processes at once: what the other has mended is found in order, and not told.
@@ -58,7 +58,7 @@ def repaired(store: AnalysisStore, findings: Iterable[Finding]) -> list[Finding]
     return left
 
 
-def _adopt(store: AnalysisStore, finding: Finding) -> str | None:
+def _adopt(store: RunStore, finding: Finding) -> str | None:
     """Take a file into the catalog that was found whole; a link that has come in its place since is refused."""
     if place_fault(store.root, finding.subject) is not None:
         return None
@@ -66,7 +66,7 @@ def _adopt(store: AnalysisStore, finding: Finding) -> str | None:
     return f"run {run.uid} is in the catalog now"
 
 
-def _close(store: AnalysisStore, finding: Finding) -> str | None:
+def _close(store: RunStore, finding: Finding) -> str | None:
     """End a recording whose writer died."""
     try:
         with warnings.catch_warnings():
@@ -77,7 +77,7 @@ def _close(store: AnalysisStore, finding: Finding) -> str | None:
     return "it is a run now, with the values that were flushed" if runs else "it had no values, and was removed"
 
 
-def _sweep(store: AnalysisStore, finding: Finding) -> str | None:
+def _sweep(store: RunStore, finding: Finding) -> str | None:
     """Remove a scratch file that its writer left, or keep it in the quarantine where it may hold values."""
     path = store.root / finding.subject
     with suppress(FileNotFoundError):
@@ -109,7 +109,7 @@ def _kept(root: Path, relative: str) -> Path:
     return target
 
 
-def _unlock(store: AnalysisStore, finding: Finding) -> str | None:
+def _unlock(store: RunStore, finding: Finding) -> str | None:
     """Remove the file of a lock or claim that nobody holds: by taking it, so that nobody has it meanwhile."""
     path = store.root / finding.subject
     if not path.exists():
@@ -121,14 +121,14 @@ def _unlock(store: AnalysisStore, finding: Finding) -> str | None:
     return "it was removed"
 
 
-def _index(store: AnalysisStore, finding: Finding) -> str | None:
+def _index(store: RunStore, finding: Finding) -> str | None:
     """Enter the notes on a run into the catalog that only the log has."""
     missing = _notes(quietly_logged(store.root), finding.subject, store.catalog.notes(finding.subject))
     store.catalog.add_notes(missing)
     return "it is in the catalog now" if missing else None
 
 
-def _log(store: AnalysisStore, finding: Finding) -> str | None:
+def _log(store: RunStore, finding: Finding) -> str | None:
     """Write the notes on a run into the log that only the catalog has."""
     missing = _notes(store.catalog.notes(finding.subject), finding.subject, quietly_logged(store.root))
     for note in missing:
@@ -142,7 +142,7 @@ def _notes(notes: Iterable[Note], uid: str, known: Iterable[Note]) -> list[Note]
     return [note for note in notes if note.uid == uid and note_row(note)["digest"] not in have]
 
 
-_ACTS: dict[str, Callable[[AnalysisStore, Finding], str | None]] = {
+_ACTS: dict[str, Callable[[RunStore, Finding], str | None]] = {
     "orphan": _adopt,
     "live": _close,
     "scratch": _sweep,

@@ -18,8 +18,8 @@ from analysis_store.trust.findings import Finding
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.verify import Fault
-    from analysis_store.store import AnalysisStore
 
 ADVICE = {
     "missing": "put the file back from a backup; if it is lost for good, delete the run with a reason",
@@ -47,7 +47,7 @@ class Checked:
 class RunCheck:
     """Checks runs of the catalog; is sent to other processes."""
 
-    store: AnalysisStore
+    store: RunStore
     drawn: Collection[str] | None
     """The uids of the runs whose values are read; None for all."""
 
@@ -126,7 +126,7 @@ def changed_input(file: Any, *, hashed: bool) -> str | None:
     return None if now == file["digest"] else f"the input {path} has the digest {now} now, not {file['digest']}"
 
 
-def _edges(store: AnalysisStore, records: list[RunRecord]) -> Iterator[Finding]:
+def _edges(store: RunStore, records: list[RunRecord]) -> Iterator[Finding]:
     """Yield the parents that were there when the run was saved, and are not any more."""
     wanted = {parent for record in records for parent in record.parents}
     missing = wanted - store.catalog.known(wanted) if wanted else set()
@@ -136,7 +136,7 @@ def _edges(store: AnalysisStore, records: list[RunRecord]) -> Iterator[Finding]:
                 yield Finding("edge", record.uid, what, ADVICE["edge"])
 
 
-def _lost(store: AnalysisStore, record: RunRecord, parent: str) -> str | None:
+def _lost(store: RunStore, record: RunRecord, parent: str) -> str | None:
     """Return why a parent that the catalog does not have should be somewhere, None where nobody said so."""
     entry: dict[str, Any] = next(
         (entry for entry in _told(record).get("parents", ()) if entry.get("uid") == parent), {}

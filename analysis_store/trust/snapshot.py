@@ -17,7 +17,7 @@ from analysis_store.folders import sync_folder
 from analysis_store.layout import scratch_path
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 CATALOG, DUMP = "catalog.sqlite", "catalog.pgdump"
 
@@ -33,7 +33,7 @@ class Snapshot:
         The folder of the backup.
     """
 
-    def __init__(self, store: AnalysisStore, target: Path) -> None:
+    def __init__(self, store: RunStore, target: Path) -> None:
         self._target = target
         # before a dump is made, which then has all of them; of a copy of SQLite, what is in it
         before = {} if store.catalog.info()["kind"] == "sqlite" else dict(store.catalog.paths())
@@ -42,7 +42,7 @@ class Snapshot:
         self.paths = dict(self._sqlite_paths()) if self.kind == "sqlite" else before
         """The run file of every uid, relative to the root."""
 
-    def _taken(self, store: AnalysisStore) -> str:
+    def _taken(self, store: RunStore) -> str:
         info = store.catalog.info()
         if info["kind"] == "sqlite":
             self._final, self._scratch = self._target / CATALOG, scratch_path(self._target / CATALOG)

@@ -14,8 +14,8 @@ from analysis_store.runs.notes import retraction_text, retractions
 
 if TYPE_CHECKING:
     from analysis_store.provenance import InputFile
+    from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.store import AnalysisStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Stale:
         return {"uid": self.run.uid, "reasons": list(self.reasons)}
 
 
-def find_stale(store: AnalysisStore, query: Any = None) -> Iterator[Stale]:
+def find_stale(store: RunStore, query: Any = None) -> Iterator[Stale]:
     """Yield the results that are not up to date, newest first; see `AnalysisStore.stale`."""
     judge = _Judge(store, sees_all=query is None)
     for run in store.search(query):
@@ -44,7 +44,7 @@ def find_stale(store: AnalysisStore, query: Any = None) -> Iterator[Stale]:
 class _Judge:
     """What is asked for many runs, and looked up once."""
 
-    def __init__(self, store: AnalysisStore, *, sees_all: bool) -> None:
+    def __init__(self, store: RunStore, *, sees_all: bool) -> None:
         self._store, self._sees_all = store, sees_all
         self._retracted = retractions(store.catalog)
         self._tainted = self._reached()

@@ -19,7 +19,7 @@ from analysis_store.trust.findings import Finding
 from analysis_store.trust.loading import LoadReport, check_space, merge_notes, remarks
 
 if TYPE_CHECKING:
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
 
 @dataclass(slots=True)
@@ -49,18 +49,18 @@ class SyncReport:
 
 
 def sync(
-    store: AnalysisStore,
-    other: AnalysisStore | str | os.PathLike[str],
+    store: RunStore,
+    other: RunStore | str | os.PathLike[str],
     *,
     query: Any = None,
     both: bool = False,
     progress: Progress | None = None,
 ) -> SyncReport:
     """Take into a store what another has and it lacks; see `AnalysisStore.sync`."""
-    from analysis_store.store import AnalysisStore
+    from analysis_store.run_store import RunStore
 
-    if not isinstance(other, AnalysisStore):
-        with AnalysisStore(_existing(other)) as opened:
+    if not isinstance(other, RunStore):
+        with RunStore(_existing(other)) as opened:
             return sync(store, opened, query=query, both=both, progress=progress)
     if other.root.resolve() == store.root.resolve():
         raise InputError(f"{other.location} is this very store; name another.")
@@ -76,7 +76,7 @@ def _existing(location: str | os.PathLike[str]) -> str:
     return text
 
 
-def _pull(store: AnalysisStore, other: AnalysisStore, query: Any, tell: Progress) -> LoadReport:
+def _pull(store: RunStore, other: RunStore, query: Any, tell: Progress) -> LoadReport:
     """Take what the other store has; what cannot come is told of, and what came from it stays away, too."""
     selection = select(other, other.search(query), closure=True)
     notes = notes_of(other, selection)
@@ -117,7 +117,7 @@ def _left(prospect: Prospect) -> Iterator[Finding]:
         yield from (Finding(kind, uid, why.strip(), advice) for uid, why in problems.items())
 
 
-def _offers(other: AnalysisStore, selection: Selection) -> Iterator[Offer]:
+def _offers(other: RunStore, selection: Selection) -> Iterator[Offer]:
     for uid in selection.uids:
         record = other.catalog.get(uid)
         yield record, partial(cargo_of, Traveller(record, other.context), other.root)

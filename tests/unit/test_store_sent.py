@@ -8,16 +8,13 @@ import re
 import subprocess
 import sys
 import threading
-from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analysis_store import AnalysisStore, Handler, Policy, Provenance
-from analysis_store.errors import MissingDependencyError, PolicyError, ProvenanceError, SettingsError, StoreClosedError
-from analysis_store.runs.services import found as services
-from analysis_store.runs.services.found import service
+from analysis_store.errors import PolicyError, ProvenanceError, SettingsError, StoreClosedError
 
 DATA = [{"primary": {"x": 1.0}}]
 SPAWN = multiprocessing.get_context("spawn")
@@ -166,7 +163,7 @@ def test_sources_on_a_server(tmp_path: Path, origin: Provenance) -> None:
             server.kill()
 
 
-def test_a_closed_store_has_no_services(store: AnalysisStore) -> None:
+def test_a_closed_store_refuses_every_method(store: AnalysisStore) -> None:
     """Each says so before anything is looked for."""
     store.close()
     for use in (
@@ -180,50 +177,20 @@ def test_a_closed_store_has_no_services(store: AnalysisStore) -> None:
             use()
 
 
-@pytest.fixture
-def entries(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Give a function that says which entry points are installed; it tells how often they were looked through."""
-    asked = []
-
-    def install(**named: str) -> list[str]:
-        def found(group: str, name: str) -> EntryPoints:
-            asked.append(name)
-            return EntryPoints([EntryPoint(name, named[name], group)] if name in named else [])
-
-        monkeypatch.setattr(services, "entry_points", found)
-        service.cache_clear()
-        return asked
-
-    yield install
-    service.cache_clear()
+BARE = """
+import importlib.metadata, sys
+importlib.metadata.entry_points = lambda **_: importlib.metadata.EntryPoints()
+from analysis_store import AnalysisStore
+with AnalysisStore(sys.argv[1]) as store:
+    print(store.check(), store.reindex(), list(store.stale()), store.impact("numpy==0.0.1"))
+"""
 
 
-def test_a_service_is_looked_for_once(entries: Any) -> None:
-    """Then its function is known."""
-    asked = entries(compute="builtins:len")
-    assert service("compute") is len
-    assert service("compute") is len
-    assert asked == ["compute"]
-
-
-@pytest.mark.parametrize(
-    ("name", "where", "message"),
-    [
-        ("client", None, r"must be installed, not only be importable: pip install 'analysis_store\[server\]'"),
-        ("compute", None, r"must be installed, not only be importable: pip install analysis_store\."),
-        ("client", "no_such_library:f", r"needs no_such_library: pip install 'analysis_store\[server\]'"),
-    ],
-)
-def test_a_service_that_is_not_there(
-    store: AnalysisStore, entries: Any, name: str, where: str | None, message: str
-) -> None:
-    """The error says what to install, and is tried anew when it was."""
-    asked = entries(**({name: where} if where else {}))
-    arguments = ("x", "y") if name == "compute" else ()
-    for _ in range(2):
-        with pytest.raises(MissingDependencyError, match=message):
-            getattr(store, name)(*arguments)
-    assert asked == [name, name]
+def test_a_checkout_that_is_not_installed(tmp_path: Path) -> None:
+    """Every method of a store works without entry points."""
+    command = [sys.executable, "-c", BARE, str(tmp_path / "store")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
 
 
 def test_gathered_streams_pass_through(store: AnalysisStore, origin: Provenance) -> None:

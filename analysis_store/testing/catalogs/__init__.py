@@ -25,7 +25,7 @@ class CatalogTests(RunsOfCatalog, SearchesOfCatalog, IndexOfCatalog, KinOfCatalo
 
     A subclass has three fixtures: ``catalog``, an empty `Catalog`; ``reopen``, a callable that opens one more `Catalog`
     on the same data and is responsible for closing it; and ``spoil``, which is called as ``spoil(uid, how)`` and
-    falsifies what the index has of a run, past the catalog, in the ways of `analysis_store.testing.catalogs.index`.
+    falsifies what the index has of a run, past the catalog, in the ways of ``analysis_store.testing.catalogs.index``.
     """
 
     @pytest.fixture

@@ -1,20 +1,25 @@
-"""The methods of a store that look after it: check, repair, removal, backup."""
+"""Methods of a store that check it, repair it, remove from it and back it up."""
 
 from __future__ import annotations
 
 import datetime
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analysis_store.runs.services.found import Found
+from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
+    from analysis_store.trust.backups import BackupReport
+    from analysis_store.trust.checking import CheckReport
+    from analysis_store.trust.collecting import GcReport
+    from analysis_store.trust.filling import ReindexReport
+    from analysis_store.trust.removal import RemovalReport
 
 
-class Keeping(Found):
-    """The methods of a store that look after it: check, repair, removal, backup."""
+class MaintenanceMethods(RunStore):
+    """Methods of a store that check it, repair it, remove from it and back it up."""
 
     def check(
         self,
@@ -24,7 +29,7 @@ class Keeping(Found):
         repair: bool = False,
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
+    ) -> CheckReport:
         """Check the whole store: every file is there and whole, catalog and files agree, lineage resolves.
 
         Parameters
@@ -57,7 +62,10 @@ class Keeping(Found):
         >>> report = store.check(sample=0.1)  # doctest: +SKIP
         >>> print(report)  # doctest: +SKIP
         """
-        return self._service("check", quick=quick, sample=sample, repair=repair, workers=workers, progress=progress)
+        from analysis_store.trust.checking import check
+
+        self._alive()
+        return check(self, quick=quick, sample=sample, repair=repair, workers=workers, progress=progress)
 
     def reindex(
         self,
@@ -65,7 +73,7 @@ class Keeping(Found):
         everything: bool = False,
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
+    ) -> ReindexReport:
         """Enter every run and note into the catalog that is in the files and not in it.
 
         A catalog that cannot be opened is made anew by `analysis_store.trust.reindex`, given the location.
@@ -84,9 +92,12 @@ class Keeping(Found):
         ReindexReport
             True when all files are in the catalog, and it has no run without a file.
         """
-        return self._service("reindex", everything=everything, workers=workers, progress=progress)
+        from analysis_store.trust.reindexing import reindex
 
-    def delete(self, uid: str, reason: str, *, dry_run: bool = True) -> Any:
+        self._alive()
+        return reindex(self, everything=everything, workers=workers, progress=progress)
+
+    def delete(self, uid: str, reason: str, *, dry_run: bool = True) -> RemovalReport:
         """Take a run out of the store, into quarantine; refused while anything names the run or its files.
 
         Its documents, provenance and digests stay for ever. `restore` brings it back until `gc` has purged it.
@@ -123,7 +134,10 @@ class Keeping(Found):
         >>> print(store.delete(run.uid, "wrong energy"))  # doctest: +SKIP
         >>> store.delete(run.uid, "wrong energy", dry_run=False)  # doctest: +SKIP
         """
-        return self._service("delete", uid, reason, dry_run=dry_run)
+        from analysis_store.trust.removal import delete
+
+        self._alive()
+        return delete(self, uid, reason, dry_run=dry_run)
 
     def restore(self, uid: str) -> Run:
         """Bring a deleted run back from quarantine.
@@ -147,10 +161,12 @@ class Keeping(Found):
         StoreBusyError, StoreWriteError, DamagedFileError
             As `delete` does.
         """
-        restored: Run = self._service("restore", uid)
-        return restored
+        from analysis_store.trust.quarantine import restore
 
-    def gc(self, *, dry_run: bool = True, grace: datetime.timedelta = datetime.timedelta(days=30)) -> Any:
+        self._alive()
+        return restore(self, uid)
+
+    def gc(self, *, dry_run: bool = True, grace: datetime.timedelta = datetime.timedelta(days=30)) -> GcReport:
         """Purge deleted runs that nobody names, and what dead processes left.
 
         Parameters
@@ -172,7 +188,10 @@ class Keeping(Found):
         StoreBusyError, StoreWriteError, DamagedFileError
             As `delete` does.
         """
-        return self._service("gc", dry_run=dry_run, grace=grace)
+        from analysis_store.trust.collecting import gc
+
+        self._alive()
+        return gc(self, dry_run=dry_run, grace=grace)
 
     def backup(
         self,
@@ -180,7 +199,7 @@ class Keeping(Found):
         *,
         progress: Callable[[int, int], None] | None = None,
         verify: bool = False,
-    ) -> Any:
+    ) -> BackupReport:
         """Copy the store into a folder while it is in use; again, and only what is new is copied.
 
         The copy is a store: open it, or copy it back. A file on the same disk is linked, not copied. Runs that are
@@ -213,4 +232,7 @@ class Keeping(Found):
         --------
         >>> store.backup("/mnt/elsewhere/analysis")  # doctest: +SKIP
         """
-        return self._service("backup", target, progress=progress, verify=verify)
+        from analysis_store.trust.backups import backup
+
+        self._alive()
+        return backup(self, target, progress=progress, verify=verify)

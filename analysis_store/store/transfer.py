@@ -1,16 +1,21 @@
-"""The methods of a store that bring runs from one store to another."""
+"""Methods of a store that move runs between stores."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from analysis_store.runs.services.found import Found
+from analysis_store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from analysis_store.trust.bundle_writing import BundleReport
+    from analysis_store.trust.loading import LoadReport
+    from analysis_store.trust.syncing import SyncReport
 
 
-class Moving(Found):
-    """The methods of a store that bring runs from one store to another."""
+class TransferMethods(RunStore):
+    """Methods of a store that move runs between stores."""
 
     def dump(
         self,
@@ -20,7 +25,7 @@ class Moving(Found):
         parents: Literal["closure", "stubs"] = "closure",
         skip: bool = False,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
+    ) -> BundleReport:
         """Write runs, and what they came from, into one file, a bundle that `load` reads; every value is verified.
 
         It is a zip, and an RO-Crate: other programs read the runs (HDF5), their documents (JSON) and their provenance.
@@ -56,7 +61,10 @@ class Moving(Found):
         --------
         >>> store.dump(store.search(sample_name="Fe foil"), "foils.zip")  # doctest: +SKIP
         """
-        return self._service("dump", runs, target, parents=parents, skip=skip, progress=progress)
+        from analysis_store.trust.bundle_writing import dump
+
+        self._alive()
+        return dump(self, runs, target, parents=parents, skip=skip, progress=progress)
 
     def load(
         self,
@@ -64,7 +72,7 @@ class Moving(Found):
         *,
         dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
+    ) -> LoadReport:
         """Take the runs of a bundle; it is checked as a whole first, and nothing in it is executed or believed.
 
         Uids, documents and links stay as they are. Again is as good as once, also after a kill at any instant.
@@ -98,11 +106,14 @@ class Moving(Found):
         --------
         >>> store.load("foils.zip")  # doctest: +SKIP
         """
-        return self._service("load", bundle, dry_run=dry_run, progress=progress)
+        from analysis_store.trust.loading import load
+
+        self._alive()
+        return load(self, bundle, dry_run=dry_run, progress=progress)
 
     def sync(
         self, other: Any, *, query: Any = None, both: bool = False, progress: Callable[[int, int], None] | None = None
-    ) -> Any:
+    ) -> SyncReport:
         """Take from another store the runs, and what was said of them, that this one lacks.
 
         Parameters
@@ -132,4 +143,7 @@ class Moving(Found):
         --------
         >>> store.sync("/mnt/beamline/analysis", query={"sample_name": "Fe foil"})  # doctest: +SKIP
         """
-        return self._service("sync", other, query=query, both=both, progress=progress)
+        from analysis_store.trust.syncing import sync
+
+        self._alive()
+        return sync(self, other, query=query, both=both, progress=progress)

@@ -1,16 +1,23 @@
-"""The methods of a store that follow results to their sources, and sources to their results."""
+"""Methods of a store that follow results to their sources, and sources to their results."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis_store.runs.services.found import Found
+from analysis_store.run_store import RunStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analysis_store.trust.graph import Lineage
+    from analysis_store.trust.impacts import Affected
+    from analysis_store.trust.staleness import Stale
 
 
-class Tracing(Found):
-    """The methods of a store that follow results to their sources, and sources to their results."""
+class LineageMethods(RunStore):
+    """Methods of a store that follow results to their sources, and sources to their results."""
 
-    def lineage(self, uid: str, *, up: bool = True, down: bool = True, limit: int | None = None) -> Any:
+    def lineage(self, uid: str, *, up: bool = True, down: bool = True, limit: int | None = None) -> Lineage:
         """Return what a run came from and what came of it, as a graph.
 
         Parameters
@@ -36,9 +43,12 @@ class Tracing(Found):
         --------
         >>> print(store.lineage(run.uid))  # doctest: +SKIP
         """
-        return self._service("lineage", uid, up=up, down=down, limit=limit)
+        from analysis_store.trust.lineage import trace
 
-    def impact(self, what: Any) -> Any:
+        self._alive()
+        return trace(self, uid, up=up, down=down, limit=limit)
+
+    def impact(self, what: Any) -> list[Affected]:
         """Return every run that something was used for, and all that came of those, nearest first.
 
         Parameters
@@ -62,9 +72,12 @@ class Tracing(Found):
         --------
         >>> [affected.uid for affected in store.impact("numpy==2.1.0")]  # doctest: +SKIP
         """
-        return self._service("impact", what)
+        from analysis_store.trust.impacts import find_affected
 
-    def stale(self, query: Any = None) -> Any:
+        self._alive()
+        return find_affected(self, what)
+
+    def stale(self, query: Any = None) -> Iterator[Stale]:
         """Yield the results that are not up to date, newest first.
 
         One is not where a run that it came from was retracted; where an input file was changed or is gone; where an
@@ -86,4 +99,7 @@ class Tracing(Found):
         >>> for stale in store.stale({"processing.processor": "fit_peak"}):  # doctest: +SKIP
         ...     print(stale.run.uid, *stale.reasons)
         """
-        return self._service("stale", query)
+        from analysis_store.trust.staleness import find_stale
+
+        self._alive()
+        return find_stale(self, query)

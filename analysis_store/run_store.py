@@ -1,4 +1,4 @@
-"""The store: both journeys, data in and data out, readable from top to bottom."""
+"""The runs of a store: both journeys, data in and data out, readable from top to bottom."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from analysis_store.roots import guard
 from analysis_store.runs.address import Address, address_of, reopened
 from analysis_store.runs.callback import Callback
 from analysis_store.runs.finding import find
-from analysis_store.runs.gather import StreamData, gather
+from analysis_store.runs.gather import StreamData, WriterEntry, gather
 from analysis_store.runs.intake import Intake
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.measured import measured_run
@@ -30,44 +30,10 @@ from analysis_store.runs.removed import told_as_removed
 from analysis_store.runs.results import Runs
 from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import new_draft
-from analysis_store.runs.services import Services
 
 
-class AnalysisStore(Noting, Services):
-    """A permanent home for derived data; created on first use.
-
-    Parameters
-    ----------
-    location : path or URI
-        A folder, in which ``catalog.sqlite`` and ``files/`` are made; or ``sqlite:///…``, ``postgresql://…``,
-        ``mongodb://…``.
-    root : path, optional
-        The folder of the run files; needed with a URI.
-    policy : Policy, optional
-        What a result must tell of its origin. Given at creation it is kept; later it may tighten, never loosen.
-    sources : iterable, optional
-        Where parent runs are looked up besides this store: databroker Brokers, Tiled clients, other stores.
-    handler_registry : mapping, optional
-        Further handlers, by spec.
-    root_map : mapping, optional
-        Where the roots of resources have moved: ``{old: new}``.
-
-    Raises
-    ------
-    SettingsError
-        The location or a setting cannot be used.
-    StoreVersionError
-        The store was made by a newer version.
-    PolicyError
-        ``policy`` would loosen the one of the store.
-
-    Examples
-    --------
-    >>> from analysis_store import AnalysisStore, Policy
-    >>> with AnalysisStore("analysis") as store:
-    ...     len(store)
-    0
-    """
+class RunStore(Noting):
+    """Runs in a catalog and in files: saved, opened, found and noted on; takes the parameters of `AnalysisStore`."""
 
     def __init__(
         self,
@@ -117,7 +83,7 @@ class AnalysisStore(Noting, Services):
         data: Any,
         md: Mapping[str, Any],
         *,
-        writers_dict: Mapping[str, Any] | None = None,
+        writers_dict: Mapping[str, WriterEntry] | None = None,
         provenance: Any = None,
         descriptor_md: Mapping[str, Any] | None = None,
     ) -> Run:

@@ -1,18 +1,20 @@
-"""The methods of a store for analyses that are computed once."""
+"""Methods of a store for analyses that are computed once."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.runs.services.found import Found
+from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
+    from analysis_store.processing.comparison import Comparison
+    from analysis_store.processing.explanation import Explanation
     from analysis_store.runs.run import Run
 
 
-class Analysing(Found):
-    """The methods of a store for analyses that are computed once."""
+class ProcessingMethods(RunStore):
+    """Methods of a store for analyses that are computed once."""
 
     def compute(self, preset: Any, inputs: Any, *, md: Mapping[str, Any] | None = None) -> Run:
         """Return the result of an analysis: the stored one where there is one, else it is made and stored.
@@ -44,10 +46,12 @@ class Analysing(Found):
         --------
         >>> store.compute("image_statistics", run.uid)  # doctest: +SKIP
         """
-        computed: Run = self._service("compute", preset, inputs, md=md)
-        return computed
+        from analysis_store.processing.computation import compute
 
-    def explain(self, preset: Any, inputs: Any) -> Any:
+        self._alive()
+        return compute(self, preset, inputs, md=md)
+
+    def explain(self, preset: Any, inputs: Any) -> Explanation:
         """Return whether `compute` would find a stored result, else what differs from the nearest one.
 
         Parameters
@@ -65,7 +69,10 @@ class Analysing(Found):
         UnknownProcessorError, ParameterError, InputError
             As `compute` does.
         """
-        return self._service("explain", preset, inputs)
+        from analysis_store.processing.explanation import explain
+
+        self._alive()
+        return explain(self, preset, inputs)
 
     def rerun(self, uid: str, /, **overrides: Any) -> Run:
         """Make a computed run anew, always, and store it as a run of its own that is linked to the first.
@@ -99,10 +106,12 @@ class Analysing(Found):
         >>> bool(store.compare(run.uid, again))  # doctest: +SKIP
         True
         """
-        made: Run = self._service("rerun", uid, **overrides)
-        return made
+        from analysis_store.processing.again import rerun
 
-    def compare(self, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Any:
+        self._alive()
+        return rerun(self, uid, **overrides)
+
+    def compare(self, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Comparison:
         """Return how the values of two runs differ, by stream and key.
 
         Parameters
@@ -129,4 +138,7 @@ class Analysing(Found):
         --------
         >>> print(store.compare(run, other, rtol=1e-9))  # doctest: +SKIP
         """
-        return self._service("compare", a, b, rtol=rtol, atol=atol)
+        from analysis_store.processing.comparison import compare
+
+        self._alive()
+        return compare(self, a, b, rtol=rtol, atol=atol)

@@ -1,0 +1,68 @@
+"""The types of what a store takes and returns, for annotations in code of one's own.
+
+They are loaded when they are first used. ``Document`` is any document of event-model, `RunLike` a run or its uid.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis_store.names import loaded_when_used
+
+if TYPE_CHECKING:
+    from event_model.documents import Document as Document
+
+    from analysis_store.catalogs.base import Note as Note
+    from analysis_store.processing.comparison import Comparison as Comparison
+    from analysis_store.processing.explanation import Explanation as Explanation
+    from analysis_store.runs.gather import WriterEntry as WriterEntry
+    from analysis_store.runs.gather import WriterResource as WriterResource
+    from analysis_store.runs.lazy import LazyArray as LazyArray
+    from analysis_store.runs.opened import OpenRun as OpenRun
+    from analysis_store.runs.results import Runs as Runs
+    from analysis_store.runs.run import Run as Run
+    from analysis_store.runs.run import RunLike as RunLike
+    from analysis_store.runs.stream import Stream as Stream
+    from analysis_store.runs.verify import Report as Report
+    from analysis_store.trust.backups import BackupReport as BackupReport
+    from analysis_store.trust.bundle_writing import BundleReport as BundleReport
+    from analysis_store.trust.checking import CheckReport as CheckReport
+    from analysis_store.trust.collecting import GcReport as GcReport
+    from analysis_store.trust.filling import ReindexReport as ReindexReport
+    from analysis_store.trust.findings import Finding as Finding
+    from analysis_store.trust.graph import Lineage as Lineage
+    from analysis_store.trust.impacts import Affected as Affected
+    from analysis_store.trust.loading import LoadReport as LoadReport
+    from analysis_store.trust.removal import RemovalReport as RemovalReport
+    from analysis_store.trust.staleness import Stale as Stale
+    from analysis_store.trust.syncing import SyncReport as SyncReport
+else:
+    __all__, __getattr__, __dir__ = loaded_when_used(
+        __name__,
+        {
+            "analysis_store.catalogs.base": ["Note"],
+            "analysis_store.processing.comparison": ["Comparison"],
+            "analysis_store.processing.explanation": ["Explanation"],
+            "analysis_store.runs.gather": ["WriterEntry", "WriterResource"],
+            "analysis_store.runs.lazy": ["LazyArray"],
+            "analysis_store.runs.opened": ["OpenRun"],
+            "analysis_store.runs.results": ["Runs"],
+            "analysis_store.runs.run": ["Run", "RunLike"],
+            "analysis_store.runs.stream": ["Stream"],
+            "analysis_store.runs.verify": ["Report"],
+            "analysis_store.trust.backups": ["BackupReport"],
+            "analysis_store.trust.bundle_writing": ["BundleReport"],
+            "analysis_store.trust.checking": ["CheckReport"],
+            "analysis_store.trust.collecting": ["GcReport"],
+            "analysis_store.trust.filling": ["ReindexReport"],
+            "analysis_store.trust.findings": ["Finding"],
+            "analysis_store.trust.graph": ["Lineage"],
+            "analysis_store.trust.impacts": ["Affected"],
+            "analysis_store.trust.loading": ["LoadReport"],
+            "analysis_store.trust.removal": ["RemovalReport"],
+            "analysis_store.trust.staleness": ["Stale"],
+            "analysis_store.trust.syncing": ["SyncReport"],
+            "event_model.documents": ["Document"],
+        },
+        absolute=True,
+    )
