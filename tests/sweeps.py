@@ -9,8 +9,9 @@ import pytest
 
 
 def some(cases: Iterable[Any], few: int) -> list[Any]:
-    """Return cases for `pytest.mark.parametrize`; those after the first few are slow."""
-    return [case if number < few else pytest.param(case, marks=pytest.mark.slow) for number, case in enumerate(cases)]
+    """Return cases for `pytest.mark.parametrize`, tuples for several names; those after the first few are slow."""
+    each = [case if isinstance(case, tuple) else (case,) for case in cases]
+    return [pytest.param(*case, marks=[pytest.mark.slow] * (number >= few)) for number, case in enumerate(each)]
 
 
 def sizes(small: Any, whole: Any) -> list[Any]:

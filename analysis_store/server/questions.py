@@ -34,7 +34,7 @@ _FARTHEST = 2**62
 
 _FILTER = re.compile(r"filter\[(.*)\]\[condition\]\[(.*)\]", re.DOTALL)
 _CHUNK = re.compile(r"/zarr/v3/.*/c/(?P<block>.*)|/zarr/v2/.*/(?P<dotted>\d+(\.\d+)*)", re.DOTALL)
-_INDEX = re.compile(r"[0-9]{1,18}([/.][0-9]{1,18})*")
+_INDEX = re.compile(r"[0-9]{1,18}(/[0-9]{1,18})*")
 _FILE_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\"/\\\u0100-\U0010ffff]{1,255}")
 
 
@@ -165,7 +165,7 @@ class Questions:
 
     def _refusal(self, scope: Scope) -> Response | None:
         chunk = _CHUNK.fullmatch(scope["path"])
-        if chunk and not _INDEX.fullmatch(chunk["block"] or chunk["dotted"]):
+        if chunk and not _INDEX.fullmatch((chunk["dotted"] or "").replace(".", "/") or chunk["block"]):
             return answer(404, "There is no such chunk: its index is not made of numbers.")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if any(name == "filename" and not _FILE_NAME.fullmatch(value) for name, value in query):

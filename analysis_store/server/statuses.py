@@ -48,6 +48,7 @@ def tell_errors(app: FastAPI) -> None:
     app.add_exception_handler(AnalysisStoreError, _of_ours)
     app.add_exception_handler(HTTPException, _of_tiled)
     app.add_exception_handler(RequestValidationError, _of_parameters)
+    app.add_exception_handler(RecursionError, _of_depth)
 
 
 def answer(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -66,6 +67,11 @@ def _of_tiled(_request: Request, error: Any) -> Response:
     if error.status_code < 200 or error.status_code in (204, 304):
         return Response(status_code=error.status_code, headers=error.headers)
     return answer(422 if error.status_code == 500 else error.status_code, error.detail, error.headers)
+
+
+def _of_depth(_request: Request, _error: Any) -> Response:
+    """Refuse an expression of brackets in brackets, such as ``select_metadata`` takes."""
+    return answer(400, "A parameter is nested too deep; expected some dozens of levels at most.")
 
 
 def _of_parameters(_request: Request, error: Any) -> Response:

@@ -225,6 +225,7 @@ def test_broken_datastores_are_caught(broken: type[DataStore], tmp_path: Path) -
         getattr(suite, test)(tmp_path, *arguments)
 
 
+@pytest.mark.slow
 def test_late_datastore_is_caught(tmp_path: Path) -> None:
     """The suite fails where another process does not see a value in time."""
     with pytest.raises((AssertionError, pytest.fail.Exception)):

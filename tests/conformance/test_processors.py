@@ -47,6 +47,7 @@ class TestPeakStatistics(ProcessorTests):
         return curves({"x": "mm", "y": "counts"}, x=[X, X], y=[PEAK, PEAK[::-1]])
 
 
+@pytest.mark.slow
 class TestFitPeak(ProcessorTests):
     """One peak, in a scan."""
 
@@ -57,6 +58,7 @@ class TestFitPeak(ProcessorTests):
         return {"primary": xr.Dataset({"x": ("event", X), "y": ("event", np.where(X == 5, np.nan, PEAK))})}
 
 
+@pytest.mark.slow
 class TestAbsorption(ProcessorTests):
     """Intensities from a file."""
 
@@ -79,6 +81,7 @@ class TestNormaliseAbsorption(ProcessorTests):
         return curves({"energy": "eV", "mu": ""}, energy=[ENERGY], mu=[MU])
 
 
+@pytest.mark.slow
 class TestImageStatistics(ProcessorTests):
     """Images with several frames per event."""
 
@@ -89,6 +92,7 @@ class TestImageStatistics(ProcessorTests):
         return {"primary": {"image": np.random.default_rng(0).integers(0, 4095, (2, 30, 40), dtype=np.uint16)}}
 
 
+@pytest.mark.slow
 class TestAzimuthalIntegration(ProcessorTests):
     """A ring, and its geometry in a file."""
 
@@ -103,6 +107,7 @@ class TestAzimuthalIntegration(ProcessorTests):
         return [{"primary": xr.Dataset({"image": (["event", "y", "x"], ring[None])})}, folder / "geometry.poni"]
 
 
+@pytest.mark.slow
 class TestAudioLevel(ProcessorTests):
     """A sound file."""
 
@@ -113,6 +118,7 @@ class TestAudioLevel(ProcessorTests):
         return sound(folder)
 
 
+@pytest.mark.slow
 class TestAudioSpectrogram(ProcessorTests):
     """A sound file, in short windows."""
 

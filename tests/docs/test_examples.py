@@ -44,6 +44,7 @@ def check_scan(folder: Path) -> None:
         assert result.parents == [parent.uid]
 
 
+@pytest.mark.slow
 def test_profile_under_ipython(tmp_path):
     """``ipython --profile-dir`` loads the profile; a scan typed at the prompt leaves its fitted peak in the store."""
     shutil.copytree(PROFILE / "startup", tmp_path / "profile" / "startup")
@@ -119,6 +120,7 @@ def test_processing(tmp_path):
     assert 7112 < float(printed.partition("white line ")[2].split()[0]) < 7400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["custom_pair.py", "pair_2018.py"])
 def test_pairs(name, tmp_path):
     """Pairs of one's own give back what they were given."""
@@ -144,6 +146,7 @@ def test_record_loop(tmp_path):
         assert result.verify()
 
 
+@pytest.mark.slow
 def test_record_runengine(tmp_path):
     """Beside a scan a run is recorded, whose parent the scan is; it has a value for each point."""
     printed = run(sys.executable, str(EXAMPLES / "record_runengine.py"), cwd=tmp_path)
@@ -157,6 +160,7 @@ def test_record_runengine(tmp_path):
         assert result["set"]["raw_exit_status"][0] == "success"
 
 
+@pytest.mark.slow
 def test_many_processes(tmp_path, redis_server):
     """What processes record through Redis is one run, with each frame once."""
     command = [str(EXAMPLES / "many_processes.py"), "--redis", redis_server.url, "--processes", "2"]

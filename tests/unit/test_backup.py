@@ -220,6 +220,7 @@ def test_a_torn_line_of_a_log_is_not_copied(store: AnalysisStore, run: Run, tmp_
     assert (tmp_path / "backup" / "files" / "notes" / log.name).read_bytes() == whole
 
 
+@pytest.mark.slow
 def test_two_processes_save_meanwhile(tmp_path: Path) -> None:
     """Every run that was saved before the backup began is in it, whole, and the check finds nothing wrong."""
     location = tmp_path / "store"

@@ -42,7 +42,10 @@ def filled(store: AnalysisStore) -> AnalysisStore:
     """Save runs with every kind of node that a tree can have; return the store."""
     odd = {"spectra": np.ones((3, 4)) * 1j, "bool": np.array([True, False, True]), "f8": np.array([np.nan, np.inf, 1])}
     words = {"words": np.array([["a" * 30] * 3] * 3), "chars": np.array([[b"a"], [b"b"], [b"c"]])}
-    store.insert({"primary": {**COLUMNS, **odd, **words}}, {"provenance": SIMULATED, "scan_id": 1, "sample_name": "x"})
+    store.insert(
+        {"primary": {**COLUMNS, **odd, **words}},
+        {"uid": "1" * 36, "provenance": SIMULATED, "scan_id": 1, "sample_name": "x"},
+    )
     events = [
         {
             "frame": pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}),
@@ -55,7 +58,7 @@ def filled(store: AnalysisStore) -> AnalysisStore:
     ]
     store.insert(
         [{"primary": event} for event in events],
-        {"provenance": SIMULATED, "scan_id": 2, "list": [1, 2], "deep": {"a": 1}},
+        {"uid": "2" * 36, "provenance": SIMULATED, "scan_id": 2, "list": [1, 2], "deep": {"a": 1}},
         descriptor_md={"primary": {"configuration": CONFIGURED}},
     )
     return store
@@ -183,6 +186,14 @@ def test_questions_that_are_refused(server: Server, query: str) -> None:
     assert b"QueryError" in answer.body
 
 
+@pytest.mark.parametrize("route", ["search", "search-deep", "metadata"])
+@pytest.mark.parametrize("bracket", ["%5B", "(", "!", "%7Ba:"])
+def test_expressions_that_are_nested_too_deep(server: Server, route: str, bracket: str) -> None:
+    """An expression of a thousand brackets is refused."""
+    answer = server.ask(f"/api/v1/{route}/?select_metadata={bracket * 1000}", KEY)
+    assert 400 <= answer.status < 500, answer
+
+
 def test_beyond_the_end(server: Server, served: Served) -> None:
     """What lies beyond the end of a list or an array is nothing, however far it lies."""
     import json
@@ -220,6 +231,12 @@ def test_chunks_of_zarr_that_are_not_there(server: Server, served: Served) -> No
                 server.ask(f"/zarr/v2/{served.uid}/primary/data/{key}/{path.replace('/', '.')}", KEY),
             ):
                 assert answer.status in (status, 404), (path, answer)
+
+
+@pytest.mark.parametrize("index", ["1.5", "0.0", "", "0/", "x"])
+def test_indices_of_chunks_that_are_no_numbers(server: Server, served: Served, index: str) -> None:
+    """Such a chunk is not there."""
+    assert server.ask(f"/zarr/v3/{served.uid}/primary/data/i8/c/{index}", KEY).status == 404
 
 
 @pytest.mark.parametrize("key", ["c16", "text", "bytes", "M8", "longdouble"])
