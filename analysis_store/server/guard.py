@@ -135,6 +135,12 @@ def is_of_the_page(path: str) -> bool:
     asked = path.removeprefix("/ui").removeprefix("/")
     if "\x00" in asked or "\\" in asked or ".." in asked.split("/"):
         return False
+    try:
+        (home / asked).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError:  # longer than a name may be
+        return False
     return (home / asked).resolve().is_relative_to(home)
 
 

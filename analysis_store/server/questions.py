@@ -177,6 +177,8 @@ class Questions:
             self._check_filters(query)
         except QueryError as error:
             return answer(400, f"QueryError: {error}")
+        except RecursionError:
+            return answer(400, "A filter is nested too deep; expected some dozens of levels at most.")
         return None
 
     def _check_filters(self, query: list[tuple[str, str]]) -> None:

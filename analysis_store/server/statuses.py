@@ -49,6 +49,8 @@ def tell_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _of_tiled)
     app.add_exception_handler(RequestValidationError, _of_parameters)
     app.add_exception_handler(RecursionError, _of_depth)
+    app.add_exception_handler(UnicodeEncodeError, _of_text)
+    app.add_exception_handler(ValueError, _of_zarr)
 
 
 def answer(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Response:
@@ -72,6 +74,18 @@ def _of_tiled(_request: Request, error: Any) -> Response:
 def _of_depth(_request: Request, _error: Any) -> Response:
     """Refuse an expression of brackets in brackets, such as ``select_metadata`` takes."""
     return answer(400, "A parameter is nested too deep; expected some dozens of levels at most.")
+
+
+def _of_text(_request: Request, _error: Any) -> Response:
+    """Refuse a name that UTF-8 cannot hold: a lone surrogate."""
+    return answer(400, "A text of the request is not valid Unicode.")
+
+
+def _of_zarr(request: Request, error: Any) -> Response:
+    """Answer that Zarr knows no such values, where that is so; any other `ValueError` is an internal error."""
+    if request.url.path.startswith("/zarr/") and "Zarr data type" in str(error):
+        return answer(406, f"These values cannot be had as Zarr: {error}")
+    raise error
 
 
 def _of_parameters(_request: Request, error: Any) -> Response:

@@ -233,6 +233,18 @@ def test_chunks_of_zarr_that_are_not_there(server: Server, served: Served) -> No
                 assert answer.status in (status, 404), (path, answer)
 
 
+def test_values_that_zarr_does_not_know(server: Server, served: Served) -> None:
+    """Extended precision is refused by name; the other keys of the run are there."""
+    assert server.ask(f"/zarr/v3/{served.uid}/primary/data/longdouble/zarr.json", KEY).status == 406
+    assert server.ask(f"/zarr/v3/{served.uid}/primary/data/i8/zarr.json", KEY).status == 200
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 2500], ids=["one name", "a path"])
+def test_a_file_of_the_page_with_a_name_that_is_too_long(server: Server, name: str) -> None:
+    """There is none."""
+    assert server.ask(f"/ui/{name}", KEY).status == 404
+
+
 @pytest.mark.parametrize("index", ["1.5", "0.0", "", "0/", "x"])
 def test_indices_of_chunks_that_are_no_numbers(server: Server, served: Served, index: str) -> None:
     """Such a chunk is not there."""
