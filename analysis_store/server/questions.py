@@ -178,7 +178,7 @@ class Questions:
         except QueryError as error:
             return answer(400, f"QueryError: {error}")
         except RecursionError:
-            return answer(400, "A filter is nested too deep; expected some dozens of levels at most.")
+            return answer(400, "Got a filter that is nested too deep; expected some dozens of levels at most.")
         return None
 
     def _check_filters(self, query: list[tuple[str, str]]) -> None:

@@ -73,12 +73,12 @@ def _of_tiled(_request: Request, error: Any) -> Response:
 
 def _of_depth(_request: Request, _error: Any) -> Response:
     """Refuse an expression of brackets in brackets, such as ``select_metadata`` takes."""
-    return answer(400, "A parameter is nested too deep; expected some dozens of levels at most.")
+    return answer(400, "Got a parameter that is nested too deep; expected some dozens of levels at most.")
 
 
 def _of_text(_request: Request, _error: Any) -> Response:
     """Refuse a name that UTF-8 cannot hold: a lone surrogate."""
-    return answer(400, "A text of the request is not valid Unicode.")
+    return answer(400, "Got text that is not valid Unicode; expected UTF-8 without lone surrogates.")
 
 
 def _of_zarr(request: Request, error: Any) -> Response:
