@@ -227,8 +227,8 @@ class DaskCrew(Crew):
         """Raise `ProcessorError` if the scheduler has gone away; its client tries for a while to reach it again."""
         if self._client.status != "running":
             raise ProcessorError(
-                f"Got no answer from the scheduler of {self._client}, whose status is {self._client.status!r}; expected a "
-                "running one. Start a cluster and run the task there: it does only what is missing."
+                f"Got no answer from the scheduler of {self._client}, whose status is {self._client.status!r}; "
+                "expected a running one. Start a cluster and run the task there: it does only what is missing."
             )
 
     def close(self, *, now: bool) -> None:
