@@ -61,6 +61,7 @@ lint: $(VENV)/.dev ## Check style, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict analysis_store
+	$(BIN)/python -m tests.known_types
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## Let ruff put the sources in order

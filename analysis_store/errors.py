@@ -200,4 +200,6 @@ class RetractedWarning(UserWarning):
 
     def __init__(self, message: str, uid: str = "", reason: str = "", who: str = "") -> None:
         super().__init__(message)
-        self.uid, self.reason, self.who = uid, reason, who
+        self.uid: str = uid
+        self.reason: str = reason
+        self.who: str = who

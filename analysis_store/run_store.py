@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
@@ -31,6 +31,9 @@ from analysis_store.runs.results import Runs
 from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import new_draft
 
+if TYPE_CHECKING:
+    from analysis_store.catalogs.base import Catalog
+
 
 class RunStore(Noting):
     """Runs in a catalog and in files: saved, opened, found and noted on; takes the parameters of `AnalysisStore`."""
@@ -47,19 +50,19 @@ class RunStore(Noting):
     ) -> None:
         self._closed = True
         place = settings.place_of(location, root)
-        self.location = place.label
-        self.root = place.root
+        self.location: str = place.label
+        self.root: Path = place.root
         guard(self.root)
         opened = settings.opened(place, policy)
-        self.policy = opened.policy if policy is None else opened.policy.tightened_by(policy)
-        self.handlers = HandlerRegistry(handler_registry)
-        self.catalog = open_catalog(place.uri)
+        self.policy: Policy = opened.policy if policy is None else opened.policy.tightened_by(policy)
+        self.handlers: HandlerRegistry = HandlerRegistry(handler_registry)
+        self.catalog: Catalog = open_catalog(place.uri)
         self.sources: tuple[Any, ...] = tuple(sources or ())
         moved = {**opened.root_map, **(root_map or {})}
-        self.context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
+        self.context: Context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
         """What a run needs of the store to be read."""
         lookup = Lookup(self.location, self.__contains__, self.sources)
-        self.intake = Intake(
+        self.intake: Intake = Intake(
             self.location,
             self.context,
             policy=self.policy,

@@ -72,9 +72,9 @@ class Graph:
         self.entries: dict[int, Entry] = {}
         self.shared: list[Entry] = []
         """Values with several uses."""
-        self.parts = 0
+        self.parts: int = 0
         """About how many groups and datasets the object takes as a tree."""
-        self.values = 0
+        self.values: int = 0
         """How many values lie in it, keys among them, and those with several uses at least as often."""
         self._met: dict[int, Any] = {}  # holds what it has met, so that no other value gets its id
         self._again: dict[int, Any] = {}

@@ -38,6 +38,7 @@ class Objects(Sequence[Any]):
 
     def __init__(self, values: Sequence[Any], name: Callable[[int], str] = lambda _: "obj") -> None:
         self._values = list(values)
+        self.rows: int
         self.rows, self._graphs = _together(self._values) or (1, _one_by_one(self._values, name))
         """How many objects are written as one list; 1 where they are written one by one. And their graphs."""
 

@@ -12,6 +12,7 @@ from analysis_store.errors import ExportError
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
+    from analysis_store.runs.lazy import LazyArray
     from analysis_store.runs.stream import Stream
 
 _PLAIN = "biufcmMSUT"
@@ -22,16 +23,16 @@ class Column:
 
     def __init__(self, stream: Stream, key: str, events: range) -> None:
         self.key = key
-        self.values = stream[key]
-        self.dtype = self.values.dtype
-        self.is_text = self.dtype.kind in "OSUT"
+        self.values: LazyArray = stream[key]
+        self.dtype: np.dtype[Any] = self.values.dtype
+        self.is_text: bool = self.dtype.kind in "OSUT"
         if self.is_text:
             self.values = self.values.loaded()  # it is looked at twice: for what is beyond ASCII, and to be written
         if self.dtype.kind == "O":
             self.dtype = _common(self.values[events.start : events.stop])
         self.events = events
-        self.units = str(stream.data_keys[key].get("units") or "")
-        self.ndim = self._ndim()
+        self.units: str = str(stream.data_keys[key].get("units") or "")
+        self.ndim: int | None = self._ndim()
 
     def _ndim(self) -> int | None:
         """Return the dimensions of a value; None where the values are nothing that a cell can hold."""

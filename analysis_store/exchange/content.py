@@ -51,7 +51,7 @@ class ExportedStream(Mapping[str, Any]):
         self.name = name
         self.time = time
         self.seq_num = seq_num
-        self.data_keys = {key: data_keys.get(key, {}) for key in values}
+        self.data_keys: dict[str, Document] = {key: data_keys.get(key, {}) for key in values}
         self._columns = {key: LazyArray(key, Memory(column), self.data_keys[key]) for key, column in values.items()}
 
     def __getitem__(self, key: str) -> Any:

@@ -38,7 +38,7 @@ class ArrayHandler(Handler):
     specs: ClassVar[set[str]] = {ARRAY_SPEC}
 
     def __init__(self, path: str, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False) -> None:
-        self.path = str(path)
+        self.path: str = str(path)
         self._column = LazyDataset(self.path, str(dataset), bool(swmr))
 
     def __call__(self, point_number: int) -> AnyArray:

@@ -58,9 +58,11 @@ class OpenDataset:
     """
 
     def __init__(self, file: h5f.FileID, path: str, facts: Facts | None = None) -> None:
-        self.name = f"{path} of {os.fsdecode(file.name)}"
+        self.name: str = f"{path} of {os.fsdecode(file.name)}"
         self._dataset = find_dataset(file, path)
-        self.facts = facts or Facts(shape_of(self._dataset), *dtypes_of(self._dataset), _chunk_rows(self._dataset))
+        self.facts: Facts = facts or Facts(
+            shape_of(self._dataset), *dtypes_of(self._dataset), _chunk_rows(self._dataset)
+        )
         if not self.facts.shape:
             raise DamagedFileError(f"{self.name} is a scalar; expected an axis for the events.")
 
@@ -137,7 +139,9 @@ class LazyDataset(Lazy):
     """
 
     def __init__(self, path: str, dataset: str, swmr: bool = False) -> None:
-        self.path, self.dataset, self.swmr = path, dataset, swmr
+        self.path: str = path
+        self.dataset: str = dataset
+        self.swmr: bool = swmr
         self._facts: Facts | None = None
 
     @property

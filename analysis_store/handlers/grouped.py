@@ -40,7 +40,9 @@ class LazyGroup(Lazy):
     form: ClassVar[str]
 
     def __init__(self, path: str, dataset: str, swmr: bool = False) -> None:
-        self.path, self.dataset, self.swmr = path, dataset, swmr
+        self.path: str = path
+        self.dataset: str = dataset
+        self.swmr: bool = swmr
         self._length: int | None = None
 
     @property
@@ -185,7 +187,7 @@ class GroupHandler(Handler):
     lazy: ClassVar[type[LazyGroup]]
 
     def __init__(self, path: str, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False) -> None:
-        self.path = str(path)
+        self.path: str = str(path)
         self._column = self.lazy(self.path, str(dataset), bool(swmr))
 
     def __call__(self, point_number: int) -> Any:

@@ -37,7 +37,7 @@ class RowsHandler(Handler):
     def __init__(
         self, path: str, dataset: str, rows: int, chunk_shape: Sequence[int] | None = None, swmr: bool = False
     ) -> None:
-        self.path = str(path)
+        self.path: str = str(path)
         self._column = LazyDataset(self.path, dataset, bool(swmr))
         self._rows = int(rows)
 

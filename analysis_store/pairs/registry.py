@@ -115,7 +115,7 @@ class HandlerRegistry(Registry):
     """The handlers that a store reads with."""
 
     group = "databroker.handlers"
-    own = MappingProxyType(
+    own: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             ARRAY_SPEC: "analysis_store.handlers.arrays:ArrayHandler",
             RAGGED_SPEC: "analysis_store.handlers.ragged:RaggedHandler",
@@ -131,7 +131,7 @@ class WriterRegistry(Registry):
     """The writers that are installed."""
 
     group = "analysis_store.writers"
-    own = MappingProxyType(
+    own: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
             ARRAY_SPEC: "analysis_store.writers.arrays:ArrayWriter",
             RAGGED_SPEC: "analysis_store.writers.ragged:RaggedWriter",

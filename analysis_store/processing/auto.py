@@ -26,7 +26,7 @@ from analysis_store.processing.selection import Selection
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _PAUSES = (0.02, 2.0)
 """Seconds between two looks whether a run can be read: the first, and at most."""
@@ -77,10 +77,10 @@ class AutoAnalysis:
         executor: str | None = None,
         patience: float = 60.0,
     ) -> None:
-        self.pipeline = Pipeline.of(pipeline)
+        self.pipeline: Pipeline = Pipeline.of(pipeline)
         wanted = Query.parse(when)
-        self.query = wanted if _asks(wanted.node, Key("stop", "exit_status")) else wanted & _SUCCESSES
-        self.uid = str(uuid.uuid4())
+        self.query: Query = wanted if _asks(wanted.node, Key("stop", "exit_status")) else wanted & _SUCCESSES
+        self.uid: str = str(uuid.uuid4())
         """Of the task as which its outcomes are kept: `Task.load` finds it."""
         self._patience = patience
         self._worker = _worker(Batch(self.pipeline, store, self.uid), executor)

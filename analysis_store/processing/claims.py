@@ -14,7 +14,7 @@ from analysis_store.locks import FileLock, holder_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 FOLDER = "claims"
 """Under the root of the store."""

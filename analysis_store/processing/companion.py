@@ -20,7 +20,7 @@ from typing import IO, Any
 from analysis_store.processing.batch import Batch, received, sent
 from analysis_store.processing.outcomes import Failure, Outcome
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _TRIALS = 2
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from analysis_store.processing.companion import main; main()"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from analysis_store.runs.gather import StreamData
     from analysis_store.runs.run import Run
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 REUSE = "reuse"
 """The kind of the notes that tell who asked for a result that was there already."""

@@ -47,14 +47,14 @@ class Description:
 
     def __init__(self, own: Own, watch: Watch, root: str) -> None:
         self.own = own
-        self.watch = watch
+        self.watch: Watch = watch
         self.places: list[Place] = []
         """The code of one's own that was met."""
         self.class_name = ""
         """The class whose members are being described."""
-        self.level = DEEP
+        self.level: int = DEEP
         """How much deeper the objects of a library are looked at."""
-        self.in_library = False
+        self.in_library: bool = False
         """Whether what is being described is in an object of a library."""
         self._root = root
         self._open: dict[int, int] = {}

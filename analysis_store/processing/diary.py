@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.selection import Selection
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Diary:

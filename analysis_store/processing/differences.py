@@ -38,17 +38,17 @@ class Differences:
 
     def __init__(self, rtol: float, atol: float) -> None:
         self._rtol, self._atol = rtol, atol
-        self.compared = 0
+        self.compared: int = 0
         """How many values were compared."""
-        self.unequal = 0
+        self.unequal: int = 0
         """How many are not equal, close ones among them."""
-        self.beyond = 0
+        self.beyond: int = 0
         """How many are not even close."""
         self.largest: float | None = None
         """The largest absolute difference of two numbers; inf where one is not finite."""
         self.largest_relative: float | None = None
         """The largest difference relative to the second number; inf where that is 0."""
-        self.first = ""
+        self.first: str = ""
         """Where the first value is that is not close, or if all are, that is not equal; and what is there."""
 
     def compare(self, a: Any, b: Any, path: str = "") -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis_store.errors import MissingDependencyError, ProcessorError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Crew(ABC):
@@ -160,7 +160,7 @@ class GivenCrew(Crew):
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self.shares_fate = isinstance(executor, ProcessPoolExecutor)
+        self.shares_fate: bool = isinstance(executor, ProcessPoolExecutor)
 
     @property
     def width(self) -> int:

@@ -17,7 +17,7 @@ from analysis_store.processing.outcomes import Failure, Outcome
 if TYPE_CHECKING:
     from analysis_store.processing.executors import Crew
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _CHUNK_SECONDS = 0.2
 """How long a chunk should take: sending one costs about 1 ms, and what is in flight is done again if a worker dies."""

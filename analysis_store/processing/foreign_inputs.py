@@ -37,8 +37,8 @@ class ForeignInput(DocumentedInput):
     def __init__(self, run: Any) -> None:
         self._given = run
         self._run = getattr(run, "v2", run)  # beneath a Header is a BlueskyRun
-        self.uid = str(uid_of(run))
-        self.label = f"run {self.uid[:8]}"
+        self.uid: str = str(uid_of(run))
+        self.label: str = f"run {self.uid[:8]}"
 
     @cached_property
     def digest(self) -> str:

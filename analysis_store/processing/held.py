@@ -24,7 +24,7 @@ class ReadOnly:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.form = str(getattr(source, "form", "array"))
+        self.form: str = str(getattr(source, "form", "array"))
 
     @property
     def shape(self) -> tuple[int, ...]:

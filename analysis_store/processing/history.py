@@ -36,7 +36,7 @@ class TaskLog:
 
     def __init__(self, root: Path, uid: str) -> None:
         self.uid = uid
-        self.path = root / _FOLDER / f"{file_stem(uid)}.jsonl"
+        self.path: Path = root / _FOLDER / f"{file_stem(uid)}.jsonl"
         self._log = AppendLog(self.path)
         self._lock_path = self.path.with_name(f"{self.path.name}.lock")
 

@@ -26,8 +26,8 @@ class RunInput(DocumentedInput):
     def __init__(self, run: Run, home: str | None = None) -> None:
         self.run = run
         self._home = home
-        self.uid = run.uid
-        self.label = f"run {run.uid[:8]}"
+        self.uid: str = run.uid
+        self.label: str = f"run {run.uid[:8]}"
 
     @cached_property
     def digest(self) -> str:
@@ -71,8 +71,8 @@ class FileInput(Input):
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         problems: list[str] = []
-        self.path = Path(path).expanduser().absolute()
-        self.label = str(self.path)
+        self.path: Path = Path(path).expanduser().absolute()
+        self.label: str = str(self.path)
         (self._file,) = inspect_files([InputFile.of(self.path)], problems, trusted=False)
         if problems:
             raise InputError(f"inputs: {problems[0].removeprefix('files: ')}")

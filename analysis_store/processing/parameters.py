@@ -38,14 +38,14 @@ class Parameter:
     def __init__(self, name: str, hint: Any, default: Any = inspect.Parameter.empty) -> None:
         self.name = name
         try:
-            self.adapter = TypeAdapter(hint)
+            self.adapter: TypeAdapter[Any] = TypeAdapter(hint)
             self.adapter.json_schema()
         except (PydanticUserError, TypeError, NameError) as error:
             raise ParameterError(
                 f"{name}: {hint!r} is no type of which there is a JSON Schema ({_first_line(error)}); "
                 "expected numbers, text, lists, dicts, Literal, Enum, dataclasses or pydantic models."
             ) from error
-        self.required = default is inspect.Parameter.empty
+        self.required: bool = default is inspect.Parameter.empty
         self.default = None if self.required else self.to_json(self._checked_default(default))
         """As JSON has it."""
 

@@ -71,7 +71,7 @@ class Pipeline:
         """Take steps by their names, parents first; one step may have several."""
         if not names:
             raise ProcessorError("a pipeline without steps came; expected at least one.")
-        self.names = dict(names)
+        self.names: dict[str, Step] = dict(names)
         self.steps: tuple[Step, ...] = tuple(dict.fromkeys(names.values()))
 
     @classmethod

@@ -22,7 +22,7 @@ from analysis_store.progress import Progress, watched
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _SHORT = 8
 
@@ -61,10 +61,10 @@ class Task:
         if not isinstance(uid, str | None):
             raise ProcessorError(f"uid: {uid!r:.200} came, a {type(uid).__name__}; a task is named by text.")
         self.__dict__["pipeline"] = Pipeline.of(pipeline)
-        self.selection = selection if isinstance(selection, Selection) else Selection(selection)
-        self.uid = uid or str(uuid.uuid4())
-        self.store = _default() if store is None else store
-        self.log = TaskLog(self.store.root, self.uid)
+        self.selection: Selection = selection if isinstance(selection, Selection) else Selection(selection)
+        self.uid: str = uid or str(uuid.uuid4())
+        self.store: RunStore = _default() if store is None else store
+        self.log: TaskLog = TaskLog(self.store.root, self.uid)
 
     @classmethod
     def load(cls, store: RunStore, uid: str) -> Self:

@@ -47,7 +47,7 @@ class Walk:
     """
 
     def __init__(self, function: FunctionType, package: str, *, anew: bool) -> None:
-        self.watch = Watch()
+        self.watch: Watch = Watch()
         self.parts: dict[Place, str] = {}
         """The digest of each place."""
         self.found: dict[Place, Found] = {}

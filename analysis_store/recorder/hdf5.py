@@ -119,7 +119,7 @@ class HDF5DataStore(DataStore):
             raise InvalidDataError(f"Got durable_every={durable_every!r}; expected seconds above 0, or None.")
         self._due = Due(durable_every)
         choose(np.zeros(1), 8, 1, compression)
-        self.path = Path(path).expanduser().absolute()
+        self.path: Path = Path(path).expanduser().absolute()
         self._mode, self._block = mode, block
         self._refused = Refused(self.path)
         self._waiting = Waiting(self._refused, None if compression == "auto" else compression)

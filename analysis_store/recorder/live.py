@@ -62,7 +62,7 @@ class LiveFile:
     """
 
     def __init__(self, path: str | os.PathLike[str], prepare: Callable[[h5py.File], None] | None = None) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path: Path = Path(path).expanduser().absolute()
         self.counts: dict[str, int] = {}
         """Committed rows of each dataset, by its path."""
         self.damaged: set[str] = set()

@@ -30,7 +30,7 @@ class WriterLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = lock_path(path)
+        self.path: Path = lock_path(path)
         self._lock = self._taken(path)
 
     def _taken(self, path: Path) -> FileLock:

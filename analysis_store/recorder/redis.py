@@ -66,7 +66,7 @@ class RedisDataStore(DataStore):
         super().__init__()
         if maxlen is not None and maxlen < 1:
             raise InvalidDataError(f"maxlen={maxlen!r} came; expected at least 1, or None to keep everything in Redis.")
-        self.producer = producer or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.producer: str = producer or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._link = Link(url, name, wait)
         self._maxlen, self._token, self._pid = maxlen, secrets.token_hex(16), os.getpid()
         self._recorded: set[str] = set()

@@ -31,7 +31,7 @@ class Lease:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self.text = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)})
+        self.text: str = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)})
 
     def take(self) -> None:
         """Take it, or hold it for longer.

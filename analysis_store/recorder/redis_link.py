@@ -39,10 +39,13 @@ class Link:
     def __init__(self, url: str, name: str, wait: float) -> None:
         if not name:
             raise InvalidDataError(f"{name!r} came as the name of a recording; expected some text, e.g. a uid.")
-        self.name, self.wait = name, wait
+        self.name: str = name
+        self.wait: float = wait
+        self.client: Any
+        self.error: type[Exception]
         self.client, self.error = _client(url)
-        self.shown = _without_password(url)
-        self.keys = [f"{name}:{part}" for part in redis_scripts.PARTS]
+        self.shown: str = _without_password(url)
+        self.keys: list[str] = [f"{name}:{part}" for part in redis_scripts.PARTS]
         self._scripts: dict[str, Any] = {}
 
     def key(self, part: str) -> str:

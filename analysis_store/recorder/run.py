@@ -112,7 +112,8 @@ class RunDataStore(HDF5DataStore):
 
     def _begin(self, start: Document, attachments: Attachments) -> None:
         """Make a run of the new file."""
-        self.start, self._attachments = start, attachments
+        self.start: Document = start
+        self._attachments = attachments
         try:
             self._refuse_used()
         except BaseException:

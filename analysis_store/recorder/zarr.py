@@ -78,7 +78,7 @@ class ZarrDataStore(DataStore):
                 f"mode={mode!r}, flush_every={flush_every!r}, block={block!r} came; expected mode 'a' or 'r', and "
                 "numbers above 0."
             )
-        self.path = Path(path).expanduser().absolute()
+        self.path: Path = Path(path).expanduser().absolute()
         self._directory = Directory(self.path)
         self._mode, self._block = mode, block
         self._keys: dict[str, Key] = {}

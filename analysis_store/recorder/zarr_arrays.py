@@ -38,7 +38,8 @@ class Arrays:
     """
 
     def __init__(self, root: Path, key: str, form: Form, sizes: dict[str, int], *, block: int, writes: bool) -> None:
-        self.form, self.sizes = form, sizes
+        self.form: Form = form
+        self.sizes: dict[str, int] = sizes
         self._root, self._where = root, _where(key)
         self._block, self._mode = block, "r+" if writes else "r"
         self._open: dict[str, zarr.Array[Any]] = {}

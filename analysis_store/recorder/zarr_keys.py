@@ -54,7 +54,7 @@ class KeyValues:
 
     def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
         self._entry, self._lock, self._refresh = entry, lock, refresh
-        self.dtype = entry.form.dtype if entry.form.kind == "array" else np.dtype(object)
+        self.dtype: np.dtype[Any] = entry.form.dtype if entry.form.kind == "array" else np.dtype(object)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ class KeyTimes(KeyValues):
 
     def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
         super().__init__(entry, lock, refresh)
-        self.dtype = np.dtype(float)
+        self.dtype: np.dtype[Any] = np.dtype(float)
 
     def _row(self) -> tuple[int, ...]:
         return ()

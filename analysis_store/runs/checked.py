@@ -33,7 +33,7 @@ class CheckedStream:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self.name = stream.name
+        self.name: str = stream.name
         self._digests = {
             entry["data_key"]: f"{entry['algorithm']}:{entry['digest']}"
             for entry in stream.run.digests

@@ -314,7 +314,7 @@ class JournalStream:
     ) -> None:
         self.descriptors = descriptors
         self.events = events
-        self.streamed = {doc["data_key"]: doc for doc in streamed}
+        self.streamed: dict[str, Document] = {doc["data_key"]: doc for doc in streamed}
         """The stream resource of each key whose values are described by stream documents."""
         self._objects = objects or {}
         self._resources = resources

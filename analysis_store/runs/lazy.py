@@ -13,7 +13,7 @@ from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import AnalysisStoreError
 
 if TYPE_CHECKING:
-    import dask.array
+    from dask.array.core import Array as DaskArray
 
 
 _HIDDEN = frozenset(
@@ -82,7 +82,7 @@ class Values(Lazy):
         """Return how many values are read at once by who goes through all of them."""
         return _OBJECTS if self.dtype.kind == "O" else rows_at_once(self.shape, self.dtype)
 
-    def to_dask(self) -> dask.array.Array:
+    def to_dask(self) -> DaskArray:
         """Return a dask array of the values that there are now, whose chunks are read when it is computed."""
         import dask.array
 

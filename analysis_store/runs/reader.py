@@ -285,8 +285,8 @@ class FileStream:
         self.stored = stored
         self.descriptor = descriptor
         self.resources = resources
-        self.foreign = {key: (pair[0], pair[1]) for key, pair in foreign.items()}
-        self.datasets = self._datasets(version)
+        self.foreign: dict[str, tuple[Any, Any]] = {key: (pair[0], pair[1]) for key, pair in foreign.items()}
+        self.datasets: dict[str, str] = self._datasets(version)
 
     def _datasets(self, version: str) -> dict[str, str]:
         """Return where each key that this file holds lies in it."""

@@ -29,7 +29,7 @@ NO_TAGS: frozenset[str] = frozenset()
 class Node(MapAdapter[Any]):
     """A container below the list of runs: a run, a stream, a dataset."""
 
-    access_tags: ClassVar = NO_TAGS
+    access_tags: ClassVar[frozenset[str]] = NO_TAGS
 
     def search(self, query: Any) -> Any:
         """Return this container with those of its nodes that satisfy a query.

@@ -63,7 +63,7 @@ class Pace:
     """
 
     def __init__(self, app: ASGIApp, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self.on_the_way = 0
         self._app = app
         self._turns: MutableMapping[Any, asyncio.Semaphore] = WeakKeyDictionary()

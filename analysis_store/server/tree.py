@@ -18,6 +18,8 @@ from analysis_store.server.nodes import NO_TAGS
 from analysis_store.server.run import RunAdapter
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.run_store import RunStore
 
@@ -48,9 +50,9 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
     """
 
     structure_family = StructureFamily.container
-    specs: ClassVar = [Spec("CatalogOfBlueskyRuns", version="1")]
-    include_routers: ClassVar = [router]
-    access_tags: ClassVar = NO_TAGS
+    specs: ClassVar[list[Spec]] = [Spec("CatalogOfBlueskyRuns", version="1")]
+    include_routers: ClassVar[list[APIRouter]] = [router]
+    access_tags: ClassVar[frozenset[str]] = NO_TAGS
     metadata_stale_at = None
     entries_stale_at = None
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NUMBERS = ("?", "i1", "u1", "<i2", ">u2", "<i4", ">i4", "<u8", "<f2", ">f2", "<f4", "<f8", ">f8", "<c8", ">c16")
 _OTHERS = ("S1", "S5", "<U1", "<U4", ">U2", "<M8[ns]", ">M8[s]", "<M8[D]", "<m8[us]", "<m8[7ms]")
 
-texts = st.text(max_size=6)
+texts: st.SearchStrategy[str] = st.text(max_size=6)
 """Any text that UTF-8 can say: empty, and with NUL in it, too."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,7 +30,7 @@ Size = Annotated[int, Field(ge=0)]
 class Member(BaseModel):
     """What the manifest says of one member."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True)
 
     size: Size
     """Bytes."""
@@ -42,7 +42,7 @@ class Member(BaseModel):
 class Entry(BaseModel):
     """What the manifest says of one run; all members by name."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True)
 
     uid: str
     file: str
@@ -62,7 +62,7 @@ class Entry(BaseModel):
 class Manifest(BaseModel):
     """The member ``manifest.json``."""
 
-    model_config = ConfigDict(frozen=True, strict=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True)
 
     format: Literal["analysis_store bundle"] = "analysis_store bundle"
     version: int = VERSION

@@ -46,7 +46,7 @@ class Landing:
 
     def __init__(self, cargo: Cargo, store: RunStore, pool: Executor) -> None:
         self.cargo = cargo
-        self.final = store.root / layout.run_path(cargo.uid, cargo.record.start["time"])
+        self.final: Path = store.root / layout.run_path(cargo.uid, cargo.record.start["time"])
         self.folders: list[Path] = []
         self._store = store
         self._scratch = layout.scratch_path(self.final)

@@ -37,9 +37,9 @@ class Snapshot:
         self._target = target
         # before a dump is made, which then has all of them; of a copy of SQLite, what is in it
         before = {} if store.catalog.info()["kind"] == "sqlite" else dict(store.catalog.paths())
-        self.kind = self._taken(store)
+        self.kind: str = self._taken(store)
         """``"sqlite"``, ``"pg_dump"``, or ``"none"``: rebuilt from the files by whoever opens the backup."""
-        self.paths = dict(self._sqlite_paths()) if self.kind == "sqlite" else before
+        self.paths: dict[str, str] = dict(self._sqlite_paths()) if self.kind == "sqlite" else before
         """The run file of every uid, relative to the root."""
 
     def _taken(self, store: RunStore) -> str:

@@ -38,7 +38,7 @@ class GrowingWriter(Writer):
     def __init__(
         self, path: str | Path, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False
     ) -> None:
-        self.path = str(path)
+        self.path: str = str(path)
         self._dataset = dataset
         self._swmr = swmr
         self._written = False
