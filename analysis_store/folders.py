@@ -1,10 +1,12 @@
-"""Names in folders, made so that no power cut takes them away."""
+"""Files and their names, made so that no power cut takes them away: everything that is synced is synced here."""
 
 from __future__ import annotations
 
 import errno
 import os
 from pathlib import Path
+
+from analysis_store.roots import open_inside
 
 _named: dict[str, tuple[int, int]] = {}
 """Device and inode of each path whose name this process has made durable, with those of all folders above it."""
@@ -13,13 +15,26 @@ _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP
 """What the system says of a folder that we may not read, or cannot have written to: its names were there before."""
 
 
+def sync(file: int) -> None:
+    """Make the bytes of an open file durable; what a buffer holds is written before."""
+    os.fsync(file)
+
+
+def sync_file(path: str | os.PathLike[str]) -> None:
+    """Make the bytes of a file durable."""
+    _sync_and_close(open_inside(path))
+
+
+def _sync_and_close(file: int) -> None:
+    try:
+        sync(file)
+    finally:
+        os.close(file)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync_and_close(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
 
 
 def sync_names(path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError, UnsafeFileError
-from analysis_store.folders import sync_names
+from analysis_store.folders import sync, sync_names
 from analysis_store.roots import open_inside, opened
 
 
@@ -143,7 +143,7 @@ def _add(file: int, lines: bytes, durable: bool) -> None:
         while left:  # one write; a disk that is almost full takes a part of it
             left = left[os.write(file, left) :]
         if durable:
-            os.fsync(file)
+            sync(file)
     except BaseException:
         with suppress(OSError):
             os.ftruncate(file, size)

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from analysis_store.core.atomic_files import write_once
 from analysis_store.errors import SettingsError, StoreVersionError, StoreWriteError
 from analysis_store.folders import sync_names
 from analysis_store.layout import LAYOUT_VERSION
 from analysis_store.provenance import Policy
-from analysis_store.runs.durable import keep_text
 
 FILE_NAME = "analysis_store.toml"
 _SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg", "mongodb", "mongodb+srv")
@@ -170,7 +170,7 @@ def save(folder: Path, settings: Settings) -> None:
         *(f"{name} = {_toml(value)}" for name, value in settings.code.items()),
         "",
     ]
-    keep_text(folder / FILE_NAME, "\n".join(lines))
+    write_once(folder / FILE_NAME, "\n".join(lines))
 
 
 def _toml(value: Any) -> str:

@@ -8,87 +8,42 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
-from analysis_store import layout
+from analysis_store.core.atomic_files import AtomicFile
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreWriteError, TargetExistsError
-from analysis_store.folders import sync_folder
-from analysis_store.runs.durable import claim, publish, remove_folders
 
 
-class Outgoing:
-    """A file on its way to its final name; leaving the ``with`` by an exception removes every trace of it.
-
-    Parameters
-    ----------
-    path : pathlib.Path
-        The final name; folders on the way are made.
-    overwrite : bool
-        Whether a file of that name may be replaced.
-    """
-
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self.path = path
-        self._overwrite = overwrite
-        self._scratch = layout.scratch_path(path)
-        self._made: list[Path] = []
-        self._ours: os.stat_result | None = None
+class Outgoing(AtomicFile):
+    """A file on its way out of the store, whose errors are ours."""
 
     def __enter__(self) -> Self:
-        if self.path.is_dir() or (os.path.lexists(self.path) and not self._overwrite):
+        if self.path.is_dir() or (os.path.lexists(self.path) and not self.overwrite):
             raise self._taken()
-        try:
-            with translated(self.path):
-                claim(self._scratch, self._made)
-        except BaseException:
-            self._clear()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._clear()
+        with translated(self.path):
+            return super().__enter__()
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
         """Give the scratch file, open for reading and writing; it is durable afterwards."""
-        with translated(self.path), self._scratch.open("w+b") as file:
+        with translated(self.path), super().writing() as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
 
     def publish(self) -> None:
         """Give the file its name."""
         with translated(self.path):
-            ours = self._scratch.stat()
             try:
-                if self._overwrite:
-                    self._scratch.replace(self.path)
-                    sync_folder(self.path.parent)
-                else:
-                    publish(self._scratch, self.path)
+                super().publish()
             except FileExistsError as error:
                 raise self._taken() from error
-        self._ours = None if self._overwrite else ours
 
     def _taken(self) -> TargetExistsError:
         return TargetExistsError(
             f"{self.path} is there already, and is left as it is; expected a new name. Say overwrite=True to replace "
             "a file."
         )
-
-    def _clear(self) -> None:
-        with suppress(OSError):
-            self._scratch.unlink(missing_ok=True)
-        with suppress(OSError):
-            if self._ours and os.path.samestat(self.path.stat(), self._ours):
-                self.path.unlink()
-        remove_folders(self._made)
 
 
 @contextmanager

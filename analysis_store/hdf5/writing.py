@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import h5py
 from h5py import h5f, h5fd, h5i, h5p
 
+from analysis_store.folders import sync
 from analysis_store.roots import open_inside
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def written(path: str | os.PathLike[str], *, small: bool = False) -> Iterator[h5
         left = memoryview(image)
         while left:
             left = left[os.write(descriptor, left) :]
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -17,13 +17,14 @@ from h5py import h5d, h5f, h5s, h5t
 
 from analysis_store.dtypes import AnyArray, encode_text
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunClosedError, StoreClosedError
+from analysis_store.folders import sync_file
 from analysis_store.hdf5.writing import give_up
 from analysis_store.recorder.chunks import Chunks
 from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
 from analysis_store.recorder.mending import REFUSALS, await_others, changed, make, mend, opened, writing
 from analysis_store.recorder.overlay import Overlay
-from analysis_store.recorder.safe import keep_spans, settle, sync_file
+from analysis_store.recorder.safe import keep_spans, settle
 
 _T = TypeVar("_T")
 

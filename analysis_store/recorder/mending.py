@@ -15,6 +15,7 @@ from pathlib import Path
 import h5py
 from h5py import h5f
 
+from analysis_store.core.atomic_files import link_or_rename
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -26,12 +27,12 @@ from analysis_store.errors import (
     TooLargeError,
     UnknownTypeError,
 )
-from analysis_store.folders import sync_names
+from analysis_store.folders import sync_file, sync_names
 from analysis_store.layout import scratch_path
 from analysis_store.recorder.counts import note_names, read_counts
 from analysis_store.recorder.lock import WriterLock
 from analysis_store.recorder.overlay import Overlay, finish_redo, redo_path
-from analysis_store.recorder.safe import drop, settle, sync_file
+from analysis_store.recorder.safe import drop, settle
 from analysis_store.roots import check_path
 
 _BOUNDS = ("v110", "v110")
@@ -109,7 +110,7 @@ def make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
         sync_file(scratch)
         redo_path(path).unlink(missing_ok=True)  # of a file that somebody removed
         drop(path)
-        os.link(scratch, path)
+        link_or_rename(scratch, path)
         sync_names(path.parent)  # its own name is synced with what is kept of it
     finally:
         scratch.unlink(missing_ok=True)

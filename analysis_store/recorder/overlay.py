@@ -9,7 +9,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from analysis_store.folders import sync_folder
+from analysis_store.folders import sync, sync_folder
 from analysis_store.recorder.safe import Safe, is_cut, is_kept, keep, read_safe
 from analysis_store.recorder.superblock import SIZE, end_of, settled
 from analysis_store.roots import open_inside, opened, read
@@ -145,7 +145,7 @@ class Overlay(io.RawIOBase):
         file = open_inside(self._path, os.O_RDWR)
         try:
             if last or not kept:
-                os.fsync(file)  # the rows, of which the changes tell
+                sync(file)  # the rows, of which the changes tell
             if last and kept:
                 keep(self._path, self.size, self._pieces())
             self._decide(file, durable=not kept)
@@ -216,7 +216,7 @@ def _write_redo(path: Path, size: int, pages: dict[int, bytes], *, durable: bool
         with opened(redo, "wb", 0) as file:
             _write_all(file.fileno(), _MAGIC + hashlib.sha256(body).digest() + body, 0)
             if durable:
-                os.fsync(file.fileno())
+                sync(file.fileno())
     except OSError:
         redo.unlink(missing_ok=True)
         raise
@@ -230,7 +230,7 @@ def _write_pages(file: int, size: int, pages: dict[int, bytes], *, durable: bool
         _write_all(file, page[: max(0, size - start)], start)
     os.ftruncate(file, size)
     if durable:
-        os.fsync(file)
+        sync(file)
 
 
 def _write_all(file: int, data: bytes, position: int) -> None:

@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from analysis_store.core.atomic_files import link_or_rename
 from analysis_store.errors import DuplicateRunError, StoreBusyError, StoreWriteError
-from analysis_store.folders import sync_folder
+from analysis_store.folders import sync_file, sync_folder
 from analysis_store.recorder.mending import writing
-from analysis_store.roots import open_inside
-from analysis_store.runs.durable import give_name
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
@@ -43,9 +42,9 @@ def publish(store: RunStore, live: Path) -> Run:
     """
     final = live.with_suffix("")
     live.chmod(_READ_ONLY)
-    _sync(live)
+    sync_file(live)  # that it is closed
     try:
-        give_name(live, final)
+        link_or_rename(live, final)
     except FileExistsError as error:
         if not os.path.samestat(live.stat(), final.stat()):
             raise DuplicateRunError(
@@ -56,15 +55,6 @@ def publish(store: RunStore, live: Path) -> Run:
     live.unlink(missing_ok=True)
     sync_folder(final.parent)
     return run
-
-
-def _sync(path: Path) -> None:
-    """Make the last of a file durable: that it is closed."""
-    file = open_inside(path)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 @contextmanager

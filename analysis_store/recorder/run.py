@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis_store import layout
+from analysis_store.core.atomic_files import make_folders, remove_folders
 from analysis_store.errors import DuplicateRunError, RunClosedError
 from analysis_store.folders import sync_names
 from analysis_store.recorder.ended import Ended, tell_of_lost
@@ -23,7 +24,6 @@ from analysis_store.recorder.publish import ending, live_path, publish
 from analysis_store.recorder.recording import Current, Recording
 from analysis_store.recorder.series import Series
 from analysis_store.runs.draft import Attachments
-from analysis_store.runs.durable import make_folders, remove_folders
 
 if TYPE_CHECKING:
     from h5py import h5f

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.folders import sync_folder
+from analysis_store.folders import sync, sync_file, sync_folder
 from analysis_store.roots import open_inside, opened, read
 
 _MAGIC = b"safe 1\r\n"
@@ -109,7 +109,7 @@ def keep_spans(path: Path, spans: Iterable[tuple[int, int]]) -> None:
     """
     file = open_inside(path)
     try:
-        os.fsync(file)
+        sync(file)
         size = os.fstat(file).st_size
         places = ((at, stop) for start, stop in spans for at in range(start, min(stop, size), _PIECE))
         keep(path, size, [(at, os.pread(file, min(_PIECE, stop - at), at)) for at, stop in places])
@@ -132,7 +132,7 @@ def keep(path: Path, size: int, pieces: list[tuple[int, bytes]]) -> None:
         for part in (_MAGIC, digest.digest(), *_parts(size, pieces)):
             file.write(part)
         file.flush()
-        os.fsync(file.fileno())
+        sync(file.fileno())
     new.replace(safe_path(path))
     sync_folder(path.parent)
 
@@ -148,15 +148,6 @@ def settle(path: Path) -> None:
     """Make a live file durable as it is, and forget what it was: it is an ordinary file from now on."""
     sync_file(path)
     drop(path)
-
-
-def sync_file(path: Path) -> None:
-    """Make the bytes of a file durable."""
-    file = open_inside(path)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def drop(path: Path) -> None:

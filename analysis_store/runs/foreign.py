@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.atomic_files import make_folders, remove_folders
 from analysis_store.documents import Document, compose_datum, compose_resource, event_uid, validate
 from analysis_store.errors import AnalysisStoreError, PairError, StoreWriteError, UnsafeFileError
 from analysis_store.folders import sync_folder, sync_names
 from analysis_store.layout import file_stem
 from analysis_store.pairs import call_writer
-from analysis_store.runs.durable import make_folders, remove_folders
 
 if TYPE_CHECKING:
     from analysis_store.runs.columns import Column

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
+from analysis_store.core.atomic_files import remove_folders, write_once
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.folders import sync_names
 from analysis_store.roots import read
-from analysis_store.runs.durable import keep_text, remove_folders
 
 if TYPE_CHECKING:
     from analysis_store.provenance.settle import Settled
@@ -49,7 +49,7 @@ def _keep(path: Path, settled: Settled, made: list[Path]) -> None:
     if path.exists():
         sync_names(path)
     else:
-        keep_text(path, dumps(settled.environment), made)
+        write_once(path, dumps(settled.environment), made)
 
 
 def _withdraw(path: Path, digest: str, is_used: Callable[[str], bool], made: list[Path]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store import layout
+from analysis_store.core.atomic_files import create, publish, remove_folders
 from analysis_store.digests import digest_foreign
 from analysis_store.documents import Document, clean_metadata, is_time, new_uid, validate
 from analysis_store.errors import (
@@ -25,7 +26,6 @@ from analysis_store.errors import (
     UnsafeFileError,
 )
 from analysis_store.runs.draft import Attachments, Draft, digest_entry, draft_stream
-from analysis_store.runs.durable import claim, publish, remove_folders
 from analysis_store.runs.file import RunFileWriter
 from analysis_store.runs.foreign import ForeignWriters
 
@@ -114,7 +114,7 @@ class RunSaver:
             ours: os.stat_result | None = None
             published = visible = False
             try:
-                claim(scratch, made)
+                create(scratch, made)
                 write_foreign(draft, foreign)
                 RunFileWriter(draft, self.root, relative, self.compression).write(scratch, lambda: stop_time(draft))
                 foreign.close()

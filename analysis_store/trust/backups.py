@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from analysis_store import layout
+from analysis_store.core.atomic_files import replace
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import AnalysisStoreError, SettingsError
 from analysis_store.progress import Progress, watched
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import buried, quarantined, read_removal
 from analysis_store.settings import FILE_NAME
-from analysis_store.trust.copying import Copier, replace, unwritable
+from analysis_store.trust.copying import Copier, unwritable
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.quarantine import removing
 from analysis_store.trust.snapshot import DUMP, Snapshot

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFoundError
+from analysis_store.folders import sync
 from analysis_store.roots import opened
 from analysis_store.runs.notes import REINSTATED, RETRACTED, passed_on
 from analysis_store.runs.packages import packages_path
@@ -58,7 +59,7 @@ class Piece:
             if target.stat().st_size != self.size:
                 raise DamagedFileError(f"{self.path} was cut short while it was read; {target.name} was not kept.")
             with ThreadPoolExecutor(1) as disk:
-                durable = disk.submit(os.fsync, file.fileno())
+                durable = disk.submit(sync, file.fileno())
                 yield
                 durable.result()
 

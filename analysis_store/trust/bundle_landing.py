@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
+from analysis_store.core.atomic_files import AtomicFile, create, link_or_rename, remove_folders
 from analysis_store.errors import DamagedFileError, DuplicateRunError
 from analysis_store.exchange.files import translated
 from analysis_store.folders import sync_folder, sync_names
-from analysis_store.runs.durable import claim, give_name, publish, remove_folders
 from analysis_store.runs.reader import RunFile
 from analysis_store.trust.bundle_cargo import Cargo, Piece
 from analysis_store.trust.bundle_values import Traveller, differences, document_faults, places_due, value_faults
@@ -67,7 +67,7 @@ class Landing:
         with translated(self.final):
             if self._scratch.exists():
                 with suppress(FileExistsError):  # another process brings the same; which it is, the catalog tells
-                    give_name(self._scratch, self.final)
+                    link_or_rename(self._scratch, self.final)
                 self._scratch.unlink(missing_ok=True)
         self._placed.clear()
 
@@ -91,7 +91,7 @@ class Landing:
             if self.final.exists():  # of a load that was killed, then: it is looked at as closely
                 self._verify(self.final)
                 return
-            claim(self._scratch, self.folders)
+            create(self._scratch, self.folders)
             with self.cargo.file.copied_to(self._scratch):
                 self._verify(self._scratch)
             self._scratch.chmod(_READ_ONLY)
@@ -211,28 +211,14 @@ def _compare(came: RunRecord, here: RunRecord) -> None:
 
 
 def _put(piece: Piece, final: Path) -> bool:
-    """Write a file that comes with a run; say False where another process was first."""
-    with translated(final), _scratch(final) as scratch:
-        piece.copy_to(scratch)
+    """Write a file that comes with a run; return False where another process was first."""
+    with translated(final), AtomicFile(final) as file:
+        piece.copy_to(file.scratch)
         with suppress(FileExistsError):
-            publish(scratch, final)
+            file.publish()
             return True
         sync_names(final)
     return False
-
-
-@contextmanager
-def _scratch(final: Path) -> Iterator[Path]:
-    """Give the scratch name of a file; on an error nothing of it stays."""
-    scratch, made = layout.scratch_path(final), list[Path]()
-    try:
-        claim(scratch, made)
-        yield scratch
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        remove_folders(made)
-        raise
-    scratch.unlink(missing_ok=True)
 
 
 def _share(one: Cargo, other: Cargo) -> bool:

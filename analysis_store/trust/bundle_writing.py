@@ -20,6 +20,7 @@ from analysis_store import __version__, layout
 from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.exchange.files import Outgoing
+from analysis_store.folders import sync
 from analysis_store.progress import Progress, watched
 from analysis_store.roots import opened
 from analysis_store.runs.lazy import counted
@@ -198,7 +199,7 @@ class _Packing:
         )
         self._entries.append(entry)
         self._records.append(record)
-        self._syncs.append(self._disk.submit(os.fsync, self._file.fileno()))  # while the next run is being read
+        self._syncs.append(self._disk.submit(sync, self._file.fileno()))  # while the next run is being read
 
     def finish(self, notes: list[Note], selection: Selection) -> None:
         """Write the notes, the descriptions for other programs, and last the manifest."""

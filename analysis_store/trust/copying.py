@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -11,16 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analysis_store.core.atomic_files import CANNOT_LINK, make_folders, replace
 from analysis_store.digests import digest_file
 from analysis_store.errors import DamagedFileError, SettingsError, StoreWriteError
-from analysis_store.folders import sync_folder, sync_names
+from analysis_store.folders import sync_file, sync_folder, sync_names
 from analysis_store.layout import scratch_path
 from analysis_store.roots import opened
-from analysis_store.runs.durable import make_folders
 from analysis_store.trust.findings import Finding
-
-_NOT_LINKED = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
-"""What is said where a link cannot be made, but a copy can."""
 
 
 @dataclass(slots=True)
@@ -118,7 +114,7 @@ class Copier:
             except FileNotFoundError:
                 return
             except OSError as error:
-                if error.errno not in _NOT_LINKED:
+                if error.errno not in CANNOT_LINK:
                     raise
             else:
                 self.linked += 1
@@ -131,8 +127,7 @@ class Copier:
         scratch = scratch_path(target)
         try:
             shutil.copy2(source, scratch)
-            with scratch.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(scratch)
             before, after = _stat(source), scratch.stat()
             if before is None or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 return
@@ -153,22 +148,6 @@ class Copier:
             if not folder.is_dir():
                 make_folders(folder, [])
             self._folders.add(folder)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a small file durably, over the one that is there, if there is one."""
-    scratch = scratch_path(path)
-    try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-        sync_folder(path.parent)
-        sync_names(path.parent)
-    finally:
-        with suppress(OSError):
-            scratch.unlink(missing_ok=True)
 
 
 def unwritable(target: Path, error: OSError) -> StoreWriteError:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
+from analysis_store.core.atomic_files import link_or_rename, make_folders, write_once
 from analysis_store.digests import digest_file
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -23,7 +24,6 @@ from analysis_store.errors import (
 )
 from analysis_store.folders import sync_folder, sync_names
 from analysis_store.locks import FileLock, holder_of, is_held
-from analysis_store.runs.durable import give_name, keep_text, make_folders
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import (
     LOCK,
@@ -128,7 +128,7 @@ def _is_run(path: Path) -> bool:
 
 def mark(root: Path, removal: Removal) -> None:
     """Say that a run is about to go: from now on nobody saves a run that came from it."""
-    keep_text(quarantine_folder(root, removal.uid) / RECORD, removal.to_json())
+    write_once(quarantine_folder(root, removal.uid) / RECORD, removal.to_json())
 
 
 def unmark(root: Path, uid: str) -> None:
@@ -163,7 +163,7 @@ def bury(root: Path, removal: Removal) -> None:
     """Write the tombstone, which ends a deletion; that of an earlier life of the run gives way."""
     path = tombstone_path(root, removal.uid)
     path.unlink(missing_ok=True)
-    keep_text(path, removal.to_json())
+    write_once(path, removal.to_json())
 
 
 def _move(source: Path, target: Path) -> None:
@@ -175,7 +175,7 @@ def _move(source: Path, target: Path) -> None:
     make_folders(target.parent, [])
     sync_names(target.parent)
     try:
-        give_name(source, target)
+        link_or_rename(source, target)
     except FileExistsError as error:
         if not os.path.samestat(source.stat(), target.stat()):
             raise DamagedFileError(f"{target} is there, and is not {source}. Move one of them away.") from error

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
+from analysis_store.core.atomic_files import publish
 from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError
 from analysis_store.locks import FileLock, holder_of
 from analysis_store.progress import silent
-from analysis_store.runs.durable import publish
 from analysis_store.trust.filling import ReindexReport, filled
 
 if TYPE_CHECKING:

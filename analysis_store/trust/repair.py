@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from analysis_store import layout
 from analysis_store.catalogs.records import note_row
+from analysis_store.core.atomic_files import make_folders, publish
 from analysis_store.errors import AnalysisStoreError, RunNotFoundError, StoreBusyError
 from analysis_store.folders import sync_names
 from analysis_store.locks import FileLock
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.lives import recover
 from analysis_store.roots import opened
-from analysis_store.runs.durable import make_folders, publish
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.verify import place_fault
 from analysis_store.trust.findings import Finding

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError, StoreWriteError
-from analysis_store.folders import sync_folder
+from analysis_store.folders import sync_file, sync_folder
 from analysis_store.layout import scratch_path
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _copy_sqlite(source: Path, target: Path) -> None:
                 f"the catalog {source} is damaged ({state}); rebuild it from its files, then try again"
             )
         theirs.execute("PRAGMA journal_mode=WAL").fetchall()
-    _sync(target)
+    sync_file(target)
 
 
 def _close_sqlite(path: Path) -> None:
@@ -144,9 +144,4 @@ def _dump_postgresql(uri: str, target: Path) -> None:
             f"pg_dump of the catalog failed: {done.stderr.strip()}. The last backup is whole. pg_dump has to be of the "
             "version of the server or newer, and the server to be there; then do it again"
         )
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync_file(target)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -14,6 +14,7 @@ from h5py import h5d, h5g, h5p, h5s, h5t
 from analysis_store.digests import utf8
 from analysis_store.dtypes import AnyArray, named_in_file
 from analysis_store.errors import InvalidDataError, StoreWriteError
+from analysis_store.folders import sync_file
 from analysis_store.hdf5.columns import chunk_of
 from analysis_store.hdf5.encoding import as_bytes, as_stored, describe, is_plain, plain_type
 from analysis_store.hdf5.making import OBJECTS, UTF8_LINK, VARIABLE_BYTES, utf8_type
@@ -77,11 +78,7 @@ class GrowingWriter(Writer):
         if not self._written:
             return
         self._written = False
-        number = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
+        sync_file(self.path)
 
 
 def last_offset(group: h5g.GroupID, name: str) -> tuple[int, int]:

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from analysis_store import AnalysisStore, folders
+from analysis_store.core.atomic_files import create, remove_folders
 from analysis_store.errors import StoreWriteError
 from analysis_store.exchange import link_tree
 from analysis_store.recorder import RunDataStore, live_runs, recorded, recover
-from analysis_store.runs.durable import claim, remove_folders
 from tests.faults.children import start
 from tests.faults.on_disk import ORIGIN, result
 
@@ -195,7 +195,7 @@ def test_a_folder_that_is_made_again(tmp_path: Path, watch: Watch) -> None:
     path = tmp_path / "a" / "b"
     for _ in range(2):
         made: list[Path] = []
-        claim(path, made)
+        create(path, made)
         watch.synced(path.parent)
         watch.calls.clear()
         path.unlink()

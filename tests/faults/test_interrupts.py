@@ -43,7 +43,7 @@ def swept() -> Iterator[None]:
 
 
 PACKAGE = Path(analysis_store.__file__).parent
-CRITICAL = tuple(str(PACKAGE / name) for name in ("runs/save.py", "runs/durable.py", "runs/packages.py"))
+CRITICAL = tuple(str(PACKAGE / name) for name in ("runs/save.py", "core/atomic_files.py", "runs/packages.py"))
 """Where files are made, named and removed: here an interrupt may come between any two instructions."""
 
 OURS = str(PACKAGE)

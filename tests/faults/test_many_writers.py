@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from analysis_store import AnalysisStore, layout
+from analysis_store.core.atomic_files import remove_folders
 from analysis_store.errors import StoreClosedError
 from analysis_store.runs import results
-from analysis_store.runs.durable import remove_folders
 from tests.faults.children import call, heard, processes, start
 from tests.faults.on_disk import ORIGIN, assert_whole, assert_works, result, run_files, scratch_files
 

@@ -1,0 +1,1 @@
+"""The toolbox: what several rooms need, written once."""

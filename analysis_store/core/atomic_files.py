@@ -1,0 +1,179 @@
+"""Files that appear complete or not at all, durably, and the folders they lie in."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from analysis_store.folders import forget_names, sync, sync_folder, sync_names
+from analysis_store.layout import scratch_path
+
+CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
+"""What a system says where it cannot link a file, but may rename or copy it."""
+
+_ATTEMPTS = 100
+
+
+def make_folders(folder: Path, made: list[Path]) -> None:
+    """Make a folder and its parents; ``made`` gets those that were new, the deepest first."""
+    missing = [folder]
+    while not missing[-1].parent.is_dir():
+        missing.append(missing[-1].parent)
+    for path in reversed(missing):
+        made.insert(0, path)  # first: an interrupt may come right after it is there
+        try:
+            path.mkdir()
+        except FileExistsError:
+            made.remove(path)
+
+
+def remove_folders(made: list[Path]) -> None:
+    """Remove folders that were made, unless somebody else's files are in them by now."""
+    for folder in made:
+        forget_names(folder)
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def create(path: Path, made: list[Path]) -> None:
+    """Make a new empty file and the folders it lies in, durably; a folder that holds a file is not removed.
+
+    Until the file is there, the failed save of somebody else may take a folder away that was empty still.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            make_folders(path.parent, made)
+            path.touch(exist_ok=False)
+            break
+        except FileNotFoundError:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+    sync_names(path.parent)
+
+
+class AtomicFile:
+    """A file on its way to its final name; leaving the ``with`` by an exception removes every trace of it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The final name; folders on the way are made.
+    overwrite : bool
+        Whether a file of that name may be replaced.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self.path, self.scratch = path, scratch_path(path)
+        self.overwrite = overwrite
+        self._made: list[Path] = []
+        self._ours: os.stat_result | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            create(self.scratch, self._made)
+        except BaseException:
+            self._clear()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.scratch.unlink(missing_ok=True)
+        else:
+            self._clear()
+
+    @contextmanager
+    def writing(self) -> Iterator[BinaryIO]:
+        """Give the scratch file, open for reading and writing; it is durable afterwards."""
+        with self.scratch.open("w+b") as file:
+            yield file
+            file.flush()
+            sync(file.fileno())
+
+    def publish(self) -> None:
+        """Give the file its name, durably; `FileExistsError` where that is taken and must not be replaced."""
+        if self.overwrite:
+            self.scratch.replace(self.path)
+            sync_folder(self.path.parent)
+        else:
+            ours = self.scratch.stat()
+            publish(self.scratch, self.path)
+            self._ours = ours
+
+    def _clear(self) -> None:
+        with suppress(OSError):
+            self.scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            if self._ours and os.path.samestat(self.path.stat(), self._ours):
+                self.path.unlink()
+        remove_folders(self._made)
+
+
+def write_once(path: Path, text: str, made: list[Path] | None = None) -> None:
+    """Write a small file durably, completely or not at all; one that is there already stays.
+
+    ``made`` gets the folders that were new.
+    """
+    scratch = scratch_path(path)
+    try:
+        create(scratch, [] if made is None else made)
+        _write(scratch, text.encode())
+        _publish_once(scratch, path)
+        scratch.unlink(missing_ok=True)
+    except BaseException:  # not finally: an interrupt at its beginning would leave the file
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+def _publish_once(scratch: Path, path: Path) -> None:
+    try:
+        publish(scratch, path)
+    except FileExistsError:
+        sync_names(path)  # the process that made it may not have synced it yet
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a small file durably, over the one that is there, if there is one."""
+    scratch = scratch_path(path)
+    try:
+        _write(scratch, content)
+        scratch.replace(path)
+        sync_folder(path.parent)
+        sync_names(path.parent)
+    finally:
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        sync(file.fileno())
+
+
+def publish(scratch: Path, final: Path) -> None:
+    """Give a file its final name, durably; where that is taken, `FileExistsError`: nothing is ever overwritten."""
+    link_or_rename(scratch, final)
+    scratch.unlink(missing_ok=True)
+    sync_folder(final.parent)
+
+
+def link_or_rename(scratch: Path, final: Path) -> None:
+    """Give a file its final name next to the one it has, or, on a file system without hard links, instead of it."""
+    try:
+        final.hardlink_to(scratch)
+    except OSError as error:
+        if error.errno not in CANNOT_LINK:
+            raise
+        _rename(scratch, final)
+
+
+def _rename(scratch: Path, final: Path) -> None:
+    if final.exists():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final))
+    scratch.rename(final)
