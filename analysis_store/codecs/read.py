@@ -12,6 +12,7 @@ from h5py import h5, h5d, h5g, h5l, h5o, h5p
 from analysis_store.codecs.lazy import LARGE, LazyValues
 from analysis_store.codecs.nodes import DATASETS, LABEL, NUMBERED, READ, VERSION, VERSION_ATTRIBUTE, Node, parse_label
 from analysis_store.codecs.values import name_of, read_values
+from analysis_store.core.memory import SMALL_ENOUGH, check_fits
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -20,7 +21,7 @@ from analysis_store.errors import (
     UnsafeFileError,
 )
 from analysis_store.hdf5.opening import checked_dataset, dtypes_of, text_attribute
-from analysis_store.hdf5.reading import SMALL_ENOUGH, check_fits, is_held
+from analysis_store.hdf5.reading import is_held
 from analysis_store.layout import ITEM, TRUE_NAME
 
 _ESCAPED = re.compile("%|^_|_$")

@@ -10,9 +10,10 @@ import h5py
 import numpy as np
 from h5py import h5d, h5f, h5fd, h5i, h5s, h5t
 
+from analysis_store.core.memory import SMALL_ENOUGH, check_fits
 from analysis_store.dtypes import decode_text
 from analysis_store.hdf5.opening import dtypes_of, memory_type
-from analysis_store.hdf5.reading import SMALL_ENOUGH, check_fits, check_held
+from analysis_store.hdf5.reading import check_held
 from analysis_store.hdf5.text import read_text
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from analysis_store import layout
+from analysis_store.core.memory import available_memory
 from analysis_store.errors import DamagedFileError, StoreVersionError, TooLargeError
 from analysis_store.exchange.content import Export, ExportedStream, metadata_of, streams_of, units_of
 from analysis_store.exchange.tree import Missing, from_tree, to_tree
-from analysis_store.runs.memory import available_memory
 
 if TYPE_CHECKING:
     from analysis_store.exchange.arrays import Tree

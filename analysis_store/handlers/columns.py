@@ -14,10 +14,11 @@ import numpy as np
 from h5py import h5d
 
 from analysis_store.arrays import Lazy, LazyValue, rows_at_once
+from analysis_store.core.memory import check_fits
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
 from analysis_store.hdf5.opening import dtypes_of, find_dataset, reading, shape_of
-from analysis_store.hdf5.reading import Box, check_fits, check_held, read_blocks, read_box
+from analysis_store.hdf5.reading import Box, check_held, read_blocks, read_box
 from analysis_store.hdf5.text import read_text
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import itertools
 import math
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5d, h5i, h5s, h5t
 
 from analysis_store import bitshuffle
+from analysis_store.core.memory import SMALL_ENOUGH, check_fits
 from analysis_store.errors import DamagedFileError, TooLargeError
 from analysis_store.hdf5.opening import descriptor_of, memory_type, shape_of
 
@@ -28,35 +28,7 @@ Box = tuple[tuple[int, int, int], ...]
 _LARGE = 1 << 20
 _PIECE = 16 << 20
 _CACHED = 2 << 20  # what is looked at at once stays in the cache
-SMALL_ENOUGH = 64 << 20
-"""Bytes up to which nothing is asked before they are taken."""
 _READERS = 2  # more do not help: two saturate the memory of a workstation
-
-
-def available_memory() -> int:
-    """Return how many bytes could be had now, by what the system says of itself and of this process's container."""
-    try:
-        with Path("/proc/meminfo").open() as file:
-            free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        with Path("/sys/fs/cgroup/memory.max").open() as file:
-            return min(free, int(file.read()))
-    except (OSError, ValueError):  # no container, or one without a limit ("max")
-        return free
-
-
-def check_fits(size: int, what: str) -> None:
-    """Refuse, before anything is allocated, what does not fit into memory.
-
-    Raises
-    ------
-    TooLargeError
-        ``size`` bytes are more than there is.
-    """
-    if size > SMALL_ENOUGH and size > (free := available_memory()):
-        raise TooLargeError(f"{what} would take {size} bytes, {free} are free. Read a slice of it.")
 
 
 def check_held(dataset: h5d.DatasetID, size: int) -> None:

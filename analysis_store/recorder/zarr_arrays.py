@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis_store.core.memory import check_fits
 from analysis_store.errors import DamagedFileError
-from analysis_store.hdf5.reading import check_fits
 
 if TYPE_CHECKING:
     import zarr

@@ -9,8 +9,9 @@ import h5py
 import numpy as np
 
 from analysis_store.arrays import LazyValue
+from analysis_store.core.memory import available_memory
 from analysis_store.errors import InvalidDataError
-from analysis_store.hdf5.reading import available_memory, read_box
+from analysis_store.hdf5.reading import read_box
 from analysis_store.provenance.unchanged import stamp
 
 if TYPE_CHECKING:

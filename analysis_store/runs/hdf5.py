@@ -9,10 +9,12 @@ import h5py
 import hdf5plugin  # noqa: F401 - loaded so that what detectors compress can be read
 import numpy as np
 
+from analysis_store.core.memory import check_fits
 from analysis_store.errors import InvalidDataError, UnsafeFileError
 from analysis_store.hdf5.reading import is_held
 from analysis_store.runs.file_rows import FileRows, Source, SourceFile
-from analysis_store.runs.memory import check_fits
+
+PART_OF_IT = "Take a part of it with dataset=."
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +47,7 @@ def read_datasets(
                 raise InvalidDataError(f"{path}: {name or 'the file'} holds no dataset.")
             later = {each.name: _rows(each, source) for each in datasets if lazy and _may_wait(each)}
             bounded = {each.name for each in datasets if each.name in later and is_held(each.id, each.nbytes)}
-            check_fits(sum(int(each.nbytes) for each in datasets if each.name not in bounded), path)
+            check_fits(sum(int(each.nbytes) for each in datasets if each.name not in bounded), path, PART_OF_IT)
             values = {each.name: later[each.name] if each.name in later else _values(each, path) for each in datasets}
             units = {each.name: _text(each.attrs["units"]) for each in datasets if "units" in each.attrs}
     except UnsafeFileError:
@@ -125,7 +127,7 @@ def _values(dataset: h5py.Dataset, path: Path) -> np.ndarray:
         )
     if dataset.shape is not None and h5py.check_string_dtype(dataset.dtype) is not None:
         texts = np.asarray(dataset.asstr()[()], dtype=object)
-        check_fits(4 * max(map(len, texts.flat), default=0) * texts.size, path)  # as wide as the longest
+        check_fits(4 * max(map(len, texts.flat), default=0) * texts.size, path, PART_OF_IT)  # as wide as the longest
         return texts.astype(np.str_)
     if dataset.shape is None or dataset.dtype.kind not in "biufcS" or h5py.check_enum_dtype(dataset.dtype):
         raise InvalidDataError(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis_store.core.memory import check_fits
 from analysis_store.errors import InvalidDataError
-from analysis_store.runs.memory import check_fits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            check_fits(sum(_size(archive, member, path) for member in archive.infolist()), path)
+            check_fits(
+                sum(_size(archive, member, path) for member in archive.infolist()),
+                path,
+                "Make a smaller file, or an HDF5 file.",
+            )
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except InvalidDataError:

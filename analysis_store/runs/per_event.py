@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis_store.arrays import as_objects, select_objects
+from analysis_store.core.memory import check_fits
 from analysis_store.digests import ValueDigest, digest_foreign, digest_values
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -19,7 +20,6 @@ from analysis_store.errors import (
     TooLargeError,
 )
 from analysis_store.handlers.columns import Part, Runs, select
-from analysis_store.hdf5.reading import check_fits
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Place
 from analysis_store.runs.lazy import safe_dtype

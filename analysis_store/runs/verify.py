@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis_store.core.memory import SMALL_ENOUGH
 from analysis_store.documents import dumps
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
 from analysis_store.hdf5.opening import kept_open
-from analysis_store.hdf5.reading import SMALL_ENOUGH
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.save import relative_path
 

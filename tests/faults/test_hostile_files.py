@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 
 from analysis_store import bitshuffle
+from analysis_store.core import memory
 from analysis_store.errors import DamagedFileError, TooLargeError, UnsafeFileError
 from analysis_store.handlers.arrays import ArrayHandler
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.handlers.tables import TableHandler
-from analysis_store.hdf5 import reading as blocks
 from analysis_store.writers.arrays import write_array
 from analysis_store.writers.ragged import write_ragged
 from analysis_store.writers.tables import write_tables
@@ -243,7 +243,7 @@ def test_held_but_larger_than_memory(file, monkeypatch):
     """What would not fit into memory is refused before it is allocated, however little it takes compressed."""
     file.create_dataset("x", data=np.zeros((90, 1 << 20), "u1"), chunks=(1, 1 << 20), compression="gzip")
     bad = column(file)
-    monkeypatch.setattr(blocks, "available_memory", lambda: 80 << 20)
+    monkeypatch.setattr(memory, "available_memory", lambda: 80 << 20)
 
     with pytest.raises(TooLargeError, match="would take 94371840 bytes, 83886080 are free"):
         bad.read()
@@ -254,7 +254,7 @@ def test_huge_chunk(file, monkeypatch):
     """A chunk is unpacked whole, so one that does not fit into memory keeps even a slice from being read."""
     file.create_dataset("x", (1 << 28,), "u1", chunks=(1 << 28,), compression="gzip")[:3] = 1
     bad = column(file)
-    monkeypatch.setattr(blocks, "available_memory", lambda: 80 << 20)
+    monkeypatch.setattr(memory, "available_memory", lambda: 80 << 20)
 
     with pytest.raises(TooLargeError, match="One chunk would take"):
         bad[:3]
@@ -285,7 +285,7 @@ def test_text_in_chunks(file, options):
 
 def test_memory_is_what_the_system_says(tmp_path):
     """The free memory is a number of bytes that this machine can have."""
-    assert 1 << 20 < blocks.available_memory() < 1 << 50
+    assert 1 << 20 < memory.available_memory() < 1 << 50
 
 
 # ---------------------------------------------------------------------------------------------------- damage
