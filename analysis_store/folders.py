@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis_store.roots import open_inside
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _named: dict[str, tuple[int, int]] = {}
 """Device and inode of each path whose name this process has made durable, with those of all folders above it."""

@@ -9,18 +9,24 @@ import os
 import socket
 import time
 from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from analysis_store.roots import open_inside, read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+T = TypeVar("T")
+
+_FIRST_PAUSE = 0.002
+"""Seconds."""
 
 
 class FileLock:
     """A lock that is held until `release`, or to the death of the process; a second thread does not get it either.
 
-    It is made by `taken`.
+    It is made by `acquire`.
     """
 
     def __init__(self, path: Path, file: int) -> None:
@@ -28,14 +34,18 @@ class FileLock:
         self._file: int | None = file
 
     @classmethod
-    def taken(cls, path: Path) -> Self | None:
-        """Return the lock that is the file ``path``; None while another holds it.
+    def acquire(cls, path: Path, timeout: float = 0.0) -> Self | None:
+        """Return the lock that is the file ``path``; None where another still holds it after ``timeout`` seconds.
 
         Raises
         ------
         OSError
             The file cannot be made or written.
         """
+        return wait_for(lambda: cls._taken(path), timeout)
+
+    @classmethod
+    def _taken(cls, path: Path) -> Self | None:
         while True:
             file = open_inside(path, os.O_RDWR | os.O_CREAT)
             if not _locked(file):
@@ -63,6 +73,18 @@ class FileLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def wait_for(look: Callable[[], T], timeout: float, longest: float = 0.25) -> T:
+    """Return what ``look`` finds as soon as it finds something, or what it finds after ``timeout`` seconds.
+
+    It looks again after 2 ms at first, and in the end every ``longest`` seconds.
+    """
+    until, pause = time.monotonic() + timeout, _FIRST_PAUSE
+    while not (found := look()) and time.monotonic() < until:
+        time.sleep(pause)
+        pause = min(pause * 1.5, longest)
+    return found
 
 
 def is_held(path: Path) -> bool:

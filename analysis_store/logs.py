@@ -6,14 +6,16 @@ import fcntl
 import json
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError, UnsafeFileError
 from analysis_store.folders import sync, sync_names
 from analysis_store.roots import open_inside, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 
 class AppendLog:

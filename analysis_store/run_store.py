@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store import settings
@@ -32,6 +29,10 @@ from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import new_draft
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
     from analysis_store.catalogs.base import Catalog
 
 

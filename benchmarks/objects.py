@@ -6,9 +6,8 @@ import io
 import itertools
 import pickle
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -20,6 +19,9 @@ from analysis_store.codecs import dump, load
 from analysis_store.exchange import export
 from benchmarks.measure import Row, interleaved, ratio
 from benchmarks.saving import BIG, ORIGIN, durable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FITS = 400
 ROWS = 1_000_000

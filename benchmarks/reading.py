@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from benchmarks.measure import Row, bound, interleaved, ratio
 from benchmarks.saving import BIG, FRAMES, ORIGIN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analysis_store.runs.stream import Stream
 
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from analysis_store.catalogs.terms import run_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Term = tuple[int, bytes]
 

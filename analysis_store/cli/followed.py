@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 
 from analysis_store.cli.options import find_run, open_store
 from analysis_store.errors import AmbiguousUidError, AnalysisStoreError, RunNotFoundError
+from analysis_store.locks import wait_for
 from analysis_store.recorder.lock import is_written
 from analysis_store.recorder.series import Series
 from analysis_store.runs.lazy import LazyArray
@@ -136,11 +136,8 @@ class FollowedRun(Followed):
         try:
             return super()._ask(work)
         except (AnalysisStoreError, KeyError):
-            until = time.monotonic() + _PATIENCE
-            while not self._has_ended():
-                if time.monotonic() > until or self._run is not None:
-                    raise
-                time.sleep(0.05)
+            if not wait_for(self._has_ended, _PATIENCE):
+                raise
             return super()._ask(work)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.codecs.model import PRIMITIVES
 from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MOST_HASHED = 1 << 24
 

@@ -7,7 +7,6 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,8 @@ from analysis_store.progress import Progress, silent, watched
 from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from analysis_store.exchange.content import Export
 
 Target = str | os.PathLike[str] | IO[Any]

@@ -7,13 +7,15 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Self, cast
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from analysis_store.core.atomic_files import AtomicFile
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreWriteError, TargetExistsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Outgoing(AtomicFile):

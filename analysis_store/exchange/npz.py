@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,6 +18,8 @@ from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.runs.npz import read_npz
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.content import ExportedStream
     from analysis_store.exchange.formats import Options

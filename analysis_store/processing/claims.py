@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ from analysis_store.errors import StoreWriteError, UnsafeFileError
 from analysis_store.locks import FileLock, holder_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -19,8 +18,6 @@ logger: logging.Logger = logging.getLogger(__name__)
 FOLDER = "claims"
 """Under the root of the store."""
 
-_SHORTEST, _LONGEST = 0.002, 0.25
-"""Seconds between two looks of one who waits."""
 _FIRST_WORD, _EVERY = 10.0, 60.0
 """Seconds of waiting after which it is said who is waited for, and between two such words."""
 
@@ -47,7 +44,7 @@ def claimed(root: Path, key: str, name: str) -> Iterator[None]:
     """
     path = claim_path(root, key)
     try:
-        lock = _taken(path) or _waited(path, name)
+        lock = _waited(path, name)
     except UnsafeFileError:
         raise
     except OSError as error:
@@ -68,23 +65,10 @@ def claim_path(root: Path, key: str) -> Path:
     return root / FOLDER / digits[:2] / f"{digits}.lock"
 
 
-def _taken(path: Path) -> FileLock | None:
-    try:
-        return FileLock.taken(path)
-    except FileNotFoundError:  # the first one in this folder
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock.taken(path)
-
-
 def _waited(path: Path, name: str) -> FileLock:
-    begun = time.monotonic()
-    pause, word = _SHORTEST, begun + _FIRST_WORD
-    while True:
-        time.sleep(pause)
-        lock = FileLock.taken(path)
-        if lock is not None:
-            return lock
-        if time.monotonic() >= word:
-            logger.info("waiting for %s, which %s is computing", name, holder_of(path))
-            word = time.monotonic() + _EVERY
-        pause = min(pause * 1.5, _LONGEST)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    patience = _FIRST_WORD
+    while (lock := FileLock.acquire(path, patience)) is None:
+        logger.info("waiting for %s, which %s is computing", name, holder_of(path))
+        patience = _EVERY
+    return lock

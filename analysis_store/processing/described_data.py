@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import types
-import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +13,11 @@ from analysis_store.processing.identity import digest_of
 from analysis_store.processing.inside import array_digest, look_at_mapping
 
 if TYPE_CHECKING:
+    import logging
+    import weakref
+    from collections.abc import Callable
+    from enum import Enum
+
     from analysis_store.processing.described import Description
 
 _LONG = 100

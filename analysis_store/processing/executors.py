@@ -7,13 +7,15 @@ import multiprocessing
 import os
 import signal
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import MissingDependencyError, ProcessorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 logger: logging.Logger = logging.getLogger(__name__)
 

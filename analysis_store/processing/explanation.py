@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.stored import stored
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from analysis_store.processing.identity import Identity
     from analysis_store.processing.pipeline import Step
     from analysis_store.processing.preset import Preset

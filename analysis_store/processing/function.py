@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from analysis_store.errors import ProcessorError
 from analysis_store.processing.parameters import Parameters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.preset import Preset
     from analysis_store.processing.source import Source

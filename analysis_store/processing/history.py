@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError, UnsafeFileError
@@ -16,6 +14,10 @@ from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.logs import AppendLog
 from analysis_store.processing.outcomes import Outcome, Report, Status, status_of
 from analysis_store.runs.notes import who
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 _FOLDER = "tasks"
 _LISTED = "tasks(store), or analysis-store task ls, lists them."
@@ -58,23 +60,18 @@ class TaskLog:
             lock.release()
 
     def _taken(self) -> FileLock:
-        until = time.monotonic() + _PATIENCE
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            while True:
-                lock = FileLock.taken(self._lock_path)
-                if lock is not None:
-                    return lock
-                if time.monotonic() > until:
-                    break
-                time.sleep(0.01)
+            lock = FileLock.acquire(self._lock_path, _PATIENCE)
         except UnsafeFileError:
             raise
         except OSError as error:
             raise StoreWriteError(error.errno, f"{self.path} cannot be written: {error.strerror}") from error
-        raise StoreBusyError(
-            f"the task {self.uid} is being run by {holder_of(self._lock_path)}. Wait until it has ended, or end it."
-        )
+        if lock is None:
+            raise StoreBusyError(
+                f"the task {self.uid} is being run by {holder_of(self._lock_path)}. Wait until it has ended, or end it."
+            )
+        return lock
 
     def begin(self, head: Mapping[str, Any], inputs: int | None) -> None:
         """Tell that the task is run now; what it is, too, unless the log says so already.

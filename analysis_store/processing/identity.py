@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.canonical import feed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORM = 2
 """Of what the key is taken; a change of it makes all results new."""

@@ -6,10 +6,12 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_store import errors
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]
 """``new``: never run; ``done``: nothing failed; ``partial``: something did; ``failed``: everything did."""

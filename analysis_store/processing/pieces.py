@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -13,6 +12,8 @@ from analysis_store.processing.scopes import Chain, chains
 from analysis_store.processing.syntax import form
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analysis_store.processing.modules import ModuleText
 
 

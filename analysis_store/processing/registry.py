@@ -5,14 +5,13 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -20,6 +19,9 @@ from analysis_store.errors import ProcessorError, UnknownProcessorError
 from analysis_store.processing.function import Processor
 from analysis_store.processing.loaded import same_code
 from analysis_store.processing.source import remember
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 GROUP = "analysis_store.processors"
 """Entry points: the value is a module whose decorated functions register when it is imported, or a processor."""

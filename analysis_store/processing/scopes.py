@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Chain = tuple[str, ...]
 """A name with the attributes that are taken of it: ``a.b.c`` is ``("a", "b", "c")``."""

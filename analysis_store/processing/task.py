@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store.errors import ProcessorError
@@ -20,6 +18,9 @@ from analysis_store.processing.selection import Selection
 from analysis_store.progress import Progress, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
     from analysis_store.run_store import RunStore
 
 logger: logging.Logger = logging.getLogger(__name__)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from operator import is_
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Look = Callable[[Any], tuple[Any, ...]]
 """Gives what a value holds itself: a tuple of objects that are compared by identity."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_store.errors import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DIRTY = ("allow", "diff", "refuse")
 """What may be done about uncommitted code, the strictest last."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import weakref
-from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import h5py
 import numpy as np
@@ -21,10 +20,13 @@ from analysis_store.folders import sync_file
 from analysis_store.hdf5.writing import give_up
 from analysis_store.recorder.chunks import Chunks
 from analysis_store.recorder.counts import COUNTS, LIVE, Column, create, note_names, read_counts
-from analysis_store.recorder.lock import WriterLock
+from analysis_store.recorder.lock import lock_to_write
 from analysis_store.recorder.mending import REFUSALS, await_others, changed, make, mend, opened, writing
 from analysis_store.recorder.overlay import Overlay
 from analysis_store.recorder.safe import keep_spans, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 _T = TypeVar("_T")
 
@@ -77,7 +79,7 @@ class LiveFile:
         """Whether this is the process of a fork, to which the file does not belong."""
         self._closed = False
         with writing(self.path):
-            self._lock = WriterLock(self.path)
+            self._lock = lock_to_write(self.path)
         try:
             with writing(self.path):
                 if not self.path.exists():

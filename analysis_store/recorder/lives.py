@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import (
@@ -23,13 +21,16 @@ from analysis_store.recorder.following import read_live
 from analysis_store.recorder.hdf5 import HDF5DataStore
 from analysis_store.recorder.head import read_head
 from analysis_store.recorder.left import LeftRun, is_complete
-from analysis_store.recorder.lock import WriterLock, is_written, lock_path
+from analysis_store.recorder.lock import is_written, lock_path, lock_to_write
 from analysis_store.recorder.mending import repair
 from analysis_store.recorder.publish import SUFFIX, publish
 from analysis_store.recorder.safe import is_cut
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from analysis_store.documents import Document
     from analysis_store.recorder.run import RunDataStore
     from analysis_store.run_store import RunStore
@@ -174,7 +175,7 @@ def _all_recovered(store: RunStore) -> list[Run]:
         path = lock.with_suffix("")
         if not path.exists():  # its writer died before it had made the file
             with suppress(StoreBusyError):
-                WriterLock(path).release()
+                lock_to_write(path).release()
     if errors:
         raise errors[0]
     return runs

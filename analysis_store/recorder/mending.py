@@ -7,10 +7,10 @@ import io
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 from h5py import h5f
@@ -29,11 +29,15 @@ from analysis_store.errors import (
 )
 from analysis_store.folders import sync_file, sync_names
 from analysis_store.layout import scratch_path
+from analysis_store.locks import wait_for
 from analysis_store.recorder.counts import note_names, read_counts
-from analysis_store.recorder.lock import WriterLock
+from analysis_store.recorder.lock import lock_to_write
 from analysis_store.recorder.overlay import Overlay, finish_redo, redo_path
 from analysis_store.recorder.safe import drop, settle
 from analysis_store.roots import check_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _BOUNDS = ("v110", "v110")
 _ERRNO = re.compile(r"errno = (\d+)")
@@ -89,7 +93,7 @@ def repair(path: str | os.PathLike[str]) -> None:
     """
     where = Path(path).expanduser().absolute()
     with writing(where):
-        lock = WriterLock(where)
+        lock = lock_to_write(where)
         try:
             mend(where)
             settle(where)
@@ -168,11 +172,12 @@ def _cut(damaged: set[str], file: h5py.File) -> None:
 
 def await_others(path: Path, *, ours: int) -> None:
     """Wait until nobody else in this process has the file open: HDF5 would not read it anew for them."""
-    until = time.monotonic() + _PATIENCE
-    while sum(_is_of(file, path) for file in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)) > ours:
-        if time.monotonic() > until:
-            raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then go on.")
-        time.sleep(0.005)
+
+    def is_ours() -> bool:
+        return sum(_is_of(file, path) for file in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)) <= ours
+
+    if not wait_for(is_ours, _PATIENCE, 0.01):
+        raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then go on.")
 
 
 def _is_of(file: h5f.FileID, path: Path) -> bool:

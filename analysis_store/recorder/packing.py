@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def packed(value: Any, key: str = "value") -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,6 +10,8 @@ from analysis_store.errors import TooLargeError
 from analysis_store.runs.lazy import Values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analysis_store.dtypes import AnyArray
 
 

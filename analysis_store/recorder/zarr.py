@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,13 +19,18 @@ from analysis_store.errors import (
 )
 from analysis_store.recorder.base import DataStore, checked_key
 from analysis_store.recorder.forms import Form, form_said
-from analysis_store.recorder.lock import WriterLock
+from analysis_store.recorder.lock import lock_to_write
 from analysis_store.recorder.memory import Listed, given
 from analysis_store.recorder.pulse import Pulse
 from analysis_store.recorder.series import Series
 from analysis_store.recorder.zarr_arrays import Arrays, Latest
 from analysis_store.recorder.zarr_directory import Directory, number_told
 from analysis_store.recorder.zarr_keys import Key, KeyTimes, KeyValues, reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analysis_store.locks import FileLock
 
 _FORM = Form("array", np.dtype(float))
 _MOST = 1 << 16
@@ -95,10 +99,10 @@ class ZarrDataStore(DataStore):
         self._pulse = None if mode == "r" else Pulse(self._beat, flush_every / 2)
         self._process = os.getpid()
 
-    def _locked(self) -> WriterLock:
+    def _locked(self) -> FileLock:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return WriterLock(self.path)
+            return lock_to_write(self.path)
         except (FileExistsError, NotADirectoryError, PermissionError) as error:
             raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
 

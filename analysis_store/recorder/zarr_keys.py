@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +12,9 @@ from analysis_store.recorder.memory import Listed
 from analysis_store.recorder.selection import select
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.zarr_arrays import Arrays, Latest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DamagedFileError
@@ -10,6 +9,8 @@ from analysis_store.runs.stream import Stream, dataset_of
 from analysis_store.runs.verify import faults_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     import numpy as np
     import xarray
 

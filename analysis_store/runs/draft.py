@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from analysis_store.documents import Document, compose_descriptor, compose_stop,
 from analysis_store.runs.emit import NamedDocument, StreamDocuments, run_documents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
 
     from analysis_store.runs.columns import Column

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +28,9 @@ from analysis_store.runs.seal import seal_of
 from analysis_store.writers.arrays import ArrayWriter, write_array
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path, PurePosixPath
+
     from analysis_store.hdf5.columns import Stored
     from analysis_store.runs.columns import Column, Form
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Required, TypedDict
 
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_text
@@ -13,6 +12,9 @@ from analysis_store.runs import columns
 from analysis_store.runs.columnar import as_table
 from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.descriptor_md import add_descriptor_md, check_options, mapping_or_none
+
+if TYPE_CHECKING:
+    import os
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,6 +12,8 @@ from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import AnalysisStoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from dask.array.core import Array as DaskArray
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,9 @@ from analysis_store.runs.file_rows import FileRows
 from analysis_store.runs.files import FileColumns, read_columns
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
     from analysis_store.runs.draft import Draft
 
 _STREAM = "primary"

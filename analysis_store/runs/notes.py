@@ -8,8 +8,7 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store import layout
 from analysis_store.catalogs.base import Catalog, Note
@@ -27,6 +26,9 @@ from analysis_store.errors import (
 )
 from analysis_store.locks import user_and_host
 from analysis_store.logs import AppendLog
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RETRACTED = "retracted"
 """The kind of the note on a run that shall not be used any more."""

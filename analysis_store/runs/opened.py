@@ -7,7 +7,6 @@ import time as clock
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -23,6 +22,8 @@ from analysis_store.runs.lazy import counted
 from analysis_store.runs.values import read_handle
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from analysis_store.documents import Document
     from analysis_store.runs.run import Run
 

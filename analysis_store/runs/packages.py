@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from analysis_store.folders import sync_names
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from analysis_store.provenance.settle import Settled
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +23,9 @@ from analysis_store.runs import columns
 from analysis_store.runs.columns import Place
 from analysis_store.runs.lazy import safe_dtype
 from analysis_store.runs.values import NoArrayError, as_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _NUMBERS = "biufcmM"
 _TEXT = "SU"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import time
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -14,17 +12,17 @@ from analysis_store import layout
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.documents import Document, dumps, loads
 from analysis_store.errors import DamagedFileError, InputError, RunNotFoundError, UnsafeFileError
-from analysis_store.locks import is_held
+from analysis_store.locks import is_held, wait_for
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 LOCK = "removal.lock"
 """The file, under the root, that is locked by who removes runs, or must not be disturbed by that."""
 
 RECORD = "removal.json"
-_PATIENCE = 30.0
+PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def refuse_removed(root: Path, home: str, record: RunRecord) -> None:
         Names the deleted run, and how to bring it back.
     """
     for uid in _sources(root, home, record):
-        wait_while(partial(_is_undecided, root, uid))
+        wait_for(lambda: not _is_undecided(root, uid), PATIENCE)  # noqa: B023
         if told := told_as_removed(root, uid):
             raise InputError(f"run {record.uid} came from a run that was deleted meanwhile, and was not saved: {told}")
 
@@ -192,10 +190,3 @@ def _is_undecided(root: Path, uid: str) -> bool:
     if tombstone_path(root, uid).exists() or not (quarantine_folder(root, uid) / RECORD).exists():
         return False
     return is_held(root / LOCK)
-
-
-def wait_while(undecided: Callable[[], bool]) -> None:
-    """Wait until something is decided, though not for ever."""
-    until = time.monotonic() + _PATIENCE
-    while undecided() and time.monotonic() < until:
-        time.sleep(0.01)

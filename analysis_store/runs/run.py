@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analysis_store.errors import DamagedFileError, StoreClosedError, StreamNotFoundError
@@ -23,6 +22,8 @@ from analysis_store.runs.stream import Stream
 from analysis_store.runs.whereabouts import placed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import xarray
 
     from analysis_store.catalogs.base import Catalog, Note, RunRecord

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
     from analysis_store.trust.bundle_writing import BundleReport
     from analysis_store.trust.loading import LoadReport
     from analysis_store.trust.syncing import SyncReport

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -21,6 +20,8 @@ from analysis_store.trust.bundle_cargo import Cargo, Piece
 from analysis_store.trust.bundle_values import Traveller, differences, document_faults, places_due, value_faults
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.run_store import RunStore
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
@@ -31,6 +29,9 @@ from analysis_store.trust.removal import named_text
 from analysis_store.trust.walking import Entry, Kind, scratch_owner, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from analysis_store.run_store import RunStore
     from analysis_store.trust.findings import Finding
 
@@ -157,6 +158,6 @@ def _is_nobodys(entry: Entry) -> bool:
 
 def _sweep_claim(path: Path) -> None:
     """Take a claim that nobody holds, and give it up, which removes it."""
-    lock = FileLock.taken(path)
+    lock = FileLock.acquire(path)
     if lock is not None:
         lock.release()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,6 +13,8 @@ from analysis_store.trust.bundle import CRATE, FILES, Entry, Manifest
 from analysis_store.trust.provjson import PERSON_KEYS, PREFIXES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
 

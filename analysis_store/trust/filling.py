@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -22,6 +21,8 @@ from analysis_store.trust.spreading import MANY, chunked, spread
 from analysis_store.trust.walking import run_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
     from analysis_store.catalogs.base import Catalog
     from analysis_store.runs.emit import NamedDocument
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -23,10 +21,11 @@ from analysis_store.errors import (
     StoreWriteError,
 )
 from analysis_store.folders import sync_folder, sync_names
-from analysis_store.locks import FileLock, holder_of, is_held
+from analysis_store.locks import FileLock, holder_of, is_held, wait_for
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import (
     LOCK,
+    PATIENCE,
     RECORD,
     MovedFile,
     Removal,
@@ -36,13 +35,14 @@ from analysis_store.runs.removed import (
     read_removal,
     told_as_removed,
     tombstone_path,
-    wait_while,
 )
 from analysis_store.runs.whereabouts import kept_path
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.naming import named_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 
@@ -63,14 +63,12 @@ def removing(root: Path) -> Iterator[None]:
         Somebody else is; the message says who.
     """
     path = root / LOCK
-    until = time.monotonic() + _PATIENCE
     with writing(path):
-        while (lock := FileLock.taken(path)) is None:
-            if time.monotonic() >= until:
-                raise StoreBusyError(
-                    errno.EAGAIN, f"runs of {root} are being removed or backed up by {holder_of(path)}; try again later"
-                )
-            time.sleep(0.01)
+        lock = FileLock.acquire(path, _PATIENCE)
+    if lock is None:
+        raise StoreBusyError(
+            errno.EAGAIN, f"runs of {root} are being removed or backed up by {holder_of(path)}; try again later"
+        )
     try:
         yield
     finally:
@@ -249,7 +247,7 @@ def _is_at_work(store: RunStore, removal: Removal) -> bool:
 def unfinished(store: RunStore) -> Iterator[Finding]:
     """Yield every deletion and restoring that was cut short."""
     for removal in removals(store.root):
-        wait_while(partial(_is_at_work, store, removal))
+        wait_for(lambda: not _is_at_work(store, removal), PATIENCE)  # noqa: B023
         if quarantined(store.root, removal.uid) is not None and is_cut_short(store, removal):
             yield Finding(
                 "removal",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from analysis_store.progress import silent
 from analysis_store.trust.filling import ReindexReport, filled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from analysis_store.run_store import RunStore
 
 _NEW = ".rebuilt"
@@ -95,7 +96,7 @@ def _sqlite(
     place: settings.Place, file: Path, workers: int | None, progress: Any, *, scratch: bool, everything: bool
 ) -> ReindexReport:
     """Fill a catalog of SQLite; or where it cannot be used, build another beside it and put it in its place."""
-    lock = FileLock.taken(file.with_name(f".{file.name}.lock"))
+    lock = FileLock.acquire(file.with_name(f".{file.name}.lock"))
     if lock is None:
         holder = holder_of(file.with_name(f".{file.name}.lock"))
         raise StoreBusyError(f"{file} is being made anew by {holder}. Wait until it has ended.")

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
@@ -27,6 +25,9 @@ from analysis_store.trust.indexed import KIND, indexed_again
 from analysis_store.trust.leftovers import DAY, quietly_logged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
     from analysis_store.catalogs.base import Note
     from analysis_store.run_store import RunStore
 
@@ -114,7 +115,7 @@ def _unlock(store: RunStore, finding: Finding) -> str | None:
     path = store.root / finding.subject
     if not path.exists():
         return None
-    lock = FileLock.taken(path)
+    lock = FileLock.acquire(path)
     if lock is None:
         return None
     lock.release()

@@ -6,7 +6,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from analysis_store.folders import sync_file, sync_folder
 from analysis_store.layout import scratch_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from analysis_store.run_store import RunStore
 
 CATALOG, DUMP = "catalog.sqlite", "catalog.pgdump"

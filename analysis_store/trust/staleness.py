@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,8 @@ from analysis_store.digests import digest_file
 from analysis_store.runs.notes import retraction_text, retractions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from analysis_store.provenance import InputFile
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run

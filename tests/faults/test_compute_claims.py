@@ -145,7 +145,7 @@ def test_nobody_takes_a_lock_that_is_being_removed(tmp_path: Path) -> None:
 
     def work() -> None:
         while done[0] < 2000:
-            lock = FileLock.taken(path)
+            lock = FileLock.acquire(path)
             if lock is None:
                 continue
             inside[0] += 1

@@ -202,7 +202,7 @@ def test_a_backup_that_is_open(store: AnalysisStore, run: Run, tmp_path: Path) -
 
 def test_not_while_runs_are_removed(store: AnalysisStore, run: Run, tmp_path: Path) -> None:
     """Files must not go while they are copied."""
-    lock = FileLock.taken(store.root / LOCK)
+    lock = FileLock.acquire(store.root / LOCK)
     with pytest.raises(StoreBusyError, match=f"process {os.getpid()} of"):
         store.backup(tmp_path / "backup")
     assert lock is not None

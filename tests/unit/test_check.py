@@ -400,7 +400,7 @@ def test_locks_and_claims(store: AnalysisStore) -> None:
     """Those that nobody holds are removed; those that are held are not even told."""
     held, left = claim_path(store.root, "blake3:aa"), claim_path(store.root, "blake3:ab")
     held.parent.mkdir(parents=True)
-    lock = FileLock.taken(held)
+    lock = FileLock.acquire(held)
     assert lock is not None
     left.parent.mkdir()
     left.write_text("{}")
@@ -468,7 +468,7 @@ def test_repair_looks_once_more(store: AnalysisStore, run: Run, tmp_path: Path) 
     fresh = _made(run.file.with_name(f".{run.uid}.{dead_process()}-01234567.part"), b"")
     claim = claim_path(store.root, "some key")
     claim.parent.mkdir(parents=True)
-    lock = FileLock.taken(claim)
+    lock = FileLock.acquire(claim)
     assert lock is not None
     paths = {"orphan": place, "scratch": fresh.relative_to(store.root).as_posix()}
     paths["claim"] = claim.relative_to(store.root).as_posix()

@@ -243,7 +243,7 @@ def test_places_that_are_none(tmp_path: Path) -> None:
 
 def test_one_at_a_time(folder: Path) -> None:
     """Two do not rebuild one catalog."""
-    lock = FileLock.taken(folder / ".catalog.sqlite.lock")
+    lock = FileLock.acquire(folder / ".catalog.sqlite.lock")
     assert lock is not None
     with pytest.raises(StoreBusyError, match="process"):
         reindex(folder)

@@ -381,7 +381,7 @@ def test_gc_sweeps_what_dead_processes_left(store: AnalysisStore, run: Run) -> N
     held, foreign = claim_path(store.root, "blake3:" + "cd" * 32), run.file.with_name("notes.txt")
     claim.parent.mkdir(parents=True)
     held.parent.mkdir(parents=True)
-    lock = FileLock.taken(held)
+    lock = FileLock.acquire(held)
     for path in (ours, fresh, old, claim, foreign):
         path.write_bytes(b"12345")
     for path in (ours, old, claim, held, foreign):
@@ -413,7 +413,7 @@ def test_gc_sweeps_what_no_process_left(store: AnalysisStore, run: Run, pid: int
 
 def test_one_at_a_time(store: AnalysisStore, run: Run) -> None:
     """Who removes has the store for itself; the message says who does."""
-    lock = FileLock.taken(store.root / LOCK)
+    lock = FileLock.acquire(store.root / LOCK)
     with pytest.raises(StoreBusyError, match=f"process {os.getpid()} of"):
         store.delete(run.uid, "r", dry_run=False)
     assert lock is not None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import neo
 import numpy as np
@@ -15,6 +14,9 @@ from analysis_store.codecs.libraries.quantities import tell_units, with_units
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect
 from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def _same(*names: str) -> dict[str, str]:

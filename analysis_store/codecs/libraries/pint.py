@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pint
 from pint.facets.measurement.objects import Measurement
@@ -12,6 +11,9 @@ from pint.facets.plain import PlainQuantity, PlainUnit
 
 from analysis_store.codecs.model import Codec
 from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 
 def _tell_units(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:

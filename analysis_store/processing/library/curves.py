@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ from analysis_store.errors import InputError
 from analysis_store.runs.files import read_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from analysis_store.processing.inputs import Input, Inputs
 
 Floats = NDArray[np.float64]

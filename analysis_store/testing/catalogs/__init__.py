@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +15,9 @@ from analysis_store.testing.catalogs.kin import KinOfCatalog
 from analysis_store.testing.catalogs.notes import NotesOfCatalog
 from analysis_store.testing.catalogs.runs import RunsOfCatalog
 from analysis_store.testing.catalogs.searches import SearchesOfCatalog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 __all__ = ["CatalogTests", "is_same", "make_record"]
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +19,9 @@ from analysis_store.errors import (
     RunNotFoundError,
 )
 from analysis_store.testing.catalogs.cases import INJECTIONS, is_same, make_record, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class RunsOfCatalog:

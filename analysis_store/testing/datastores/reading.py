@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,8 @@ from analysis_store.testing.datastores.cases import INDICES, NOW, assert_same, r
 from analysis_store.testing.datastores.suite import Suite
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from analysis_store.recorder.base import DataStore
 
 
