@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
@@ -33,7 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    import xarray
+
     from analysis_store.catalogs.base import Catalog
+    from analysis_store.runs.stream import Keys
 
 
 class RunStore(Noting):
@@ -247,7 +252,17 @@ class RunStore(Noting):
         self._alive()
         return [Run(record, self.context) for record in self.catalog.results(key, limit)]
 
-    def read_checked(self, uid: str, stream: str | None = "primary", keys: Any = None) -> Any:
+    @overload
+    def read_checked(self, uid: str, stream: str = "primary", keys: Keys = None) -> xarray.Dataset: ...
+    @overload
+    def read_checked(self, uid: str, stream: None, keys: Keys = None) -> dict[str, xarray.Dataset]: ...
+    @overload
+    def read_checked(
+        self, uid: str, stream: str | None, keys: Keys = None
+    ) -> xarray.Dataset | dict[str, xarray.Dataset]: ...
+    def read_checked(
+        self, uid: str, stream: str | None = "primary", keys: Keys = None
+    ) -> xarray.Dataset | dict[str, xarray.Dataset]:
         """Return a stream in memory, compared with its digests as it is read.
 
         Parameters

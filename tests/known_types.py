@@ -18,11 +18,15 @@ FLOOR = 0.95
 PYRIGHT = (sys.executable, "-m", "pyright", "--pythonpath", sys.executable)
 
 
+def environment() -> dict[str, str]:
+    """Return the environment in which pyright finds the package."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def verified() -> dict[str, Any]:
     """Return what pyright says of the types of the package."""
     command = [*PYRIGHT, "--verifytypes", "analysis_store", "--ignoreexternal", "--outputjson"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

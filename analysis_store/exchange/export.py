@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 from analysis_store import layout
 from analysis_store.errors import ExportError
@@ -28,6 +28,54 @@ if TYPE_CHECKING:
 Target = str | os.PathLike[str] | IO[Any]
 
 
+@overload
+def export(
+    run: Run,
+    target: None = None,
+    format: str | None = None,
+    *,
+    stream: str | None = None,
+    key: str | Sequence[str] | None = None,
+    event: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> str | bytes: ...
+@overload
+def export(
+    run: Run,
+    target: IO[Any],
+    format: str | None = None,
+    *,
+    stream: str | None = None,
+    key: str | Sequence[str] | None = None,
+    event: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> None: ...
+@overload
+def export(
+    run: Run,
+    target: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    stream: str | None = None,
+    key: str | Sequence[str] | None = None,
+    event: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> Path | list[Path]: ...
+@overload
+def export(
+    run: Iterable[Run],
+    target: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    stream: str | None = None,
+    key: str | Sequence[str] | None = None,
+    event: int | None = None,
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> list[Path]: ...
 def export(
     run: Run | Iterable[Run],
     target: Target | None = None,

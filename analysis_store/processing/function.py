@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Generic
 
-from analysis_store.errors import ProcessorError
+from typing_extensions import ParamSpec, TypeVar
+
+from analysis_store.errors import ParameterError, ProcessorError
 from analysis_store.processing.parameters import Parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from analysis_store.processing.pipeline import Pipeline
+    from analysis_store.processing.pipeline import Pipeline, PipelineLike
     from analysis_store.processing.preset import Preset
     from analysis_store.processing.source import Source
+
+# With defaults, which typing has from Python 3.13: `Processor` alone is one of any parameters and any result.
+P = ParamSpec("P", default=...)
+R = TypeVar("R", default=Any)
+Q = ParamSpec("Q")
+S = TypeVar("S")
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _VERSION = re.compile(r"[^\s@]+")
 
 
 @dataclass(frozen=True, eq=False)
-class Processor:
+class Processor(Generic[P, R]):
     """A function that analyses inputs, by the id and version under which its results are kept.
 
-    Calling it calls the function, with nothing checked and nothing stored.
+    Calling it calls the function, with nothing checked and nothing stored. Editors and type checkers know its
+    parameters and what it returns as those of the function.
 
     Examples
     --------
@@ -37,7 +46,7 @@ class Processor:
 
     id: str
     version: str
-    function: Callable[..., Any]
+    function: Callable[Concatenate[Any, P], R]
     descriptor_md: Mapping[str, Any] | None = None
     """What the descriptors say of the streams and keys it returns: units, dims …; as for `insert_analysis`."""
     only_version: bool = False
@@ -84,29 +93,36 @@ class Processor:
             kept = self.__dict__["_source"] = source_of(self.function)
         return kept
 
-    def __call__(self, inputs: Any, /, **parameters: Any) -> Any:
+    def __call__(self, inputs: Any, /, *args: P.args, **parameters: P.kwargs) -> R:
         """Call the function."""
-        return self.function(inputs, **parameters)
+        return self.function(inputs, *args, **parameters)
 
-    def preset(self, /, **parameters: Any) -> Preset:
+    def preset(self, /, *args: P.args, **parameters: P.kwargs) -> Preset:
         """Return this processor with parameters; those not given have their defaults.
 
         Raises
         ------
         ParameterError
-            Names every parameter that is wrong, its value and the rule it breaks.
+            Names every parameter that is wrong, its value and the rule it breaks; or one was given without its name.
         """
         from analysis_store.processing.preset import Preset
 
+        if args:
+            raise ParameterError(
+                f"processor {self.id!r}: Got {args!r:.200} without names; expected parameters by name. Write "
+                f"{self.id}.preset(name=value)."
+            )
         return Preset(self, parameters)
 
-    def __or__(self, other: Any) -> Pipeline:
-        made: Pipeline = self.preset() | other
-        return made
+    def __or__(self, other: PipelineLike) -> Pipeline:
+        from analysis_store.processing.preset import Preset
 
-    def __and__(self, other: Any) -> Pipeline:
-        made: Pipeline = self.preset() & other
-        return made
+        return Preset(self) | other
+
+    def __and__(self, other: PipelineLike) -> Pipeline:
+        from analysis_store.processing.preset import Preset
+
+        return Preset(self) & other
 
     def __reduce__(self) -> tuple[Any, ...]:
         from analysis_store.processing.registry import revived
@@ -119,7 +135,7 @@ class Processor:
 
 def processor(
     *, id: str, version: str, descriptor_md: Mapping[str, Any] | None = None, only_version: bool = False
-) -> Callable[[Callable[..., Any]], Processor]:
+) -> Callable[[Callable[Concatenate[Any, Q], S]], Processor[Q, S]]:
     """Make a function a processor and register it.
 
     The function is called with the inputs and its parameters by name. It returns ``{stream: {key: value}}``, or
@@ -144,7 +160,7 @@ def processor(
         A lambda, or a function that no other process can import; an id and version that are taken.
     """
 
-    def register(function: Callable[..., Any]) -> Processor:
+    def register(function: Callable[Concatenate[Any, Q], S]) -> Processor[Q, S]:
         from analysis_store.processing.registry import register_processor
 
         return register_processor(

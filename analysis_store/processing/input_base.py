@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from analysis_store.processing.held import ReadOnly
 from analysis_store.processing.identity import digest_of
 from analysis_store.runs.lazy import LazyArray, Source, counted
 from analysis_store.runs.notes import retraction_of, retraction_text
-from analysis_store.runs.stream import dataset_of
+from analysis_store.runs.stream import Keys, dataset_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,7 @@ class InputStream(Mapping[str, LazyArray]):
             raise KeyNotFoundError(f"stream {self.name!r} of {self._label} has no key {key!r}; it has {list(self)}.")
         return LazyArray(key, ReadOnly(self._column(key)), self.data_keys[key])
 
-    def read(self, keys: Any = None) -> xarray.Dataset:
+    def read(self, keys: Keys = None) -> xarray.Dataset:
         """Return the stream, or some keys of it, in memory; as `analysis_store.runs.stream.Stream.read` does."""
         return dataset_of(self, keys)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 
@@ -127,7 +127,11 @@ class Inputs:
         """Whether the only input has a stream of this name."""
         return name in self._only("")
 
-    def __getitem__(self, key: int | str) -> Any:
+    @overload
+    def __getitem__(self, key: int) -> Input: ...
+    @overload
+    def __getitem__(self, key: str) -> InputStream: ...
+    def __getitem__(self, key: int | str) -> Input | InputStream:
         """Return the input of a number, or the stream of a name of the only input."""
         return self._only(f'["{key}"]')[key] if isinstance(key, str) else self._inputs[key]
 

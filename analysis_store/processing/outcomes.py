@@ -6,7 +6,8 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from analysis_store import errors
 
@@ -114,7 +115,11 @@ class Report(Sequence[Outcome]):
         none = {"computed": 0, "reused": 0}
         return {"inputs": len(self), "done": len(self) - failed, "failed": failed} | none | steps
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Outcome]: ...
+    def __getitem__(self, index: int | slice) -> Outcome | list[Outcome]:
         return self._outcomes[index]
 
     def __len__(self) -> int:

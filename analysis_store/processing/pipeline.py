@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.function import Processor
 from analysis_store.processing.identity import digest_of
-from analysis_store.processing.preset import Preset
+from analysis_store.processing.preset import Preset, PresetLike
 
 if TYPE_CHECKING:
     from analysis_store.processing.results import Results
@@ -75,7 +75,7 @@ class Pipeline:
         self.steps: tuple[Step, ...] = tuple(dict.fromkeys(names.values()))
 
     @classmethod
-    def of(cls, value: Any) -> Pipeline:
+    def of(cls, value: PipelineLike) -> Pipeline:
         """Return a pipeline as it is; a preset, a processor or the id of one as a pipeline of one step.
 
         Raises
@@ -116,7 +116,7 @@ class Pipeline:
         """Return what a step is called in this pipeline."""
         return next(name for name, one in self.names.items() if one == step)
 
-    def __or__(self, other: Any) -> Pipeline:
+    def __or__(self, other: PipelineLike) -> Pipeline:
         """Give the results of the last steps to the first steps of the other pipeline."""
         then = Pipeline.of(other)
         moved: dict[Step, Step] = {}
@@ -124,7 +124,7 @@ class Pipeline:
             moved[step] = Step(step.preset, tuple(moved[parent] for parent in step.parents) or self.leaves)
         return Pipeline._from([*self.steps, *moved.values()], _merged(self._names(), _renamed(then, moved)))
 
-    def __and__(self, other: Any) -> Pipeline:
+    def __and__(self, other: PipelineLike) -> Pipeline:
         """Put the other pipeline beside this one; steps that are equal are one."""
         beside = Pipeline.of(other)
         return Pipeline._from([*self.steps, *beside.steps], _merged(self._names(), beside._names()))
@@ -191,7 +191,11 @@ class Pipeline:
         return "\n".join(lines)
 
 
-def as_preset(value: Any) -> Preset:
+PipelineLike: TypeAlias = Pipeline | PresetLike
+"""A pipeline, a preset, or a processor or its id for its defaults."""
+
+
+def as_preset(value: object) -> Preset:
     """Return a preset as it is, and a processor or the id of one with its defaults.
 
     Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.function import Processor
@@ -14,7 +14,7 @@ from analysis_store.processing.identity import digest_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis_store.processing.pipeline import Pipeline
+    from analysis_store.processing.pipeline import Pipeline, PipelineLike
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -79,17 +79,15 @@ class Preset:
     def __hash__(self) -> int:
         return hash(self.digest)
 
-    def __or__(self, other: Any) -> Pipeline:
+    def __or__(self, other: PipelineLike) -> Pipeline:
         from analysis_store.processing.pipeline import Pipeline
 
-        made: Pipeline = Pipeline.of(self) | other
-        return made
+        return Pipeline.of(self) | other
 
-    def __and__(self, other: Any) -> Pipeline:
+    def __and__(self, other: PipelineLike) -> Pipeline:
         from analysis_store.processing.pipeline import Pipeline
 
-        made: Pipeline = Pipeline.of(self) & other
-        return made
+        return Pipeline.of(self) & other
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Preset, (self.processor, self._told)
@@ -97,3 +95,7 @@ class Preset:
     def __repr__(self) -> str:
         told = ", ".join(f"{name}={value!r}" for name, value in self._told.items())
         return f"<Preset {self.processor.id} {self.processor.version}({told})>"
+
+
+PresetLike: TypeAlias = Preset | Processor | str
+"""A preset, or a processor or its id for its defaults."""

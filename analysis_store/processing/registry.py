@@ -11,12 +11,12 @@ from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, cast
 
 from packaging.version import InvalidVersion, Version
 
 from analysis_store.errors import ProcessorError, UnknownProcessorError
-from analysis_store.processing.function import Processor
+from analysis_store.processing.function import Processor, Q, S
 from analysis_store.processing.loaded import same_code
 from analysis_store.processing.source import remember
 
@@ -38,13 +38,13 @@ _PLACE = "put it into a module that can be imported, by def at the top level"
 
 
 def register_processor(
-    function: Callable[..., Any],
+    function: Callable[Concatenate[Any, Q], S],
     *,
     id: str,
     version: str,
     descriptor_md: Mapping[str, Any] | None = None,
     only_version: bool = False,
-) -> Processor:
+) -> Processor[Q, S]:
     """Make a function a processor, known by its id and version; see `analysis_store.processing.processor`.
 
     The same function again, from a module that was loaded anew, takes the place of the old one.
@@ -70,7 +70,7 @@ def register_processor(
         there = _known.get((id, version))
         if there is not None and (there.entry_point != made.entry_point or _is_second(there, function)):
             if _is_copy(there.function, function):
-                return there
+                return cast("Processor[Q, S]", there)  # the same lines have the same parameters
             raise ProcessorError(
                 f"processor {id!r} {version!r} is {_place(there.function)} already, and now comes from "
                 f"{_place(function)} with other code; give one of them another id or version."

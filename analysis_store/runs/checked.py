@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, overload
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.runs.stream import Stream, dataset_of
+from analysis_store.runs.stream import Keys, Stream, dataset_of
 from analysis_store.runs.verify import faults_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,13 @@ class CheckedStream:
         return loaded
 
 
-def read_checked(run: Run, stream: str | None, keys: Any) -> xarray.Dataset | dict[str, xarray.Dataset]:
+@overload
+def read_checked(run: Run, stream: str, keys: Keys) -> xarray.Dataset: ...
+@overload
+def read_checked(run: Run, stream: None, keys: Keys) -> dict[str, xarray.Dataset]: ...
+@overload
+def read_checked(run: Run, stream: str | None, keys: Keys) -> xarray.Dataset | dict[str, xarray.Dataset]: ...
+def read_checked(run: Run, stream: str | None, keys: Keys) -> xarray.Dataset | dict[str, xarray.Dataset]:
     """Return one stream of a run, or all of them, checked; see `AnalysisStore.read_checked`."""
     for fault in faults_of(run, values=False):
         raise DamagedFileError(f"run {run.uid}{fault}".rstrip(".") + "; nothing of it was read.")

@@ -18,7 +18,7 @@ from analysis_store.runs.notes import ANNOTATION, retraction_of, warn_retracted
 from analysis_store.runs.reader import RunFile, read_column
 from analysis_store.runs.relatives import Relative, relatives
 from analysis_store.runs.save import relative_path
-from analysis_store.runs.stream import Stream
+from analysis_store.runs.stream import Keys, Stream
 from analysis_store.runs.whereabouts import placed
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class Run(Mapping[str, Stream]):
                 _WARNED.add(self.uid)
                 warn_retracted(note, f"run {self.uid} is read, which was retracted", stacklevel=3)
 
-    def read(self, stream: str = "primary", keys: Any = None) -> xarray.Dataset:
+    def read(self, stream: str = "primary", keys: Keys = None) -> xarray.Dataset:
         """Return one stream in memory; see `Stream.read`."""
         return self[stream].read(keys)
 

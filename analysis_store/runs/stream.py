@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import xarray
 
     from analysis_store.runs.run import Run
+
+
+Keys: TypeAlias = str | Iterable[str] | None
+"""Names of data keys; None for all of them."""
 
 
 class Columns(Protocol):
@@ -46,7 +50,7 @@ class Columns(Protocol):
 
 
 def dataset_of(
-    stream: Columns, keys: Any, may_fail: tuple[type[AnalysisStoreError], ...] = (UnknownSpecError,)
+    stream: Columns, keys: Keys, may_fail: tuple[type[AnalysisStoreError], ...] = (UnknownSpecError,)
 ) -> xarray.Dataset:
     """Return a stream, or some keys of it, in memory; see `Stream.read`.
 
@@ -59,7 +63,7 @@ def dataset_of(
     return build(columns, stream.times, stream.name, roles, getattr(stream, "attrs", None))
 
 
-def _loaded(stream: Columns, keys: Any, may_fail: tuple[type[AnalysisStoreError], ...]) -> dict[str, LazyArray]:
+def _loaded(stream: Columns, keys: Keys, may_fail: tuple[type[AnalysisStoreError], ...]) -> dict[str, LazyArray]:
     columns, failed = {}, list[AnalysisStoreError]()
     with stream.opened() if isinstance(stream, Stream) else nullcontext():
         for key in list(stream) if keys is None else _listed(keys):
@@ -75,7 +79,7 @@ def _loaded(stream: Columns, keys: Any, may_fail: tuple[type[AnalysisStoreError]
     return columns
 
 
-def _listed(keys: Any) -> list[Any]:
+def _listed(keys: object) -> list[Any]:
     return list(keys) if isinstance(keys, Iterable) and not isinstance(keys, str) else [keys]
 
 
@@ -206,7 +210,7 @@ class Stream(Mapping[str, LazyArray]):
 
         return PerEvent(key, read_one, len(datums), self.data_keys[key])
 
-    def read(self, keys: Any = None) -> xarray.Dataset:
+    def read(self, keys: Keys = None) -> xarray.Dataset:
         """Return the stream, or some keys of it, in memory.
 
         A key that cannot be read (no handler for its spec, a damaged or missing file, more than memory holds …) is left

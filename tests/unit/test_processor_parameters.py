@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretSt
 
 from analysis_store.errors import ParameterError, ProcessorError
 from analysis_store.processing.identity import digest_of
+from analysis_store.processing.library.images import image_statistics
 from analysis_store.processing.parameters import Parameters
 
 if TYPE_CHECKING:
@@ -409,3 +410,9 @@ def test_functions_refused(function, told):
     """A function whose parameters cannot be told by name and type is refused when it is registered."""
     with pytest.raises(ProcessorError, match=f"processor 'made': .*{told}"):
         Parameters.of(function, "made")
+
+
+def test_parameters_without_names_refused():
+    """A preset takes its parameters by name, and says so; calling the processor is calling the function."""
+    with pytest.raises(ParameterError, match=r"Got \(3,\) without names; expected parameters by name"):
+        image_statistics.preset(3)
