@@ -9,13 +9,17 @@ import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError, UnsafeFileError
+from analysis_store.core.write_errors import write_errors
+from analysis_store.errors import DamagedFileError, InvalidDocumentError, UnsafeFileError
 from analysis_store.folders import sync, sync_names
 from analysis_store.roots import open_inside, opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+
+_NOTHING_ADDED = "Nothing was added; free space or fix the permission, then try again"
 
 
 class AppendLog:
@@ -59,20 +63,11 @@ class AppendLog:
         lines = b"".join(map(_line, entries))
         if not lines:
             return
-        try:
-            with self._opened() as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                _add(file, lines, durable)
-                if durable:
-                    sync_names(self.path)
-        except UnsafeFileError:
-            raise
-        except OSError as error:
-            raise StoreWriteError(
-                error.errno,
-                f"{self.path} cannot be written, nothing was added: {error.strerror}; "
-                "check the space on the disk and the permissions, then try again",
-            ) from error
+        with write_errors(self.path, _NOTHING_ADDED), self._opened() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            _add(file, lines, durable)
+            if durable:
+                sync_names(self.path)
 
     def read(self) -> list[dict[str, Any]]:
         """Return every entry, oldest first; none where there is no file.

@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from analysis_store.core.atomic_files import write_once
-from analysis_store.errors import SettingsError, StoreVersionError, StoreWriteError
+from analysis_store.core.write_errors import write_errors
+from analysis_store.errors import SettingsError, StoreVersionError
 from analysis_store.folders import sync_names
 from analysis_store.layout import LAYOUT_VERSION
 from analysis_store.provenance import Policy
@@ -85,14 +86,10 @@ def opened(place: Place, policy: Policy | None) -> Settings:
     """Return the settings of a store; a new one is made with the policy that is given."""
     found = load(place.folder)
     if found is None:
-        try:
+        with write_errors(f"the store {place.folder}", "Choose another folder"):
             place.root.mkdir(parents=True, exist_ok=True)
             save(place.folder, Settings(policy or Policy()))
             sync_names(place.root)
-        except OSError as error:
-            raise StoreWriteError(
-                error.errno, f"the store {place.folder} cannot be made: {error.strerror}; choose another folder"
-            ) from error
         found = load(place.folder) or Settings(policy or Policy())
     return found
 

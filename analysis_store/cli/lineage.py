@@ -13,7 +13,7 @@ import typer
 
 from analysis_store.cli.console import print_json, say, table, working
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store, parse_terms
-from analysis_store.errors import StoreWriteError
+from analysis_store.core.write_errors import write_errors
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
@@ -68,10 +68,8 @@ def _drawn(graph: Lineage, form: Form) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with write_errors(path, "Give another -o"):
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StoreWriteError(f"{path} cannot be written: {error.strerror}; give another -o.") from error
 
 
 def impact(

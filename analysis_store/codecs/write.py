@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import TYPE_CHECKING
 
 import h5py
@@ -11,7 +10,8 @@ import numpy as np
 from h5py import h5d, h5g, h5o, h5p, h5s, h5t
 
 from analysis_store.codecs.nodes import DATASETS, LABEL, NUMBERED, VERSION, VERSION_ATTRIBUTE, Node
-from analysis_store.errors import InvalidDataError, StoreWriteError
+from analysis_store.core.write_errors import write_errors
+from analysis_store.errors import InvalidDataError
 from analysis_store.hdf5.blocks import Compression, choose, write_chunks
 from analysis_store.hdf5.encoding import describe, plain_type
 from analysis_store.hdf5.making import (
@@ -65,14 +65,10 @@ def write(node: Node, group: h5py.Group, name: str, compression: Compression = N
         raise InvalidDataError(f"{name!r} came as the name of an object in a file; expected text.")
     if name in group:
         raise InvalidDataError(f"{group.name} has {name!r} already; choose another name, or delete that one first.")
-    try:
+    with write_errors(
+        f"{name!r} into {group.file.filename}", "The group is as it was", (OSError, RuntimeError, KeyError)
+    ):
         put(node, group.id, name, compression)
-    except (OSError, RuntimeError, KeyError) as error:
-        number = getattr(error, "errno", None)
-        reason = os.strerror(number) if number else str(error).strip("'\"")
-        raise StoreWriteError(
-            f"{name!r} cannot be written into {group.file.filename}: {reason}. The group is as it was."
-        ) from error
 
 
 def put(node: Node, group: h5g.GroupID, name: str, compression: Compression = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import shutil
@@ -12,10 +11,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, cast
 
 from analysis_store.core.atomic_files import AtomicFile
-from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreWriteError, TargetExistsError
+from analysis_store.core.write_errors import write_error, write_errors
+from analysis_store.errors import DamagedFileError, StoreWriteError, TargetExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_NOTHING_KEPT = "Nothing of it was kept; free space or fix the permission, then export again"
 
 
 class Outgoing(AtomicFile):
@@ -51,23 +54,11 @@ class Outgoing(AtomicFile):
 @contextmanager
 def translated(what: object) -> Iterator[None]:
     """Turn the operating system's and HDF5's errors into ours, naming the file."""
-    try:
-        yield
-    except StoreWriteError as error:  # of a part, which says what was tried
-        raise _refused(what, error.__cause__ or error) from error
-    except AnalysisStoreError:
-        raise
-    except (OSError, RuntimeError) as error:
-        raise _refused(what, error) from error
-
-
-def _refused(what: object, error: BaseException) -> StoreWriteError:
-    number = getattr(error, "errno", None)
-    told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0]
-    return StoreWriteError(
-        number or errno.EIO,
-        f"could not write {what}: {told}. Nothing of it was kept; free space or fix the permission, then export again",
-    )
+    with write_errors(what, _NOTHING_KEPT):
+        try:
+            yield
+        except StoreWriteError as error:  # of a part, which says what was tried
+            raise write_error(what, error.__cause__ or error, _NOTHING_KEPT) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from analysis_store.errors import StoreWriteError, UnsafeFileError
+from analysis_store.core.write_errors import write_errors
 from analysis_store.locks import FileLock, holder_of
 
 if TYPE_CHECKING:
@@ -43,16 +43,11 @@ def claimed(root: Path, key: str, name: str) -> Iterator[None]:
         The claim cannot be written.
     """
     path = claim_path(root, key)
-    try:
+    with write_errors(
+        f"the claim {path} on the result of {name}",
+        "Nothing was computed, for it could not be saved; free space or fix the permission",
+    ):
         lock = _waited(path, name)
-    except UnsafeFileError:
-        raise
-    except OSError as error:
-        raise StoreWriteError(
-            error.errno,
-            f"the claim {path} on the result of {name} cannot be written: {error.strerror}; nothing was computed, "
-            "for it could not be saved. Free space or fix the permission",
-        ) from error
     try:
         yield
     finally:

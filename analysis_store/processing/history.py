@@ -7,8 +7,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.write_errors import write_errors
 from analysis_store.documents import dumps, loads
-from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError, UnsafeFileError
+from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusyError, StoreWriteError
 from analysis_store.layout import file_stem
 from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.logs import AppendLog
@@ -60,13 +61,9 @@ class TaskLog:
             lock.release()
 
     def _taken(self) -> FileLock:
-        try:
+        with write_errors(self.path, "The task was not run; free space or fix the permission"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock.acquire(self._lock_path, _PATIENCE)
-        except UnsafeFileError:
-            raise
-        except OSError as error:
-            raise StoreWriteError(error.errno, f"{self.path} cannot be written: {error.strerror}") from error
         if lock is None:
             raise StoreBusyError(
                 f"the task {self.uid} is being run by {holder_of(self._lock_path)}. Wait until it has ended, or end it."

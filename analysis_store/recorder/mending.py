@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
-import re
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ import h5py
 from h5py import h5f
 
 from analysis_store.core.atomic_files import link_or_rename
+from analysis_store.core.write_errors import error_number, write_errors
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -37,38 +36,23 @@ from analysis_store.recorder.safe import drop, settle
 from analysis_store.roots import check_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _BOUNDS = ("v110", "v110")
-_ERRNO = re.compile(r"errno = (\d+)")
 _PATIENCE = 1.0
 _OF_NO_KEY = (StoreBusyError, StoreClosedError, RunClosedError, TooLargeError, MissingDependencyError, UnknownTypeError)
 REFUSALS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
 """What h5py raises where HDF5, or the operating system, refuses."""
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> AbstractContextManager[None]:
     """Turn the errors of HDF5 and the operating system into ours, naming the file."""
-    try:
-        yield
-    except AnalysisStoreError:
-        raise
-    except REFUSALS as error:
-        number = _number(error)
-        told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0].strip("'\"")
-        raise StoreWriteError(
-            number or errno.EIO,
-            f"could not write {path}: {told}. What was flushed before is in it; "
-            + ("free space or fix the permission, then go on" if number else "record this under another key"),
-        ) from error
+    return write_errors(path, _advice, REFUSALS)
 
 
-def _number(error: BaseException | None) -> int | None:
-    """Return what the operating system said, which HDF5 tells in its text only; None where HDF5 itself refuses."""
-    found = _ERRNO.search(str(error))
-    number: int | None = getattr(error, "errno", None)
-    return number or (int(found[1]) if found else None)
+def _advice(number: int | None) -> str:
+    after = "free space or fix the permission, then go on" if number else "record this under another key"
+    return f"What was flushed before is in it; {after}"
 
 
 def is_of_one_key(error: AnalysisStoreError) -> bool:
@@ -78,7 +62,7 @@ def is_of_one_key(error: AnalysisStoreError) -> bool:
     """
     if isinstance(error, _OF_NO_KEY):
         return False
-    return not isinstance(error, StoreWriteError) or _number(error.__cause__) is None
+    return not isinstance(error, StoreWriteError) or error_number(error.__cause__) is None
 
 
 def repair(path: str | os.PathLike[str]) -> None:

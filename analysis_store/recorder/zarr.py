@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from analysis_store.core.write_errors import write_errors
 from analysis_store.errors import (
     AnalysisStoreError,
     InvalidDataError,
@@ -100,11 +101,9 @@ class ZarrDataStore(DataStore):
         self._process = os.getpid()
 
     def _locked(self) -> FileLock:
-        try:
+        with write_errors(self.path, "Choose another folder"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return lock_to_write(self.path)
-        except (FileExistsError, NotADirectoryError, PermissionError) as error:
-            raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
 
     def _begin(self) -> None:
         self._directory.begin(new=self._mode == "a")

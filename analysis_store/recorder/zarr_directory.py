@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from analysis_store.core.write_errors import write_error
 from analysis_store.errors import (
     DamagedFileError,
     InvalidDataError,
@@ -105,11 +106,7 @@ class Directory:
 
     def refused(self, error: Exception) -> StoreWriteError:
         """Return what is raised where the file system, or Zarr, refused to write."""
-        told = getattr(error, "strerror", None) or error
-        return StoreWriteError(
-            f"{self.path} cannot be written: {told}. What was flushed before is still there; make room, or record "
-            "elsewhere."
-        )
+        return write_error(self.path, error, "What was flushed before is still there; make room, or record elsewhere")
 
 
 def number_told(told: Any) -> int:

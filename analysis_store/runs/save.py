@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time as clock
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from analysis_store import layout
 from analysis_store.core.atomic_files import create, publish, remove_folders
+from analysis_store.core.write_errors import write_errors
 from analysis_store.digests import digest_foreign
 from analysis_store.documents import Document, clean_metadata, is_time, new_uid, validate
 from analysis_store.errors import (
@@ -22,7 +22,6 @@ from analysis_store.errors import (
     DuplicateRunError,
     InvalidDataError,
     InvalidMetadataError,
-    StoreWriteError,
     UnsafeFileError,
 )
 from analysis_store.runs.draft import Attachments, Draft, digest_entry, draft_stream
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from analysis_store.provenance.settle import Settled
     from analysis_store.runs.gather import StreamData
 
+_NOTHING_KEPT = "Nothing of the run was kept; free space or fix the permission, then save it again"
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
@@ -108,7 +108,7 @@ class RunSaver:
         relative = layout.run_path(draft.uid, draft.start["time"])
         final = self.root / relative
         foreign = ForeignWriters(draft.start, writers_dict or {}, lambda: final.parent)
-        with _translated(final):
+        with write_errors(final, _NOTHING_KEPT):
             plan_foreign(draft, foreign)
             scratch, made = layout.scratch_path(final), list[Path]()
             ours: os.stat_result | None = None
@@ -206,23 +206,6 @@ def _clear(scratch: Path, final: Path, ours: os.stat_result | None, foreign: For
         if ours and os.path.samestat(final.stat(), ours):  # another's run may have taken the name
             final.unlink()
     remove_folders(made)
-
-
-@contextmanager
-def _translated(final: Path) -> Iterator[None]:
-    """Turn the operating system's and HDF5's errors into ours, naming the file."""
-    try:
-        yield
-    except AnalysisStoreError:
-        raise
-    except (OSError, RuntimeError) as error:
-        number = getattr(error, "errno", None)
-        told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0]
-        raise StoreWriteError(
-            number or errno.EIO,
-            f"could not write {final}: {told}. Nothing of the run was kept; free space or fix the permission, "
-            "then save it again",
-        ) from error
 
 
 def relative_path(path: str) -> PurePosixPath:

@@ -13,13 +13,14 @@ from rich.filesize import decimal
 
 from analysis_store import layout
 from analysis_store.core.atomic_files import replace
+from analysis_store.core.write_errors import write_errors
 from analysis_store.documents import dumps, loads
-from analysis_store.errors import AnalysisStoreError, SettingsError
+from analysis_store.errors import SettingsError
 from analysis_store.progress import Progress, watched
 from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import buried, quarantined, read_removal
 from analysis_store.settings import FILE_NAME
-from analysis_store.trust.copying import Copier, unwritable
+from analysis_store.trust.copying import Copier
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.quarantine import removing
 from analysis_store.trust.snapshot import DUMP, Snapshot
@@ -102,6 +103,11 @@ class BackupReport:
         return "\n".join([*lines, *map(str, self.findings)])
 
 
+_LAST_IS_WHOLE = (
+    "The last one in it is whole; free space or fix the permission, then do it again: what was copied stays"
+)
+
+
 def backup(
     store: RunStore,
     target: str | os.PathLike[str],
@@ -116,14 +122,12 @@ def backup(
     """
     folder = Path(target).expanduser().absolute()
     _check_place(store, folder)
-    with removing(store.root):
-        try:
-            with watched(progress, "Copying") as tell:
-                return _made(store, folder, tell, verify)
-        except AnalysisStoreError:
-            raise
-        except OSError as error:
-            raise unwritable(folder, error) from error
+    with (
+        removing(store.root),
+        write_errors(f"the backup {folder}", _LAST_IS_WHOLE, (OSError,)),
+        watched(progress, "Copying") as tell,
+    ):
+        return _made(store, folder, tell, verify)
 
 
 def _check_place(store: RunStore, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from analysis_store.core.atomic_files import CANNOT_LINK, make_folders, replace
 from analysis_store.digests import digest_file
-from analysis_store.errors import DamagedFileError, SettingsError, StoreWriteError
+from analysis_store.errors import DamagedFileError, SettingsError
 from analysis_store.folders import sync_file, sync_folder, sync_names
 from analysis_store.layout import scratch_path
 from analysis_store.roots import opened
@@ -151,15 +151,6 @@ class Copier:
             if not folder.is_dir():
                 make_folders(folder, [])
             self._folders.add(folder)
-
-
-def unwritable(target: Path, error: OSError) -> StoreWriteError:
-    """Return what is said where a backup cannot go on."""
-    return StoreWriteError(
-        error.errno,
-        f"the backup {target} cannot be written: {error.strerror or error} ({error.filename or target}). The last one "
-        "in it is whole; free space or fix the permission, then do it again: what was copied stays",
-    )
 
 
 def _stat(path: Path) -> os.stat_result | None:

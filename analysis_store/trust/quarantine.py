@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
 from analysis_store.core.atomic_files import link_or_rename, make_folders, write_once
+from analysis_store.core.write_errors import write_errors
 from analysis_store.digests import digest_file
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -18,7 +19,6 @@ from analysis_store.errors import (
     InputError,
     RunNotFoundError,
     StoreBusyError,
-    StoreWriteError,
 )
 from analysis_store.folders import sync_folder, sync_names
 from analysis_store.locks import FileLock, holder_of, is_held, wait_for
@@ -75,19 +75,9 @@ def removing(root: Path) -> Iterator[None]:
         lock.release()
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> AbstractContextManager[None]:
     """Turn the errors of the operating system into ours."""
-    try:
-        yield
-    except AnalysisStoreError:
-        raise
-    except OSError as error:
-        raise StoreWriteError(
-            error.errno,
-            f"could not write {error.filename or path}: {error.strerror}. What was done so far is safe; free space or "
-            "fix the permission, then do it again",
-        ) from error
+    return write_errors(path, "What was done so far is safe; free space or fix the permission, then do it again")
 
 
 def removal_of(run: Run, reason: str, who: str) -> Removal:

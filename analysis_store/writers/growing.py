@@ -11,9 +11,10 @@ import h5py
 import numpy as np
 from h5py import h5d, h5g, h5p, h5s, h5t
 
+from analysis_store.core.write_errors import write_errors
 from analysis_store.digests import utf8
 from analysis_store.dtypes import AnyArray, named_in_file
-from analysis_store.errors import InvalidDataError, StoreWriteError
+from analysis_store.errors import InvalidDataError
 from analysis_store.folders import sync_file
 from analysis_store.hdf5.columns import chunk_of
 from analysis_store.hdf5.encoding import as_bytes, as_stored, describe, is_plain, plain_type
@@ -61,11 +62,8 @@ class GrowingWriter(Writer):
             )
         ((key, value),) = data.items()
         parent, _, name = self._dataset.rpartition("/")
-        try:
-            with grown(self.path, swmr=self._swmr) as file:
-                number = self._append(h5py.File(file).require_group(parent or "/").id, name, value)
-        except (OSError, RuntimeError) as error:
-            raise StoreWriteError(f"{self.path} cannot be written: {error}.") from error
+        with write_errors(self.path, "The value was not added"), grown(self.path, swmr=self._swmr) as file:
+            number = self._append(h5py.File(file).require_group(parent or "/").id, name, value)
         self._written = True
         return {key: {"point_number": number}}
 

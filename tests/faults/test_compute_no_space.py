@@ -62,7 +62,7 @@ def without_permission(root: Path) -> None:
                 done.append(mode)
         except StoreWriteError as error:
             assert "the claim" in str(error)
-            assert "on the result of scale of run 1 cannot be written: Permission denied" in str(error)
+            assert "on the result of scale of run 1: Permission denied" in str(error)
     assert done == [0o755]
 
 

@@ -299,7 +299,7 @@ def test_a_full_disk_is_named(store: AnalysisStore, run: Run, another_disk: Path
     command = [sys.executable, "-c", code, store.location, str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{StoreWriteError.__name__} {errno.EFBIG} "), done.stdout + done.stderr
-    assert f"the backup {target} cannot be written" in done.stdout
+    assert f"could not write the backup {target}" in done.stdout
     with AnalysisStore(target) as copy:
         assert [one.uid for one in copy] == [run.uid]
         assert copy[run.uid].verify()

@@ -250,7 +250,7 @@ class TestErrors:
     def test_a_claim_that_cannot_be_made(self, store: AnalysisStore, raw: Run, calls: Path) -> None:
         """Said before the function is called, with the file and what to do."""
         (store.root / "claims").write_text("in the way")
-        with pytest.raises(StoreWriteError, match=r"claim .*claims.* cannot be written: .*; nothing was computed"):
+        with pytest.raises(StoreWriteError, match=r"could not write the claim .*claims.*: .*Nothing was computed"):
             store.compute(scale.preset(calls=str(calls)), raw)
         assert number(calls) == 0
 

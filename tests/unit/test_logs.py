@@ -80,5 +80,5 @@ def test_threads(log: AppendLog) -> None:
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     """The error names the log and what to do."""
     (tmp_path / "tasks").write_text("a file is in the way")
-    with pytest.raises(StoreWriteError, match=r"tasks/log\.jsonl cannot be written, nothing was added: .*try again"):
+    with pytest.raises(StoreWriteError, match=r"could not write .*tasks/log\.jsonl: .*Nothing was added; .*try again"):
         AppendLog(tmp_path / "tasks" / "log.jsonl").append([{"a": 1}])
