@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
+    from types import EllipsisType
 
     from analysis_store.dtypes import AnyArray
+
+_Part: TypeAlias = "SupportsIndex | slice | EllipsisType | Sequence[int] | AnyArray"
+Index: TypeAlias = "_Part | tuple[_Part, ...]"
+"""What selects values of an array: a number, a slice, ``...``, numbers or a mask; or one of these for each axis."""
 
 _BLOCK = 16 << 20
 
@@ -127,7 +132,7 @@ def elements_of(value: AnyArray | LazyValue, start: int, stop: int) -> AnyArray:
     return value.elements(start, stop) if isinstance(value, LazyValue) else value.reshape(-1)[start:stop]
 
 
-def as_objects(values: Collection[Any]) -> AnyArray:
+def as_objects(values: Collection[object]) -> AnyArray:
     """Return an object array with one entry per value, whatever the values are: never a deeper one."""
     made = np.empty(len(values), object)
     for index, value in enumerate(values):
@@ -135,7 +140,7 @@ def as_objects(values: Collection[Any]) -> AnyArray:
     return made
 
 
-def select_objects(key: Any, count: int, read: Callable[[list[int]], Sequence[Any]]) -> Any:
+def select_objects(key: Index, count: int, read: Callable[[list[int]], Sequence[Any]]) -> Any:
     """Return what ``key`` selects of ``count`` objects: for an integer the object itself, else an object array.
 
     After an integer further indices select of the object, if it is an array: of a column whose arrays differ in shape

@@ -150,7 +150,7 @@ def digest_tables(frames: Sequence[pandas.DataFrame]) -> str:
     return f"{ALGORITHM}:{hasher.hexdigest()}"
 
 
-def digest_values(values: AnyArray | Sequence[Any]) -> str:
+def digest_values(values: AnyArray | Sequence[object]) -> str:
     """Return the digest of a column, whatever it is: an array, arrays of differing shape, or tables."""
     if isinstance(values, np.ndarray) and not _holds_values(values):
         return digest_array(values)

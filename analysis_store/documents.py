@@ -52,7 +52,7 @@ def new_uid() -> str:
     return str(uuid.UUID(bytes=os.urandom(16), version=4))
 
 
-def dumps(value: Any) -> str:
+def dumps(value: object) -> str:
     """Return JSON that gives back every float, NaN and infinity included, and every integer exactly."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -73,7 +73,7 @@ def _validator(name: str) -> Validator:
     return jsonschema_rs.validator_for(schemas[DocumentNames[name]])
 
 
-def validate(name: str, doc: Mapping[str, Any]) -> None:
+def validate(name: str, doc: Mapping[str, object]) -> None:
     """Check a document against event-model's schema for its name.
 
     Raises
@@ -144,7 +144,7 @@ def document_text(value: object, where: str) -> str:
 # ------------------------------------------------------------------------------------------------ metadata
 
 
-def clean_metadata(value: Any, where: str = "md") -> Any:
+def clean_metadata(value: object, where: str = "md") -> Any:
     """Return a plain copy of metadata that JSON and event-model can hold, losing nothing.
 
     NumPy scalars become Python scalars; tuples and arrays of at most 16 elements lists; dates and times
@@ -246,7 +246,7 @@ def _describe(value: Any) -> str:
     return f"a {name}" + (f" of dtype {dtype}" if dtype is not None and kind.__module__ == "numpy" else "")
 
 
-def parent_uids(start: Mapping[str, Any]) -> list[str]:
+def parent_uids(start: Mapping[str, object]) -> list[str]:
     """Return the uids of the runs a start document says it came from, whichever key it uses, each once."""
     found: dict[str, None] = {}
     for key in PARENT_KEYS:
@@ -261,7 +261,7 @@ def parent_uids(start: Mapping[str, Any]) -> list[str]:
 
 
 def compose_descriptor(
-    run_uid: str, name: str, data_keys: Mapping[str, Document], time: float, extra: Mapping[str, Any]
+    run_uid: str, name: str, data_keys: Mapping[str, Document], time: float, extra: Mapping[str, object]
 ) -> Document:
     """Return a descriptor; ``extra`` may hold hints, configuration and further keys, which win."""
     return {
@@ -277,7 +277,7 @@ def compose_descriptor(
     }
 
 
-def compose_resource(run_uid: str, spec: str, root: str, path: str, kwargs: Mapping[str, Any]) -> Document:
+def compose_resource(run_uid: str, spec: str, root: str, path: str, kwargs: Mapping[str, object]) -> Document:
     """Return a resource; ``path`` is relative to ``root``, with forward slashes."""
     return {
         "uid": new_uid(),
@@ -290,7 +290,7 @@ def compose_resource(run_uid: str, spec: str, root: str, path: str, kwargs: Mapp
     }
 
 
-def compose_datum(resource_uid: str, index: int, kwargs: Mapping[str, Any]) -> Document:
+def compose_datum(resource_uid: str, index: int, kwargs: Mapping[str, object]) -> Document:
     """Return the ``index``-th datum of a resource."""
     return {"datum_id": f"{resource_uid}/{index}", "resource": resource_uid, "datum_kwargs": dict(kwargs)}
 
@@ -324,7 +324,7 @@ def compose_stop(
     }
 
 
-def unpack_page(name: str, page: Mapping[str, Any]) -> Iterator[tuple[str, Document]]:
+def unpack_page(name: str, page: Mapping[str, object]) -> Iterator[tuple[str, Document]]:
     """Yield the single documents of a page; anything else is yielded as it is."""
     if name == "event_page":
         from event_model import unpack_event_page
@@ -338,6 +338,6 @@ def unpack_page(name: str, page: Mapping[str, Any]) -> Iterator[tuple[str, Docum
         yield name, dict(page)
 
 
-def is_time(value: Any) -> bool:
+def is_time(value: object) -> bool:
     """Tell whether a value is a usable POSIX time: a finite number of seconds."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

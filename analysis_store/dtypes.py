@@ -124,7 +124,7 @@ def parse_named(text: str, stored: np.dtype[Any]) -> np.dtype[Any]:
     )
 
 
-def parse_array(text: Any) -> np.dtype[Any]:
+def parse_array(text: object) -> np.dtype[Any]:
     """Return the dtype of numbers, times or text of fixed width that a file names, which anybody may have made.
 
     Raises

@@ -125,7 +125,7 @@ def _dtype(leaves: Sequence[Any], kinds: set[type]) -> np.dtype[Any] | None:
     return found if not dtypes and found is not None and found.kind not in "OTV" else None
 
 
-def are_floats(leaves: Sequence[Any]) -> bool:
+def are_floats(leaves: Sequence[object]) -> bool:
     """Whether every integer among numbers is one that a float can be."""
     try:
         return all(type(leaf) is not int or int(float(leaf)) == leaf for leaf in leaves)

@@ -70,12 +70,12 @@ def default_store() -> RunStore:
 
 def insert_analysis(
     data: Any,
-    md: Mapping[str, Any],
+    md: Mapping[str, object],
     *,
     store: RunStore | None = None,
     writers_dict: Mapping[str, WriterEntry] | None = None,
     provenance: Any = None,
-    descriptor_md: Mapping[str, Any] | None = None,
+    descriptor_md: Mapping[str, object] | None = None,
 ) -> Run:
     """Save a result as one run, with its provenance, and return it.
 
@@ -130,12 +130,12 @@ def insert_analysis(
 
 def analysis_documents(
     data: Any,
-    md: Mapping[str, Any],
+    md: Mapping[str, object],
     *,
     root: str | os.PathLike[str] | None = None,
     writers_dict: Mapping[str, WriterEntry] | None = None,
     provenance: Any = None,
-    descriptor_md: Mapping[str, Any] | None = None,
+    descriptor_md: Mapping[str, object] | None = None,
 ) -> Iterator[NamedDocument]:
     """Write a result through writers and yield its documents, for any consumer of ``(name, document)``.
 

@@ -41,7 +41,7 @@ class AppendLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def append(self, entries: Iterable[Mapping[str, Any]], durable: bool = True) -> None:
+    def append(self, entries: Iterable[Mapping[str, object]], durable: bool = True) -> None:
         """Add entries, all of them or none.
 
         Parameters

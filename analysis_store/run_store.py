@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from analysis_store import settings
@@ -50,8 +48,8 @@ class RunStore(Noting):
         *,
         root: str | os.PathLike[str] | None = None,
         policy: Policy | None = None,
-        sources: Iterable[Any] | None = None,
-        handler_registry: Mapping[str, Any] | None = None,
+        sources: Iterable[object] | None = None,
+        handler_registry: Mapping[str, object] | None = None,
         root_map: Mapping[str, str] | None = None,
     ) -> None:
         self._closed = True
@@ -90,11 +88,11 @@ class RunStore(Noting):
     def insert(
         self,
         data: Any,
-        md: Mapping[str, Any],
+        md: Mapping[str, object],
         *,
         writers_dict: Mapping[str, WriterEntry] | None = None,
         provenance: Any = None,
-        descriptor_md: Mapping[str, Any] | None = None,
+        descriptor_md: Mapping[str, object] | None = None,
     ) -> Run:
         """Save a result as one run; see `insert_analysis`."""
         self._alive()
@@ -104,10 +102,10 @@ class RunStore(Noting):
 
     def new_run(
         self,
-        md: Mapping[str, Any],
+        md: Mapping[str, object],
         *,
         provenance: Any = None,
-        descriptor_md: Mapping[str, Any] | None = None,
+        descriptor_md: Mapping[str, object] | None = None,
     ) -> OpenRun:
         """Return a run that takes events one by one; its provenance is checked now."""
         start, settled = self.intake.begin(md, provenance)
@@ -135,7 +133,7 @@ class RunStore(Noting):
     def insert_file(
         self,
         path: str | os.PathLike[str],
-        md: Mapping[str, Any] | None = None,
+        md: Mapping[str, object] | None = None,
         *,
         copy: bool = True,
         chunk: int | None = None,
@@ -172,7 +170,7 @@ class RunStore(Noting):
         measured.refer(draft)
         return self.intake.save(draft, settled)
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+    def __call__(self, name: str, doc: Mapping[str, object]) -> None:
         """Take one Bluesky document: the store is a callback, e.g. ``RE.subscribe(store)``.
 
         Raises

@@ -61,7 +61,7 @@ class RunRecord:
         return self.__dict__.get(_UID) or str(self.start["uid"])
 
     @classmethod
-    def kept(cls, uid: str, texts: Mapping[str, str | None], **others: Any) -> RunRecord:
+    def kept(cls, uid: str, texts: Mapping[str, str | None], **others: object) -> RunRecord:
         """Return the record of a run whose documents are these JSON texts, by the names of the fields."""
         record = cls.__new__(cls)
         record.__dict__.update(others)
@@ -91,7 +91,7 @@ class RunRecord:
         return self.__dict__[name]
 
 
-def check_kind(name: str, document: Any) -> None:
+def check_kind(name: str, document: object) -> None:
     """Raise `TypeError` where what a catalog has of a run is another kind of value than it was."""
     those = document if name == "descriptors" and isinstance(document, list) else [document]
     if not all(isinstance(one, dict) or (one is None and name == "stop") for one in those):

@@ -33,7 +33,7 @@ MAX_DEPTH = 64
 """A query nested deeper than this is an accident or an attack."""
 
 
-def key_of(name: Any) -> Key:
+def key_of(name: object) -> Key:
     """Return the place that a key names: the start document's, unless it begins with ``stop.``."""
     if not isinstance(name, str) or not name:
         raise QueryError(f"a key is a non-empty string such as 'sample.name'; got {name!r}")
@@ -61,7 +61,7 @@ def from_any(query: Any) -> Node:
     )
 
 
-def from_text(text: Any) -> Node:
+def from_text(text: object) -> Node:
     """Return the full-text search for every word of a text; a blank one asks for nothing."""
     if not isinstance(text, str):
         raise QueryError(f"full text is searched for with a string; got {text!r}")
@@ -82,7 +82,7 @@ def from_mapping(query: Mapping[Any, Any], depth: int = 0) -> Node:
     return _and(parts)
 
 
-def from_field(name: Any, value: Any, depth: int = 0) -> Node:
+def from_field(name: object, value: object, depth: int = 0) -> Node:
     """Return the condition on one key: equality with a value, or a mapping of operators."""
     key = key_of(name)
     return _operators(key, value, depth) if _is_operators(value) else In(key, (plain(value),))

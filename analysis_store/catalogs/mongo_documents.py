@@ -131,7 +131,7 @@ def _singles(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, D
                 yield name, document
 
 
-def fit(value: Any) -> Any:
+def fit(value: object) -> Any:
     """Return a value as BSON can hold it; what is lost here is kept exactly in our own collection."""
     if isinstance(value, dict):
         return {_text(key).replace("\0", "\ufffd"): fit(item) for key, item in value.items()}

@@ -29,7 +29,7 @@ class Query:
 
     @classmethod
     def parse(
-        cls, query: Any = None, *, since: Any = None, until: Any = None, text: str | None = None, **equals: Any
+        cls, query: Any = None, *, since: Any = None, until: Any = None, text: str | None = None, **equals: object
     ) -> Query:
         """Return the query that these arguments ask for; all of them must hold.
 

@@ -46,7 +46,7 @@ def terms_of(record: RunRecord) -> list[tuple[int, bytes]]:
         raise InvalidDocumentError(f"a document of run {record.uid!r} cannot be indexed: {error}") from error
 
 
-def to_json(document: Any) -> str:
+def to_json(document: object) -> str:
     """Return a document as ASCII JSON that gives it back exactly: NaN, any integer, the order of keys."""
     try:
         return json.dumps(document, separators=(",", ":"))

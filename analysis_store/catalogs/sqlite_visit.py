@@ -51,7 +51,7 @@ class Visit(sqlite3.Connection):
             raise StoreBusyError(f"the catalog {self.path} changed while it was read; try again")
 
 
-def visit(path: Path, **options: Any) -> Visit:
+def visit(path: Path, **options: object) -> Visit:
     """Open a catalog for one look.
 
     Parameters

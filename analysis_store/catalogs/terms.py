@@ -125,7 +125,7 @@ def text_of(term: bytes) -> str:
     return term[1:].decode("utf-8", "surrogatepass")
 
 
-def scalar_term(value: Any) -> bytes:
+def scalar_term(value: object) -> bytes:
     """Return the term of a value that is neither list nor mapping."""
     if isinstance(value, str):
         return text_term(value)
@@ -138,7 +138,7 @@ def scalar_term(value: Any) -> bytes:
     raise TypeError(f"{value!r} of type {type(value).__name__} is not a JSON value")
 
 
-def value_term(value: Any) -> bytes:
+def value_term(value: object) -> bytes:
     """Return the term of any JSON value: equal values have equal terms, and unless `is_vague`, only those."""
     if isinstance(value, str):
         return text_term(value)
@@ -147,7 +147,7 @@ def value_term(value: Any) -> bytes:
     return MAPPING if isinstance(value, Mapping) else scalar_term(value)
 
 
-def is_vague(value: Any) -> bool:
+def is_vague(value: object) -> bool:
     """Tell whether other values have the same term: mappings, and lists that hold one."""
     return isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and any(map(is_vague, value)))
 
@@ -158,7 +158,7 @@ def list_term(items: list[bytes]) -> bytes:
     return b"l" + blake2b(framed, digest_size=16).digest()
 
 
-def run_terms(start: Mapping[str, Any], stop: Mapping[str, Any] | None) -> list[tuple[int, bytes]]:
+def run_terms(start: Mapping[str, object], stop: Mapping[str, object] | None) -> list[tuple[int, bytes]]:
     """Return every term of a run, in the order of the index.
 
     Raises

@@ -27,17 +27,17 @@ UNREAD_TEXT = frozenset({"uid", "parent_uids", "provenance"})
 """Keys of the start document whose text nobody wrote: digests and package lists would only blur a full-text search."""
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Tell whether a value is a number; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def same_kind(a: Any, b: Any) -> bool:
+def same_kind(a: object, b: object) -> bool:
     """Tell whether two values have an order: number with number, string with string."""
     return (is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str))
 
 
-def equal(a: Any, b: Any) -> bool:
+def equal(a: object, b: object) -> bool:
     """Tell whether two JSON values are the same value, whatever the order of keys and the type of number."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
@@ -48,7 +48,7 @@ def equal(a: Any, b: Any) -> bool:
     return same_kind(a, b) and bool(a == b)
 
 
-def holds_nan(value: Any) -> bool:
+def holds_nan(value: object) -> bool:
     """Tell whether a value holds a NaN at any depth, so that it equals nothing."""
     if isinstance(value, float):
         return math.isnan(value)
@@ -57,7 +57,7 @@ def holds_nan(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(map(holds_nan, value))
 
 
-def reach(node: Any, path: str | None) -> Iterator[Any]:
+def reach(node: object, path: str | None) -> Iterator[Any]:
     """Yield every value at a dotted path; lists of mappings on the way are entered, keys may hold dots themselves."""
     if path is None:
         yield node
@@ -85,7 +85,7 @@ def words(text: str) -> set[str]:
     return set(WORD.findall(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())))
 
 
-def texts(start: Mapping[str, Any]) -> Iterator[str]:
+def texts(start: Mapping[str, object]) -> Iterator[str]:
     """Yield the text values of a start document that a person may have written."""
     for key, value in start.items():
         if key not in UNREAD_TEXT:
@@ -100,7 +100,7 @@ def _strings(node: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def plain(value: object, depth: int = 0) -> Any:
     """Return the operand of a search as the JSON value that a document would hold for it."""
     if isinstance(value, enum.Enum):
         return plain(value.value, depth)

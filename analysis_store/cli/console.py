@@ -24,7 +24,7 @@ def complain(error: Exception, *, as_json: bool) -> None:
     print(line, file=sys.stderr)  # noqa: T201 - this module is where printing is done
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """Print a value as JSON, indented for a person and on one line for a pipe."""
     print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=_plain))  # noqa: T201
 
@@ -103,7 +103,7 @@ def finish(report: Any, *, as_json: bool, remark: str = "") -> NoReturn:
     raise typer.Exit(0 if report else 1)
 
 
-def fields(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+def fields(values: Mapping[str, object], indent: str = "") -> Iterator[str]:
     """Yield lines ``name  value``, nested mappings below their names."""
     width = max((len(name) for name in values), default=0)
     for name, value in values.items():

@@ -63,7 +63,7 @@ def _rate(times: np.ndarray, now: float | None) -> float | None:
     return float((times.size - 1) / (until - times[0])) if until > times[0] else None
 
 
-def brief(value: Any) -> str:
+def brief(value: object) -> str:
     """Return a value in a few words: numbers as they are, of an array how large it is and its extremes."""
     if isinstance(value, np.generic):
         value = plain(value)
@@ -78,7 +78,7 @@ def brief(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return what NumPy has as Python has it: numbers and lists, which JSON knows."""
     if not isinstance(value, (np.generic, np.ndarray)):
         return value

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Codec", "Plain", "dump", "load", "register_codec"]
 
 
-def dump(obj: Any, group: h5py.Group, name: str, *, compression: Compression = None) -> None:
+def dump(obj: object, group: h5py.Group, name: str, *, compression: Compression = None) -> None:
     """Write any object as ``group[name]``.
 
     Parameters

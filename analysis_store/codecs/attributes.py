@@ -50,7 +50,7 @@ class Shape:
             slots.update({name: it for name, it in vars(base).items() if isinstance(it, MemberDescriptorType)})
         return cls(kind, fields, slots)
 
-    def state(self, value: Any) -> dict[str, Any]:
+    def state(self, value: object) -> dict[str, Any]:
         """Return the fields of an instance by name, and under names of their own what else it holds."""
         held = self._held(value)
         if held.keys() == self.fields.keys():
@@ -65,7 +65,7 @@ class Shape:
         further = lasting(self.cls, held)
         return state | ({FURTHER: further} if further else {}) | ({UNSET: unset} if unset else {})
 
-    def value(self, state: Any) -> Any:
+    def value(self, state: object) -> Any:
         """Return the instance of a state; fields that are newer than the state take their defaults."""
         given = dict(as_mapping(self.cls, state))
         value = object.__new__(self.cls)
@@ -117,7 +117,7 @@ class Shape:
                 vars(value)[name] = item
 
 
-def lasting(cls: type, held: Mapping[str, Any]) -> dict[str, Any]:
+def lasting(cls: type, held: Mapping[str, object]) -> dict[str, Any]:
     """Return the attributes beside the fields, without what the class computes again when it is asked."""
     return {
         name: None if name == _ATTRS_HASH else item
@@ -126,7 +126,7 @@ def lasting(cls: type, held: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def as_mapping(cls: type, state: Any, *keys: str) -> dict[str, Any]:
+def as_mapping(cls: type, state: object, *keys: str) -> dict[str, Any]:
     """Return a state that is a mapping, of exactly the keys where some are given.
 
     Raises
@@ -140,7 +140,7 @@ def as_mapping(cls: type, state: Any, *keys: str) -> dict[str, Any]:
     return state
 
 
-def compare(cls: type, given: Mapping[str, Any], fields: Mapping[str, Default]) -> None:
+def compare(cls: type, given: Mapping[str, object], fields: Mapping[str, Default]) -> None:
     """Compare the fields of a state with those of the class.
 
     Raises

@@ -69,7 +69,7 @@ class Graph:
         A value in it cannot be stored; the message begins with its path, e.g. ``obj.fits[3].model``.
     """
 
-    def __init__(self, obj: Any, name: str = "obj") -> None:
+    def __init__(self, obj: object, name: str = "obj") -> None:
         self.obj = obj
         self.entries: dict[int, Entry] = {}
         self.shared: list[Entry] = []

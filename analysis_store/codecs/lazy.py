@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from h5py import h5d
 
+    from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
 
 LARGE = 1 << 20
@@ -43,7 +44,7 @@ class LazyValues(Lazy):
         """Of the array, as it was given."""
         return self._dtype
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return what ``key`` selects, as h5py takes it, reading no more than that."""
         values = self._dataset.astype(self._stored)[key]
         return values.view(self.dtype) if self.dtype != self._stored else values

@@ -36,7 +36,7 @@ class Objects(Sequence[Any]):
         An object cannot be stored; ``index`` is its place, the message begins with its path.
     """
 
-    def __init__(self, values: Sequence[Any], name: Callable[[int], str] = lambda _: "obj") -> None:
+    def __init__(self, values: Sequence[object], name: Callable[[int], str] = lambda _: "obj") -> None:
         self._values = list(values)
         self.rows: int
         self.rows, self._graphs = _together(self._values) or (1, _one_by_one(self._values, name))

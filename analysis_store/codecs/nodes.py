@@ -65,7 +65,7 @@ class Node:
         return _OF.join((*self.layers, self.form))
 
 
-def raw(values: Any) -> Node:
+def raw(values: object) -> Node:
     """Return the node of a helper array."""
     return Node("array", values, told=False)
 

@@ -176,7 +176,7 @@ def named(types: Iterable[type]) -> dict[str, Codec]:
     return {codec.name: codec for _, codec in codecs if codec is not None}
 
 
-def revive(codec: Codec, version: int, state: Any) -> Any:
+def revive(codec: Codec, version: int, state: object) -> Any:
     """Return the value of a state, which may be of an older version.
 
     Raises

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _MOST_HASHED = 1 << 24
 
 
-def expect(kind: type, state: Any) -> Any:
+def expect(kind: type, state: object) -> Any:
     """Return a state that is exactly of a type; constructors take more than they should, e.g. ``bytearray(10**10)``."""
     if type(state) is not kind:
         raise InvalidDataError(f"A {type(state).__name__} came as the state; expected a {kind.__name__}.")

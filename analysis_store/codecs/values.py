@@ -64,6 +64,6 @@ def _objects(dataset: h5d.DatasetID, shape: tuple[int, ...]) -> AnyArray:
     return out
 
 
-def name_of(here: Any) -> str:
+def name_of(here: object) -> str:
     """Return where something lies in its file, for messages."""
     return (h5i.get_name(here) or b"?").decode(errors="replace")

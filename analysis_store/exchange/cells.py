@@ -84,7 +84,7 @@ def _dimensions(value: Any) -> int | None:
     return value.ndim if isinstance(value, np.ndarray) and value.dtype.kind in _PLAIN else None
 
 
-def as_array(value: Any) -> AnyArray:
+def as_array(value: object) -> AnyArray:
     """Return the value of one event as an array; text and what is missing as objects."""
     if isinstance(value, list):
         return as_objects(value)

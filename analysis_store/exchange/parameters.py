@@ -43,7 +43,7 @@ class Parameters:
     """Readable as far as it goes, and unique by the digest."""
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Parameters:
+    def of(cls, values: Mapping[str, object]) -> Parameters:
         """Return the set of these values."""
         text = canonical(values)
         digest = blake3(text.encode()).hexdigest()
@@ -75,7 +75,7 @@ def _at(place: Any, key: str) -> Any:
     return place
 
 
-def canonical(value: Any) -> str:
+def canonical(value: object) -> str:
     """Return JSON that is the same for equal values: 3 and 3.0, or a mapping in another order."""
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
 

@@ -35,7 +35,7 @@ _INTEGER = re.compile(r"-?0x[0-9a-f]+")
 _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def to_tree(value: Any, where: str = "value") -> Tree:
+def to_tree(value: object, where: str = "value") -> Tree:
     """Return the tree of a value; where one object is in two places, each gets a copy.
 
     Raises

@@ -35,7 +35,7 @@ class Handler(ABC):
         """Let go of whatever is open. May be called twice."""
         return
 
-    def get_file_list(self, datum_kwargs_gen: Iterable[Mapping[str, Any]]) -> list[str]:
+    def get_file_list(self, datum_kwargs_gen: Iterable[Mapping[str, object]]) -> list[str]:
         """Return the files that these data are in."""
         return [self.path]
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from h5py import h5f
 
+    from analysis_store.arrays import Index
+
 Runs = list[tuple[int, tuple[int, int, int]]]
 """Along one axis: where in the result, and start, count and step in the dataset."""
 
@@ -179,7 +181,7 @@ class LazyDataset(Lazy):
         with self._open() as opened:
             yield from opened.blocks()
 
-    def __getitem__(self, key: Any) -> AnyArray:
+    def __getitem__(self, key: Index) -> AnyArray:
         """Return what ``key`` selects, as NumPy would: integers, slices, ``...``, ``None``, arrays of integers or bool.
 
         Only what is selected is read. The result is an array, of shape ``()`` for a single element.
@@ -224,11 +226,12 @@ class Part(LazyValue):
         super().__init__((*rows, *column.shape[1:]), column.dtype)
         self._column, self._place = column, place
 
-    def __getitem__(self, key: Any) -> AnyArray:
+    def __getitem__(self, key: Index) -> AnyArray:
         """Return what slices and integers select."""
         parts = key if isinstance(key, tuple) else (key,)
         if isinstance(self._place, int):
             return self._column[(self._place, *parts)]
+        first: Any
         first, *rest = parts or (slice(None),)
         chosen: Any = self._place[first]
         rows: Any = slice(chosen.start, chosen.stop, chosen.step) if isinstance(chosen, range) else chosen
@@ -274,7 +277,7 @@ def check_number(column: Any, number: Any) -> None:
         raise DamagedFileError(f"{column!r} has {len(column)} values, none is number {number!r}.")
 
 
-def select(key: Any, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...]]:
+def select(key: Index, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...]]:
     """Return what to read along each axis, in ascending order, and the index that then gives what was asked for.
 
     Raises

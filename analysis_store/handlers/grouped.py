@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from h5py import h5f
 
+    from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
 
 
@@ -67,7 +68,7 @@ class LazyGroup(Lazy):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dataset} of {self.path}>"
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects.
 
         Further indices after an integer select of that value, if it is an array.

@@ -37,7 +37,7 @@ class Stored:
     """Of the column, events first; of a table or ragged column ``(n,)``."""
 
 
-def as_value(value: Any) -> AnyArray:
+def as_value(value: object) -> AnyArray:
     """Return one event's value as an array: its own dtype, shape ``()`` for a scalar.
 
     Text becomes an object array of str, because NumPy's fixed width would lose NULs at its end.
@@ -78,7 +78,7 @@ def _refusal(value: Any) -> str:
     )
 
 
-def as_column(values: AnyArray | Sequence[Any]) -> Column:
+def as_column(values: AnyArray | Sequence[object]) -> Column:
     """Return a column as one array, or as a list of arrays of one dtype and shape.
 
     Raises
@@ -106,7 +106,7 @@ def as_column(values: AnyArray | Sequence[Any]) -> Column:
     return arrays or np.empty((0,))
 
 
-def as_values(values: Sequence[Any]) -> list[AnyArray]:
+def as_values(values: Sequence[object]) -> list[AnyArray]:
     """Return `as_value` of each; the error of a bad one tells its index."""
     made = []
     for index, value in enumerate(values):

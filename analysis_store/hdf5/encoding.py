@@ -77,7 +77,7 @@ def as_bytes(texts: AnyArray) -> AnyArray:
     return made.reshape(texts.shape)
 
 
-def describe(dataset: h5d.DatasetID, dtype: np.dtype[Any], attrs: Mapping[str, Any] | None) -> None:
+def describe(dataset: h5d.DatasetID, dtype: np.dtype[Any], attrs: Mapping[str, object] | None) -> None:
     """Write the attributes of a dataset: those given, and what its HDF5 type does not tell of the dtype."""
     told = dict(attrs or {})
     named = named_in_file(dtype)

@@ -70,7 +70,7 @@ def space(shape: tuple[int, ...]) -> h5s.SpaceID:
     return h5s.create_simple(shape) if shape else _SCALAR
 
 
-def create_group(parent: h5g.GroupID, name: str, attrs: Mapping[str, Any] | None = None) -> h5g.GroupID:
+def create_group(parent: h5g.GroupID, name: str, attrs: Mapping[str, object] | None = None) -> h5g.GroupID:
     """Make a group with its attributes and return its id.
 
     Parameters
@@ -104,7 +104,7 @@ def create_dataset(
     return h5d.create(parent, None if name is None else utf8(name), kind, space(shape), made_with, UTF8_LINK)
 
 
-def set_attrs(obj: h5g.GroupID | h5d.DatasetID, attrs: Mapping[str, Any]) -> None:
+def set_attrs(obj: h5g.GroupID | h5d.DatasetID, attrs: Mapping[str, object]) -> None:
     """Write attributes: text as UTF-8 of variable length, which h5py gives back as str; all else as NumPy has it.
 
     Parameters
@@ -129,7 +129,7 @@ def _attribute(value: Any) -> tuple[h5t.TypeID, AnyArray]:
     return number_type(array.dtype), array
 
 
-def write_string(parent: h5g.GroupID, name: str, text: str, attrs: Mapping[str, Any] | None = None) -> h5d.DatasetID:
+def write_string(parent: h5g.GroupID, name: str, text: str, attrs: Mapping[str, object] | None = None) -> h5d.DatasetID:
     """Write a scalar of text, fixed-length UTF-8, and return its id."""
     array = np.array(utf8(text))
     kind = utf8_type(array.itemsize)
@@ -141,7 +141,7 @@ def write_string(parent: h5g.GroupID, name: str, text: str, attrs: Mapping[str, 
 
 
 def write_strings(
-    parent: h5g.GroupID, name: str, texts: Sequence[str], attrs: Mapping[str, Any] | None = None
+    parent: h5g.GroupID, name: str, texts: Sequence[str], attrs: Mapping[str, object] | None = None
 ) -> h5d.DatasetID:
     """Write a one-dimensional array of text of variable length, UTF-8, and return its id."""
     made = create_dataset(parent, name, VARIABLE_TEXT, (len(texts),))

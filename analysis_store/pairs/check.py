@@ -30,8 +30,8 @@ def check_pair(
     writer: type,
     handler: type,
     *,
-    values: Sequence[Any] | None = None,
-    resource_kwargs: Mapping[str, Any] | None = None,
+    values: Sequence[object] | None = None,
+    resource_kwargs: Mapping[str, object] | None = None,
     suffix: str = ".h5",
 ) -> None:
     """Prove that what ``writer`` writes is what ``handler`` reads.

@@ -36,12 +36,12 @@ class Registry:
     role: ClassVar[str]
     """What its classes are, for messages."""
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, given: Mapping[str, object] | None = None) -> None:
         self._given: dict[str, Any] = {}
         for spec, found in (given or {}).items():
             self.register(spec, found, overwrite=True)
 
-    def register(self, spec: str, found: Any, overwrite: bool = False) -> None:
+    def register(self, spec: str, found: object, overwrite: bool = False) -> None:
         """Let ``spec`` stand for a class, or for ``"package.module:Class"``.
 
         Raises

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analysis_store.pairs.registry import Registry
 
 
-def resolve_path(resource: Mapping[str, Any], root_map: Mapping[str, str] | None = None) -> Path:
+def resolve_path(resource: Mapping[str, object], root_map: Mapping[str, str] | None = None) -> Path:
     """Return the file of a resource, with its root where ``root_map`` says it is now.
 
     Parameters
@@ -74,7 +74,7 @@ def open_handler(resource: Mapping[str, Any], registry: Registry, root_map: Mapp
         ) from error
 
 
-def call_writer(writer: Any, key: str, value: Any) -> dict[str, Any]:
+def call_writer(writer: Any, key: str, value: object) -> dict[str, Any]:
     """Return the datum kwargs of one value, which ``writer`` writes now.
 
     A `Writer` returns them by key. An object that is none has the form of 2018: it is called with one key at a
@@ -98,7 +98,7 @@ def call_writer(writer: Any, key: str, value: Any) -> dict[str, Any]:
     return dict(answer)
 
 
-def call_handler(handler: Any, datum_kwargs: Mapping[str, Any]) -> Any:
+def call_handler(handler: Any, datum_kwargs: Mapping[str, object]) -> Any:
     """Return one value, unread where the handler can leave it so; raises whatever the handler raises."""
     return (handler.unread if isinstance(handler, Handler) else handler)(**datum_kwargs)
 

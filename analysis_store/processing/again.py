@@ -21,7 +21,7 @@ _OWN = {"uid", "time", "parent_uids", "provenance", "processing"}
 """What a start document says of this one run alone; the rest is said of the new one, too."""
 
 
-def rerun(store: RunStore, uid: str, /, **overrides: Any) -> Run:
+def rerun(store: RunStore, uid: str, /, **overrides: object) -> Run:
     """Make a computed run anew, and store it as a run of its own; see `AnalysisStore.rerun`."""
     run = store[uid]
     told = run.start.get("processing")

@@ -73,7 +73,7 @@ class AutoAnalysis:
         self,
         store: RunStore,
         pipeline: Any,
-        when: Any = None,
+        when: object = None,
         *,
         executor: str | None = None,
         patience: float = 60.0,

@@ -45,7 +45,7 @@ class _RefusedError(Exception):
         self.path = ""
 
 
-def feed(hasher: Hasher, value: Any) -> None:
+def feed(hasher: Hasher, value: object) -> None:
     """Feed a value to a hasher.
 
     Parameters
@@ -71,7 +71,7 @@ def feed(hasher: Hasher, value: Any) -> None:
     written.flush()
 
 
-def encoded(value: Any) -> bytes:
+def encoded(value: object) -> bytes:
     """Return the whole encoding of a value; see `feed`."""
     collected = _Collected()
     feed(collected, value)

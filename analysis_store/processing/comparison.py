@@ -16,6 +16,7 @@ from analysis_store.runs.run import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
     from analysis_store.runs.lazy import LazyArray
 
@@ -162,7 +163,7 @@ def _row(
     return row
 
 
-def _kind(values: LazyArray, data_key: Mapping[str, Any]) -> str:
+def _kind(values: LazyArray, data_key: Document) -> str:
     """Return what two columns have in common that can be compared: a dtype, or the form of what is no array."""
     if values.form != "array":
         return values.form

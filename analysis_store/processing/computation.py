@@ -37,7 +37,7 @@ REUSE = "reuse"
 """The kind of the notes that tell who asked for a result that was there already."""
 
 
-def compute(store: RunStore, preset: Any, inputs: Any, *, md: Mapping[str, Any] | None = None) -> Run:
+def compute(store: RunStore, preset: Any, inputs: Any, *, md: Mapping[str, object] | None = None) -> Run:
     """Return the result of a processor on inputs: the stored run of it, or one that is computed and stored now.
 
     Of several processes and threads that ask for one result, one computes it. A result that failed, was retracted or
@@ -84,8 +84,8 @@ def run_pipeline(
     inputs: Inputs,
     store: RunStore | None,
     *,
-    md: Mapping[str, Any] | None = None,
-    extra: Mapping[str, Any] | None = None,
+    md: Mapping[str, object] | None = None,
+    extra: Mapping[str, object] | None = None,
     failed: Callable[[str, BaseException], None] | None = None,
 ) -> Results:
     """Run every step of a pipeline, parents first; what a step returns is the input of the next as it is.
@@ -204,8 +204,8 @@ def found_or_made(
     store: RunStore,
     preset: Preset,
     inputs: Inputs,
-    md: Mapping[str, Any],
-    extra: Mapping[str, Any],
+    md: Mapping[str, object],
+    extra: Mapping[str, object],
     *,
     durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData] | None]:
@@ -226,8 +226,8 @@ def made_anew(
     store: RunStore,
     preset: Preset,
     inputs: Inputs,
-    md: Mapping[str, Any],
-    extra: Mapping[str, Any],
+    md: Mapping[str, object],
+    extra: Mapping[str, object],
     *,
     durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData]]:

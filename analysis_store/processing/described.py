@@ -62,7 +62,7 @@ class Description:
         self._done: dict[tuple[int, int], Any] = {}
         self._alive: list[Any] = []
 
-    def at(self, place: Place, value: Any) -> Any:
+    def at(self, place: Place, value: object) -> Any:
         """Describe what a name stands for: a class by what it is made of where it is the class of that name."""
         if isinstance(value, type) and (value.__module__, value.__qualname__) == place:
             return class_contents(value, self)

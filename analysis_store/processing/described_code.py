@@ -89,7 +89,7 @@ def builtin(value: Any, to: Description) -> Any:
     return ["builtin", name, to.of(owner)]
 
 
-def wrapper(value: Any, to: Description) -> Any:
+def wrapper(value: object, to: Description) -> Any:
     """Describe what wraps functions by these."""
     names = WRAPPERS.get(type(value))
     if names is None:

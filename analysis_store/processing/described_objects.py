@@ -52,7 +52,7 @@ _CONSTANT = (
 """What cannot be changed, and is not looked at again."""
 
 
-def object_(value: Any, to: Description) -> Any:
+def object_(value: object, to: Description) -> Any:
     """Describe an object by its class and what it holds.
 
     One of one's own is looked at as deep as it goes. One of a library has secrets, caches and addresses: it is looked
@@ -73,7 +73,7 @@ def object_(value: Any, to: Description) -> Any:
     return [kind, *_of_library(value, to)] if to.level else [kind]
 
 
-def attributes(value: Any, to: Description) -> list[Any]:
+def attributes(value: object, to: Description) -> list[Any]:
     """Describe what an object holds under names."""
     to.watch.value(look_at_attributes, value)
     found = sorted(attributes_of(value).items())

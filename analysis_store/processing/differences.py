@@ -51,7 +51,7 @@ class Differences:
         self.first: str = ""
         """Where the first value is that is not close, or if all are, that is not equal; and what is there."""
 
-    def compare(self, a: Any, b: Any, path: str = "") -> None:
+    def compare(self, a: object, b: object, path: str = "") -> None:
         """Compare two values, of any types."""
         met: set[tuple[int, int]] = set()
         kept: list[Any] = []  # what is compared here must not make room for another object of the same id

@@ -32,7 +32,7 @@ class Crew(ABC):
         """How much can be done at the same time."""
 
     @abstractmethod
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Give one piece of work."""
 
     @abstractmethod
@@ -117,7 +117,7 @@ class ProcessCrew(Crew):
         """How much can be done at the same time."""
         return self._number
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Give one piece of work."""
         try:
             with _interrupts_held():
@@ -169,7 +169,7 @@ class GivenCrew(Crew):
         """How much can be done at the same time."""
         return int(getattr(self._executor, "_max_workers", 0)) or _cores()
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Give one piece of work."""
         return self._executor.submit(function, *arguments)
 
@@ -217,7 +217,7 @@ class DaskCrew(Crew):
             logger.warning("the cluster has no workers; the task waits for some")
         return threads or 1
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
         """Give one piece of work."""
         submitted: Future[Any] = self._executor.submit(function, *arguments)
         return submitted

@@ -18,6 +18,7 @@ from analysis_store.provenance.parts import Parent
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
+    from analysis_store.arrays import Index
     from analysis_store.documents import Document
 
 _DATA = "data"
@@ -99,7 +100,7 @@ class RemoteColumn:
         found: np.dtype[Any] = getattr(self._client, "dtype", None) or self._whole.dtype
         return found
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         if hasattr(self._client, "shape") and all(map(_is_simple, parts)):
             return np.asarray(self._client[parts])

@@ -134,7 +134,7 @@ class Processor(Generic[P, R]):
 
 
 def processor(
-    *, id: str, version: str, descriptor_md: Mapping[str, Any] | None = None, only_version: bool = False
+    *, id: str, version: str, descriptor_md: Mapping[str, object] | None = None, only_version: bool = False
 ) -> Callable[[Callable[Concatenate[Any, Q], S]], Processor[Q, S]]:
     """Make a function a processor and register it.
 

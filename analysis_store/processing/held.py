@@ -12,6 +12,7 @@ from analysis_store.handlers.columns import select
 from analysis_store.runs.columns import stack
 
 if TYPE_CHECKING:
+    from analysis_store.arrays import Index
     from analysis_store.runs.columns import Column
     from analysis_store.runs.lazy import Source
 
@@ -36,7 +37,7 @@ class ReadOnly:
         """Of the values."""
         return self._source.dtype
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return self._sealed(self._source[key])
 
     def read(self) -> Any:
@@ -74,7 +75,7 @@ class HeldArray:
         self.shape: tuple[int, ...] = values.shape
         self.dtype: np.dtype[Any] = values.dtype
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
         select(parts, self.shape)  # refuses what a column of a file refuses, and NumPy does not
         found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
@@ -94,7 +95,7 @@ class HeldObjects:
         self.shape: tuple[int, ...] = (len(self._values),)
         self.dtype: np.dtype[Any] = np.dtype(object)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects."""
         return select_objects(key, len(self._values), self._copies)
 

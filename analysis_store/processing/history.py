@@ -70,7 +70,7 @@ class TaskLog:
             )
         return lock
 
-    def begin(self, head: Mapping[str, Any], inputs: int | None) -> None:
+    def begin(self, head: Mapping[str, object], inputs: int | None) -> None:
         """Tell that the task is run now; what it is, too, unless the log says so already.
 
         Parameters

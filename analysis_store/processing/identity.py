@@ -18,7 +18,7 @@ FORM = 2
 """Of what the key is taken; a change of it makes all results new."""
 
 
-def digest_of(value: Any) -> str:
+def digest_of(value: object) -> str:
     """Return the digest of a value, ``blake3:<hex>``; see `analysis_store.processing.canonical`.
 
     Raises

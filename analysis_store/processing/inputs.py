@@ -139,7 +139,7 @@ class Inputs:
         return f"<Inputs {self.label}>"
 
 
-def as_input(value: Any, store: RunStore | None) -> Input:
+def as_input(value: object, store: RunStore | None) -> Input:
     """Return one input; see `Inputs.of`."""
     if isinstance(value, Input):
         return value

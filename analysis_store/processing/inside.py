@@ -31,7 +31,7 @@ def stands_for(name: str) -> Any:
     return found
 
 
-def attributes_of(value: Any) -> dict[str, Any]:
+def attributes_of(value: object) -> dict[str, Any]:
     """Return what an object holds under names, without running anything of it."""
     found: dict[str, Any] = {}
     for name, member in _slots(type(value)):  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def says_itself(kind: type) -> bool:
     return any(getattr(kind, name, None) is not getattr(object, name, None) for name in names)
 
 
-def said_by(value: Any) -> list[Any]:
+def said_by(value: object) -> list[Any]:
     """Return what an object says for pickling; nothing where it cannot be pickled: locks, files, devices."""
     reduce = copyreg.dispatch_table.get(type(value))
     quietly = quiet if type(value).__module__ == "itertools" else nullcontext  # soon they cannot be pickled
@@ -82,7 +82,7 @@ def said_by(value: Any) -> list[Any]:
         return []
 
 
-def name_of(value: Any) -> str:
+def name_of(value: object) -> str:
     """Return the name of what a library has under that name, such as a compiled function; "" for other objects."""
     attributes = attributes_of(value)
     found = [attributes.get(name) or _of_type(value, name) for name in ("__module__", "__qualname__")]
@@ -100,7 +100,7 @@ def _of_type(value: Any, name: str) -> Any:
     return None
 
 
-def data_digest(value: Any) -> str | None:
+def data_digest(value: object) -> str | None:
     """Return the digest that data of a library have when they are stored; None for what is no such data."""
     if type(value).__module__.partition(".")[0] not in _DATA:
         return None
@@ -137,6 +137,6 @@ def look_at_mapping(value: Any) -> tuple[Any, ...]:
     return (*value.keys(), *value.values())
 
 
-def look_at_attributes(value: Any) -> tuple[Any, ...]:
+def look_at_attributes(value: object) -> tuple[Any, ...]:
     """Return what an object holds under names."""
     return look_at_mapping(attributes_of(value))

@@ -56,7 +56,7 @@ class Parameter:
             raise ParameterError(f"the default of a parameter breaks its own type hint: {'; '.join(faults)}.")
         return value
 
-    def validate(self, given: Any, faults: list[str]) -> Any:
+    def validate(self, given: object, faults: list[str]) -> Any:
         """Return the value as the function gets it; what is wrong with it is added to the faults."""
         try:
             return self._validated(given)
@@ -96,7 +96,7 @@ class Parameter:
             raise refusal
         return again
 
-    def to_json(self, value: Any) -> Any:
+    def to_json(self, value: object) -> Any:
         """Return a checked value as JSON has it."""
         return told_in_json(value)
 
@@ -149,7 +149,7 @@ class Parameters:
         whole = {"$schema": _SCHEMA, "title": self._name, "type": "object", "properties": properties}
         return {**whole, "required": required, "additionalProperties": False, **shared}
 
-    def validate(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, given: Mapping[str, object]) -> dict[str, Any]:
         """Return the values of all parameters, as the function gets them: fresh ones, whatever was given or is default.
 
         Raises
@@ -172,7 +172,7 @@ class Parameters:
             raise ParameterError(f"processor {self._name!r}: {'; '.join(faults)}.")
         return values
 
-    def to_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def to_json(self, values: Mapping[str, object]) -> dict[str, Any]:
         """Return values, as `validate` returns them, as JSON has them; NaN and infinities stay floats."""
         return {name: self._parameters[name].to_json(value) for name, value in values.items()}
 

@@ -57,7 +57,7 @@ class Pipeline:
     >>> Pipeline({"norm": "normalise", "fit": ("fit_peak", ["norm"])})  # doctest: +SKIP
     """
 
-    def __init__(self, steps: Mapping[str, Any]) -> None:
+    def __init__(self, steps: Mapping[str, object]) -> None:
         if not isinstance(steps, Mapping):
             raise ProcessorError(f"{steps!r:.200} came; expected the steps by name, {{name: (preset, [parents])}}.")
         told = {name: _told(name, entry) for name, entry in steps.items()}
@@ -155,7 +155,7 @@ class Pipeline:
         }
 
     @classmethod
-    def from_document(cls, document: Any) -> Pipeline:
+    def from_document(cls, document: object) -> Pipeline:
         """Return the pipeline that a document tells of, as `to_document` makes it.
 
         Raises

@@ -51,7 +51,7 @@ def plain(value: Any, path: str = "") -> Any:
     )
 
 
-def told_in_json(value: Any, path: str = "") -> Any:
+def told_in_json(value: object, path: str = "") -> Any:
     """Return a value that a type hint describes as JSON has it; sets are sorted, so that equal ones come out equal.
 
     Raises

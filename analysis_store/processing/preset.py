@@ -41,7 +41,7 @@ class Preset:
     processor: Processor
     _told: dict[str, Any] = field(repr=False)
 
-    def __init__(self, processor: Processor | str, parameters: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, processor: Processor | str, parameters: Mapping[str, object] | None = None) -> None:
         found: Any = processor
         if isinstance(processor, str):
             from analysis_store.processing.registry import get_processor

@@ -18,7 +18,7 @@ def query_document(query: Query) -> dict[str, Any]:
     return _told(query.node)
 
 
-def query_from_document(document: Any) -> Query:
+def query_from_document(document: object) -> Query:
     """Return the query that a document tells of.
 
     Raises

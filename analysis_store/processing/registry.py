@@ -42,7 +42,7 @@ def register_processor(
     *,
     id: str,
     version: str,
-    descriptor_md: Mapping[str, Any] | None = None,
+    descriptor_md: Mapping[str, object] | None = None,
     only_version: bool = False,
 ) -> Processor[Q, S]:
     """Make a function a processor, known by its id and version; see `analysis_store.processing.processor`.
@@ -110,7 +110,7 @@ def processors() -> list[Processor]:
 
 
 def revived(
-    entry_point: str, id: str, version: str, descriptor_md: Mapping[str, Any] | None, only_version: bool = False
+    entry_point: str, id: str, version: str, descriptor_md: Mapping[str, object] | None, only_version: bool = False
 ) -> Processor:
     """Return the processor that another process has sent.
 

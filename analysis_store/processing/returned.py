@@ -16,7 +16,9 @@ _FORMS = (
 )
 
 
-def gather_returned(value: Any, who: str, descriptor_md: Mapping[str, Any] | None = None) -> dict[str, StreamData]:
+def gather_returned(
+    value: object, who: str, descriptor_md: Mapping[str, object] | None = None
+) -> dict[str, StreamData]:
     """Return the streams of a result.
 
     Parameters
@@ -44,7 +46,7 @@ def gather_returned(value: Any, who: str, descriptor_md: Mapping[str, Any] | Non
 
 
 @contextmanager
-def blaming(who: str, value: Any) -> Iterator[None]:
+def blaming(who: str, value: object) -> Iterator[None]:
     """Say in errors about values who returned them, and their paths in what was returned."""
     try:
         yield

@@ -44,18 +44,18 @@ class Selection:
     <Selection of 1 query>
     """
 
-    def __init__(self, *parts: Any) -> None:
+    def __init__(self, *parts: object) -> None:
         self._parts: list[Part | Selection] = []
         self.add(*parts)
 
     @classmethod
     def where(
-        cls, query: Any = None, *, since: Any = None, until: Any = None, text: str | None = None, **equals: Any
+        cls, query: Any = None, *, since: Any = None, until: Any = None, text: str | None = None, **equals: object
     ) -> Self:
         """Return the selection of all runs that satisfy a query, as `AnalysisStore.search` takes it."""
         return cls(Query.parse(query, since=since, until=until, text=text, **equals))
 
-    def add(self, *parts: Any) -> Self:
+    def add(self, *parts: object) -> Self:
         """Add parts to it; return it."""
         self._parts += [one for part in parts for one in _understood(part)]
         return self
@@ -94,7 +94,7 @@ class Selection:
         return {"parts": [_document(part) for part in self.parts()]}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Self:
+    def from_document(cls, document: Mapping[str, object]) -> Self:
         """Return the selection that a document tells of, as `to_document` makes it.
 
         Raises

@@ -29,7 +29,7 @@ class Watch:
         """See what a name stands for, or that it is not there."""
         self._names[id(namespace), name] = namespace, name, namespace.get(name, _ABSENT)
 
-    def value(self, look: Look, value: Any) -> None:
+    def value(self, look: Look, value: object) -> None:
         """See what a value holds."""
         self._values.append((look, value, look(value)))
 
@@ -59,7 +59,7 @@ class Watch:
 class Blind(Watch):
     """Sees nothing."""
 
-    def value(self, look: Look, value: Any) -> None:
+    def value(self, look: Look, value: object) -> None:
         """See nothing."""
 
     def content(self, compute: Callable[[], Any]) -> None:

@@ -7,7 +7,6 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from analysis_store.documents import PARENT_KEYS
 from analysis_store.errors import ProvenanceError
@@ -18,7 +17,7 @@ from analysis_store.provenance.unchanged import remembered, stamp
 Lookup = Callable[[str], str | None]
 
 
-def parents_in(md: Mapping[str, Any], problems: list[str]) -> Iterator[Parent]:
+def parents_in(md: Mapping[str, object], problems: list[str]) -> Iterator[Parent]:
     """Yield the parents that metadata name under any of the keys in use; an empty text names none."""
     for key in PARENT_KEYS:
         named = md.get(key)

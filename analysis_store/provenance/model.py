@@ -67,12 +67,12 @@ class Provenance:
         parents: Iterable[object] | object = (),
         files: Iterable[object] | object = (),
         *,
-        code: Code | Mapping[str, Any] | None = None,
-        parameters: Mapping[str, Any] | None = None,
+        code: Code | Mapping[str, object] | None = None,
+        parameters: Mapping[str, object] | None = None,
         origin: str | None = None,
         note: str | None = None,
         waiver: str | None = None,
-        environment: Mapping[str, Any] | None = None,
+        environment: Mapping[str, object] | None = None,
     ) -> None:
         put = object.__setattr__
         put(self, "parents", tuple(map(Parent.of, _several(parents))))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def build(cls: type[T], value: Mapping[str, Any], what: str, *, hint: str = "", known: Iterable[str] = ()) -> T:
+def build(cls: type[T], value: Mapping[str, object], what: str, *, hint: str = "", known: Iterable[str] = ()) -> T:
     """Return a record made of a mapping whose keys are its fields, and no others."""
     known = list(known) or [entry.name for entry in fields(cls) if entry.compare]  # type: ignore[arg-type]
     unknown = [repr(key) for key in value if key not in known]

@@ -47,7 +47,7 @@ class Settled:
 
 def settle(
     provenance: Provenance | Mapping[str, Any] | None,
-    md: Mapping[str, Any],
+    md: Mapping[str, object],
     *,
     policy: Policy,
     lookup: Lookup | None,

@@ -59,7 +59,7 @@ def _is_own(module: str) -> bool:
     return f"{module}.".startswith(f"{_OWN}.") and not f"{module}.".startswith(_DOORS)
 
 
-def site_of(obj: Any) -> Site:
+def site_of(obj: object) -> Site:
     """Return the place of a function, method, class or module.
 
     Raises

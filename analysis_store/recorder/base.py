@@ -96,7 +96,7 @@ class DataStore(ABC):
 
     # ---------------------------------------------------------------------------------------------- in
 
-    def append(self, key: str, value: Any, time: float) -> None:
+    def append(self, key: str, value: object, time: float) -> None:
         """Add a value, known at ``time``, s since 1970, to those of a key; it is taken at once.
 
         Raises
@@ -112,13 +112,13 @@ class DataStore(ABC):
             form, fitted = self._fitted(key, value, is_set=False)
             self._append(key, form, fitted, time)
 
-    def set(self, key: str, value: Any, time: float) -> None:
+    def set(self, key: str, value: object, time: float) -> None:
         """Keep a value in the place of the one before; errors as in `append`."""
         with self._lock:
             form, fitted = self._fitted(key, value, is_set=True)
             self._set(key, form, fitted, time)
 
-    def check(self, key: str, value: Any, *, is_set: bool = False) -> None:
+    def check(self, key: str, value: object, *, is_set: bool = False) -> None:
         """Refuse what `append` or `set` would refuse."""
         with self._lock:
             self._form_for(key, value, is_set=is_set).fitted(value, key)

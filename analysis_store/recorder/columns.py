@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import h5py
     from h5py import h5f
 
+    from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
     from analysis_store.recorder.forms import Form
 
@@ -60,7 +61,7 @@ def mark(file: h5py.File, base: str, form: Form) -> None:
         set_attrs(file[base].id, {**attributes(form.attrs), FORM: _FORMS[form.kind]})
 
 
-def attributes(attrs: Mapping[str, Any]) -> dict[str, Any]:
+def attributes(attrs: Mapping[str, object]) -> dict[str, Any]:
     """Return attributes that HDF5 can have: what is neither text nor numbers is said as JSON.
 
     Raises
@@ -106,7 +107,7 @@ def rows_of(base: str, form: Form, values: Sequence[Any], length: Callable[[str]
     return {f"{base}/{name}": found for name, found in rows.items()}
 
 
-def kept(form: Form, value: Any) -> Any:
+def kept(form: Form, value: object) -> Any:
     """Return a value that `Form.fitted` gave as `rows_of` takes it: text is UTF-8."""
     return utf8(value) if form.kind == "text" else value
 
@@ -143,7 +144,7 @@ class ColumnSource:
         """Values first; ``(n,)`` of those that differ in size."""
         return (int(self._read(self._count)), *self._form.shape)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return what ``key`` selects, as NumPy would."""
         return self._read(partial(self._array if self._form.kind == "array" else self._objects, key))
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import h5py
 
+    from analysis_store.arrays import Index
     from analysis_store.documents import Document
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.series import Series
@@ -131,7 +132,7 @@ def arrange(file: h5py.File, draft: Draft, root: Path, relative: PurePosixPath) 
         del file[_ASIDE]
 
 
-def check_set(key: str, value: Any) -> None:
+def check_set(key: str, value: object) -> None:
     """Refuse a value that is set where the run could not have it: at the end it would be too late.
 
     Raises
@@ -214,7 +215,7 @@ class _Formed:
         self._series, self.form = series, form
         self.shape, self.dtype = series.shape, series.dtype
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return self._series[key]
 
     def read(self) -> Any:

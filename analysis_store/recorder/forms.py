@@ -145,7 +145,7 @@ def form_said(told: Mapping[str, Any]) -> Form:
     return Form(kind, parse_array(told.get("dtype")), tuple(shape), attrs)
 
 
-def form_of(value: Any, key: str, declared: Declared | None = None, *, is_set: bool = False) -> Form:
+def form_of(value: object, key: str, declared: Declared | None = None, *, is_set: bool = False) -> Form:
     """Return the form of a key whose first value this is; a key that is set may have anything at any time.
 
     Raises

@@ -107,7 +107,7 @@ class Waiting:
         del self._new[key], self._columns[key]
         return True
 
-    def put(self, key: str, value: Any, time: float) -> None:
+    def put(self, key: str, value: object, time: float) -> None:
         """Let a value be set in the place of the one before."""
         self._sets[key] = value, time
 

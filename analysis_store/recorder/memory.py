@@ -14,6 +14,7 @@ from analysis_store.recorder.selection import select
 from analysis_store.recorder.series import Series
 
 if TYPE_CHECKING:
+    from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
 
 
@@ -75,7 +76,7 @@ class Listed:
         """Values first."""
         return (len(self._values), *self._form.shape)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return select(key, self.shape, self.rows)
 
     def rows(self, run: slice, rest: tuple[Any, ...] = ()) -> AnyArray:

@@ -16,7 +16,7 @@ _INTEGERS = range(-(2**63), 2**63)
 _DEEPEST = 32
 
 
-def as_array(value: Any) -> AnyArray | None:
+def as_array(value: object) -> AnyArray | None:
     """Return a number, an array or a regular list of numbers as an array; None of what is something else."""
     if type(value) is int:
         return np.array(value, np.int64) if value in _INTEGERS else None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def packed(value: Any, key: str = "value") -> bytes:
+def packed(value: object, key: str = "value") -> bytes:
     """Return an object as the bytes of an HDF5 file, in which it is ``value`` in the forms of `analysis_store.codecs`.
 
     Raises

@@ -46,7 +46,7 @@ class Recorder:
         self.datastores = datastores
         self._closed = False
 
-    def record(self, key: str, value: Any) -> None:
+    def record(self, key: str, value: object) -> None:
         """Append a value to those of a key, in every datastore; it is taken at once.
 
         Raises
@@ -63,7 +63,7 @@ class Recorder:
         for datastore in self.datastores:
             datastore.append(key, value, now)
 
-    def set(self, key: str, value: Any) -> None:
+    def set(self, key: str, value: object) -> None:
         """Keep a value in the place of the one before; errors as in `record`."""
         self._check(key, value, is_set=True)
         now = time.time()

@@ -11,6 +11,7 @@ from analysis_store.recorder.finish import KEY, SET
 if TYPE_CHECKING:
     import numpy as np
 
+    from analysis_store.arrays import Index
     from analysis_store.runs.run import Run
 
 
@@ -87,5 +88,5 @@ class Current:
         found: np.dtype[Any] = self._find().dtype
         return found
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return self._find()[key]

@@ -54,13 +54,13 @@ class Link:
         """Return what a part of the recording is called on the server."""
         return f"{self.name}:{part}"
 
-    def run(self, script: str, *arguments: Any) -> Any:
+    def run(self, script: str, *arguments: object) -> Any:
         """Let the server run a script; errors are those of the client."""
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(script)
         return self._scripts[script](keys=[*self.keys, self.key("times:")], args=arguments)
 
-    def ask(self, command: str, part: str, *arguments: Any) -> Any:
+    def ask(self, command: str, part: str, *arguments: object) -> Any:
         """Return what the server answers to a command on a part of the recording; `StoreWriteError` if nothing."""
         return self.patiently(lambda: self.client.execute_command(command, self.key(part), *arguments))
 

@@ -80,7 +80,7 @@ class RunDataStore(HDF5DataStore):
     def __init__(
         self,
         store: RunStore,
-        md: Mapping[str, Any] | None = None,
+        md: Mapping[str, object] | None = None,
         provenance: Any = None,
         *,
         flush_every: float = 1.0,
@@ -162,13 +162,13 @@ class RunDataStore(HDF5DataStore):
         check_attrs(key, checked_declared(declared).attrs)
         super().declare(key, declared)
 
-    def check(self, key: str, value: Any, *, is_set: bool = False) -> None:
+    def check(self, key: str, value: object, *, is_set: bool = False) -> None:
         """Refuse what `append` or `set` would refuse."""
         super().check(key, value, is_set=is_set)
         if is_set:
             check_set(key, value)
 
-    def set(self, key: str, value: Any, time: float) -> None:
+    def set(self, key: str, value: object, time: float) -> None:
         """Keep a value in the place of the one before; refused, too, where a run could not have it."""
         check_set(key, value)
         super().set(key, value, time)

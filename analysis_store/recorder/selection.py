@@ -10,6 +10,7 @@ import numpy as np
 from analysis_store.handlers.columns import select as select_runs
 
 if TYPE_CHECKING:
+    from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
     from analysis_store.handlers.columns import Runs
 
@@ -17,7 +18,7 @@ Rows = Callable[[slice, tuple[Any, ...]], "AnyArray"]
 """Gives the values of a slice, whose step is positive, and of each what further such slices select."""
 
 
-def select(key: Any, shape: tuple[int, ...], rows: Rows) -> Any:
+def select(key: Index, shape: tuple[int, ...], rows: Rows) -> Any:
     """Return what NumPy would return for an array of this shape, reading no other values.
 
     Raises

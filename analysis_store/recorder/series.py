@@ -12,6 +12,7 @@ from analysis_store.runs.lazy import Values
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
 
 
@@ -28,7 +29,7 @@ class Source(Protocol):
         """Of the values; object for text, ragged arrays and objects."""
         ...
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return what NumPy's index selects, reading no more than that."""
         ...
 
@@ -41,7 +42,7 @@ class Series(Values):
     >>> recorder.get_all("train/loss")[-10:]  # doctest: +SKIP
     """
 
-    def __init__(self, key: str, source: Source, attrs: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, key: str, source: Source, attrs: Mapping[str, object] | None = None) -> None:
         super().__init__(key, source)
         self._attrs = dict(attrs or {})
 

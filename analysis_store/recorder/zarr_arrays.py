@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class Arrays:
         self.form: Form = form
         self.sizes: dict[str, int] = sizes
         self._root, self._where = root, _where(key)
-        self._block, self._mode = block, "r+" if writes else "r"
+        self._block = block
+        self._mode: Literal["r", "r+"] = "r+" if writes else "r"
         self._open: dict[str, zarr.Array[Any]] = {}
 
     def __len__(self) -> int:
@@ -201,7 +202,9 @@ class Latest:
         return np.asarray(opened(self._root, f"{self._where}/value-{self.number}", _BYTES, (), "r")[:]).tobytes()
 
 
-def opened(root: Path, where: str, dtype: np.dtype[Any], row: tuple[int, ...], mode: Any) -> zarr.Array[Any]:
+def opened(
+    root: Path, where: str, dtype: np.dtype[Any], row: tuple[int, ...], mode: Literal["r", "r+"]
+) -> zarr.Array[Any]:
     """Return an array that is as it was made here; its metadata may be by anybody.
 
     Raises

@@ -109,7 +109,7 @@ class Directory:
         return write_error(self.path, error, "What was flushed before is still there; make room, or record elsewhere")
 
 
-def number_told(told: Any) -> int:
+def number_told(told: object) -> int:
     """Return a number that is part of a path, or of memory to be taken; a file may say anything.
 
     Raises

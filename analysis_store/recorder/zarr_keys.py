@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from analysis_store.arrays import Index
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.zarr_arrays import Arrays, Latest
 
@@ -64,7 +65,7 @@ class KeyValues:
             self._refresh()
             return (self._count() + len(self._entry.values), *self._row())
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         with self._lock:
             return select(key, self.shape, self._rows)
 

@@ -34,7 +34,7 @@ class Callback:
         self._recordings = Recordings()
         self._lock = threading.RLock()
 
-    def take(self, name: str, doc: Mapping[str, Any]) -> None:
+    def take(self, name: str, doc: Mapping[str, object]) -> None:
         """Take one document; see `AnalysisStore.__call__`."""
         with self._lock:
             try:

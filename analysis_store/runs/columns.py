@@ -135,7 +135,7 @@ def _check_axis(array: Any, values: Any, where: Place) -> None:
         )
 
 
-def foreign(values: Sequence[Any], where: Place) -> Column:
+def foreign(values: Sequence[object], where: Place) -> Column:
     """Return a column that the caller's own writer stores; anything may be in it."""
     shapes = [tuple(map(int, getattr(value, "shape", None) or ())) for value in values]
     data_key: dict[str, Any] = {"dtype": "array", "shape": _common_shape(shapes), "source": "analysis"}
@@ -337,7 +337,7 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
     return column
 
 
-def of_objects(values: Sequence[Any], where: Place) -> Column:
+def of_objects(values: Sequence[object], where: Place) -> Column:
     """Return the column of one object per event, each of whatever type."""
     from analysis_store.codecs.many import Objects
 

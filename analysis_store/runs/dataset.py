@@ -21,7 +21,7 @@ EVENT_TIME = {"units": "s", "long_name": "POSIX time of the event"}
 """The attributes of the coordinate of the events."""
 
 
-def attrs_of(descriptors: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def attrs_of(descriptors: Iterable[Mapping[str, object]]) -> dict[str, Any]:
     """Return what the descriptors of a stream say of it as a whole: the attributes of the Dataset that it was."""
     found: dict[str, Any] = {}
     for descriptor in descriptors:
@@ -35,7 +35,7 @@ def build(
     times: np.ndarray,
     name: str,
     coordinates: Iterable[str],
-    of_stream: Mapping[str, Any] | None = None,
+    of_stream: Mapping[str, object] | None = None,
 ) -> xarray.Dataset:
     """Return all columns of a stream, read whole.
 

@@ -27,7 +27,7 @@ _LIMITS = {
 }
 
 
-def checked_descriptor_md(descriptor_md: Mapping[str, Any] | None) -> dict[str, Any]:
+def checked_descriptor_md(descriptor_md: Mapping[str, object] | None) -> dict[str, Any]:
     """Return what a caller knows as documents have it, after all checks that need no data.
 
     Raises
@@ -48,7 +48,7 @@ def checked_descriptor_md(descriptor_md: Mapping[str, Any] | None) -> dict[str, 
     return clean
 
 
-def add_descriptor_md(streams: Mapping[str, StreamData], descriptor_md: Mapping[str, Any] | None) -> None:
+def add_descriptor_md(streams: Mapping[str, StreamData], descriptor_md: Mapping[str, object] | None) -> None:
     """Merge what a caller knows of streams and keys (units, dims, hints …) into them.
 
     Raises
@@ -69,12 +69,12 @@ def add_descriptor_md(streams: Mapping[str, StreamData], descriptor_md: Mapping[
         data.extra.update({**given, "attrs": {**data.extra.get("attrs", {}), **attrs}} if attrs else given)
 
 
-def mapping_or_none(value: Any, where: str) -> Mapping[str, Any]:
+def mapping_or_none(value: object, where: str) -> Mapping[str, Any]:
     """Return a mapping as it is and an empty one for None; refuse anything else."""
     return {} if value is None else _mapping(value, where)
 
 
-def check_options(given: Mapping[str, Any], known: Collection[str], where: str, advice: str = "") -> None:
+def check_options(given: Mapping[str, object], known: Collection[str], where: str, advice: str = "") -> None:
     """Raise `InvalidDataError` for options that nothing would look at, such as misspelt ones."""
     unknown = [option for option in given if option not in known]
     if unknown:

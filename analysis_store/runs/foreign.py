@@ -21,6 +21,7 @@ from analysis_store.pairs import call_writer
 
 if TYPE_CHECKING:
     from analysis_store.runs.columns import Column
+    from analysis_store.runs.gather import WriterEntry
 
 _PATH_KEYS = ("path", "rpath")
 
@@ -47,7 +48,7 @@ class ForeignWriters:
         Returns the folder for files whose place the caller leaves to us; called only when it is needed.
     """
 
-    def __init__(self, start: Document, writers_dict: Mapping[str, Any], folder: Callable[[], Path]) -> None:
+    def __init__(self, start: Document, writers_dict: Mapping[str, WriterEntry], folder: Callable[[], Path]) -> None:
         self._start = start
         self._entries = writers_dict
         self._folder = folder
@@ -98,7 +99,7 @@ class ForeignWriters:
         }
         docs = {"start": self._start, "descriptor": descriptor, "event": event}
         with _blaming(f"{where}: the resource function"):
-            kwargs = resource["func"](copy.deepcopy(docs), key, **(resource.get("kwargs") or {}))
+            kwargs: Any = resource["func"](copy.deepcopy(docs), key, **(resource.get("kwargs") or {}))
         named = [kwargs[name] for name in _PATH_KEYS if name in kwargs] if isinstance(kwargs, Mapping) else []
         if not named or not isinstance(named[0], (str, os.PathLike)):
             raise PairError(
@@ -125,9 +126,10 @@ class ForeignWriters:
 
     def _create(self, key: str, place: _Place, where: str) -> tuple[Any, Document]:
         entry = self._entries[key]
+        writer: Any = entry["writer"]
         resource = compose_resource(
             self._start["uid"],
-            str(entry.get("spec") or entry["writer"].spec),
+            str(entry.get("spec") or writer.spec),
             str(place.root),
             place.path.relative_to(place.root).as_posix(),
             place.kwargs,
@@ -137,8 +139,8 @@ class ForeignWriters:
         if not place.path.exists():
             self._made.append(place.path)
         make_folders(place.path.parent, self._folders)
-        with _blaming(f"{where}: making the writer {_name(entry['writer'])}"):
-            return entry["writer"](str(place.path), **place.kwargs), resource
+        with _blaming(f"{where}: making the writer {_name(writer)}"):
+            return writer(str(place.path), **place.kwargs), resource
 
     def _call(self, writer: Any, key: str, value: Any, where: str) -> dict[str, Any]:
         with _blaming(f"{where}: the writer {_name(type(writer))}"):

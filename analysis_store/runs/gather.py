@@ -32,8 +32,8 @@ class StreamData:
 
 def gather(
     data: Any,
-    writers_dict: Mapping[str, Any] | None = None,
-    descriptor_md: Mapping[str, Any] | None = None,
+    writers_dict: Mapping[str, WriterEntry] | None = None,
+    descriptor_md: Mapping[str, object] | None = None,
 ) -> dict[str, StreamData]:
     """Return the streams in ``data``, which is either form of section "Public face" and is not modified.
 
@@ -80,7 +80,7 @@ class WriterEntry(TypedDict, total=False):
     compression: Any
 
 
-def check_writers(writers_dict: Mapping[str, Any] | None) -> frozenset[str]:
+def check_writers(writers_dict: Mapping[str, WriterEntry] | None) -> frozenset[str]:
     """Return the keys that the caller's own writers store; refuse entries that cannot work."""
     for key, entry in mapping_or_none(writers_dict, "writers_dict").items():
         where = f'writers_dict["{key}"]'
@@ -187,7 +187,7 @@ def _again(name: str, stream: StreamData, foreign: frozenset[str]) -> StreamData
 # ------------------------------------------------------------------------------------------------- names
 
 
-def check_name(name: Any, where: str) -> str:
+def check_name(name: object, where: str) -> str:
     """Return the name of a stream or data key; refuse one that event-model refuses, or that no file can hold."""
     if not isinstance(name, str) or not name:
         raise InvalidDataError(f"{where}: the name {name!r} is no text; streams and data keys have text names.")

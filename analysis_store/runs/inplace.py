@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from analysis_store.arrays import Index
     from analysis_store.runs.lazy import LazyArray
 
 _READ = 4 << 20
@@ -52,14 +53,14 @@ class InPlace:
     def __len__(self) -> int:
         return len(self._values)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return self._first if type(key) is int and key == 0 else self._values[key]
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._values)
 
     def link(
-        self, group: h5g.GroupID, name: str, _: object, *, compression: object, attrs: Mapping[str, Any]
+        self, group: h5g.GroupID, name: str, _: object, *, compression: object, attrs: Mapping[str, object]
     ) -> Stored:
         """Give the values their place in a group of the same file; nothing is copied, so nothing is compressed."""
         made = h5o.open(group, self._path.encode())

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, Documents
     from analysis_store.provenance import Lookup, Policy
     from analysis_store.runs.draft import Draft
+    from analysis_store.runs.gather import WriterEntry
 
 
 class Intake:
@@ -51,7 +52,7 @@ class Intake:
         *,
         policy: Policy,
         lookup: Lookup,
-        code: Mapping[str, Any],
+        code: Mapping[str, str],
         compression: Any,
     ) -> None:
         self._location, self._context, self._policy = location, context, policy
@@ -66,7 +67,7 @@ class Intake:
     def _root(self) -> Path:
         return self._context.root
 
-    def begin(self, md: Mapping[str, Any], provenance: Any) -> tuple[dict[str, Any], Settled]:
+    def begin(self, md: Mapping[str, object], provenance: Any) -> tuple[dict[str, Any], Settled]:
         """Return the start document of a run and its settled provenance; nothing is written yet.
 
         Raises
@@ -118,7 +119,7 @@ class Intake:
         self,
         draft: Draft,
         settled: Settled,
-        writers_dict: Mapping[str, Any] | None = None,
+        writers_dict: Mapping[str, WriterEntry] | None = None,
         durable: bool = True,
     ) -> Run:
         """Write the file of a run and enter it into the catalog; on any error nothing of it stays.

@@ -38,7 +38,7 @@ _IN_COLUMNS = f"{_SCALARS}gFDGmMS"
 """Of those that lie in columns of their own."""
 
 
-def plain_document(name: str, doc: Mapping[str, Any]) -> Document:
+def plain_document(name: str, doc: Mapping[str, object]) -> Document:
     """Return a copy of a document as JSON has it; arrays are copied, and stay arrays in the data of events.
 
     Raises
@@ -89,7 +89,7 @@ def _storable(array: np.ndarray, where: str) -> np.ndarray:
         raise InvalidDocumentError(f"{where}: {error}") from error
 
 
-def listed(value: Any) -> Any:
+def listed(value: object) -> Any:
     """Return a document in which arrays are lists."""
     if isinstance(value, dict):
         return {key: listed(item) for key, item in value.items()}

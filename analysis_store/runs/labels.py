@@ -34,7 +34,7 @@ def units_of(quantity: Any) -> str | None:
     return text
 
 
-def is_xarray(value: Any) -> bool:
+def is_xarray(value: object) -> bool:
     """Return True for an array of xarray's, whose dimensions have names."""
     kind = type(value)
     return kind.__module__.startswith("xarray.") and kind.__name__ in ("DataArray", "Variable", "IndexVariable")
@@ -51,7 +51,7 @@ def labels(value: Any) -> dict[str, Any]:
     return {**found, "dims": [str(dim) for dim in dims]} if isinstance(dims, tuple) else found
 
 
-def common_labels(values: Sequence[Any], where: Place) -> dict[str, Any]:
+def common_labels(values: Sequence[object], where: Place) -> dict[str, Any]:
     """Return the labels of the values of all events, which have to be the same."""
     if all(kind.__module__.partition(".")[0] in _WITHOUT for kind in set(map(type, values))):
         return {}
@@ -71,7 +71,7 @@ def column_labels(values: Any, where: Place) -> dict[str, Any]:
     return {label: said for label, said in found.items() if said or label == "units"}
 
 
-def check_same(before: Mapping[str, Any], now: Mapping[str, Any], where: Place, index: int) -> None:
+def check_same(before: Mapping[str, object], now: Mapping[str, object], where: Place, index: int) -> None:
     """Refuse a value whose labels differ from those of the values before it.
 
     Raises

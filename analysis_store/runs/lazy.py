@@ -12,9 +12,12 @@ from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import AnalysisStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from dask.array.core import Array as DaskArray
+
+    from analysis_store.arrays import Index
+    from analysis_store.documents import Document
 
 
 _HIDDEN = frozenset(
@@ -39,7 +42,7 @@ class Source(Protocol):
         """Of the values."""
         ...
 
-    def __getitem__(self, key: Any) -> Any: ...
+    def __getitem__(self, key: Index) -> Any: ...
 
     def read(self) -> Any:
         """Return all values."""
@@ -69,7 +72,7 @@ class Values(Lazy):
     def attrs(self) -> dict[str, Any]:
         """``units`` and what else is known of the values."""
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return what ``key`` selects, reading no more than that; an integer gives one value."""
         return _one(self._source[key])
 
@@ -114,7 +117,7 @@ class _Fixed:
     def __init__(self, values: Values, shape: tuple[int, ...]) -> None:
         self._values, self.shape, self.dtype, self.ndim = values, shape, values.dtype, len(shape)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return self._values[key]
 
 
@@ -126,7 +129,7 @@ class LazyArray(Values):
     >>> run["primary"]["mu"][0, :5]  # doctest: +SKIP
     """
 
-    def __init__(self, key: str, source: Source, data_key: Mapping[str, Any]) -> None:
+    def __init__(self, key: str, source: Source, data_key: Document) -> None:
         super().__init__(key, source)
         self._data_key = data_key
 
@@ -171,7 +174,7 @@ class LazyArray(Values):
             return self._digest_in_blocks()
         return own or self._digest_of(self if self.form == "ragged" else self.read())
 
-    def digest_of(self, values: Any) -> str:
+    def digest_of(self, values: object) -> str:
         """Return the digest of what was read of the key before; of objects, that of what lies in the file."""
         return self.digest() if self.form == "object" else self._digest_of(values)
 
@@ -205,7 +208,7 @@ class Memory:
         self.shape: tuple[int, ...] = tuple(values.shape)
         self.dtype: np.dtype[Any] = values.dtype
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         return self._values[key]
 
     def read(self) -> Any:
@@ -229,7 +232,7 @@ class Unreadable:
         """Raise the reason."""
         raise self._reason
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         raise self._reason
 
     def read(self) -> Any:
@@ -237,7 +240,7 @@ class Unreadable:
         raise self._reason
 
 
-def counted(number: Any, thing: str) -> str:
+def counted(number: object, thing: str) -> str:
     """Return e.g. "1 event", "3 events"."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
 

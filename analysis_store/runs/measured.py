@@ -60,10 +60,10 @@ class Measured:
 
 def measured_run(
     path: str | os.PathLike[str],
-    md: Mapping[str, Any],
+    md: Mapping[str, object],
     *,
     copy: bool,
-    chunk: Any,
+    chunk: object,
     dataset: str | None,
     provenance: Any,
 ) -> Measured:

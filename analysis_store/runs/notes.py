@@ -56,7 +56,7 @@ class Notes:
     def __init__(self, root: Path, catalog: Catalog) -> None:
         self._root, self._catalog = root, catalog
 
-    def add(self, uid: str, kind: str, body: Mapping[str, Any], *, durable: bool = True) -> Note:
+    def add(self, uid: str, kind: str, body: Mapping[str, object], *, durable: bool = True) -> Note:
         """Keep a note and return it; see `AnalysisStore.note`."""
         note = Note(uid, kind, time.time(), who(), dict(body))
         self._keep([note], durable)
@@ -101,7 +101,7 @@ class Notes:
         told = [note for uid in uids for kind in kinds for note in self._catalog.notes(uid, kind)]
         return max([time.time(), *(math.nextafter(note.time, math.inf) for note in told)])
 
-    def annotate(self, uid: str, body: Any) -> Note:
+    def annotate(self, uid: str, body: object) -> Note:
         """Keep what became known of a run; see `AnalysisStore.annotate`."""
         if not isinstance(body, Mapping) or not body or not all(isinstance(key, str) for key in body):
             raise InvalidMetadataError(f"{body!r:.200} came; expected a mapping of names to what is known.")

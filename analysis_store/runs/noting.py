@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Noting(ABC):
     def _alive(self) -> None:
         """Refuse to be used when closed."""
 
-    def note(self, uid: str, kind: str, body: Mapping[str, Any], durable: bool = True) -> Note:
+    def note(self, uid: str, kind: str, body: Mapping[str, object], durable: bool = True) -> Note:
         """Keep a note on a run: what is known of it only after it was saved.
 
         Parameters
@@ -105,7 +105,7 @@ class Noting(ABC):
         self._alive()
         return self._notes.reinstate(uid, reason)
 
-    def annotate(self, uid: str, known: Mapping[str, Any]) -> Note:
+    def annotate(self, uid: str, known: Mapping[str, object]) -> Note:
         """Keep what became known of a run after it was saved; its documents stay as they are.
 
         Parameters

@@ -50,7 +50,7 @@ class OpenRun:
     def __init__(
         self,
         start: Document,
-        descriptor_md: Mapping[str, Any] | None,
+        descriptor_md: Mapping[str, object] | None,
         save: Callable[[Document, dict[str, StreamData], dict[str, np.ndarray], str, str], Run],
         forget: Callable[[OpenRun], None],
     ) -> None:

@@ -25,7 +25,10 @@ from analysis_store.runs.lazy import safe_dtype
 from analysis_store.runs.values import NoArrayError, as_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from analysis_store.arrays import Index
+    from analysis_store.documents import Document
 
 _NUMBERS = "biufcmM"
 _TEXT = "SU"
@@ -65,7 +68,7 @@ class PerEvent:
         What the descriptor says; it counts where there is no event, and tells the width of text.
     """
 
-    def __init__(self, key: str, read_one: Callable[[int], Any], length: int, data_key: Mapping[str, Any]) -> None:
+    def __init__(self, key: str, read_one: Callable[[int], Any], length: int, data_key: Document) -> None:
         self._key, self._read_one, self._length, self._data_key = key, read_one, length, data_key
 
     @property
@@ -76,7 +79,8 @@ class PerEvent:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the values; object where they are no arrays, or differ in shape."""
-        return self._one.dtype
+        found: np.dtype[Any] = self._one.dtype
+        return found
 
     @cached_property
     def _one(self) -> _One:
@@ -93,7 +97,7 @@ class PerEvent:
             return _One(first.shape, named) if np.can_cast(first.dtype, named, "safe") else _OBJECT
         return _One(first.shape, first.dtype)
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Index) -> Any:
         """Return what ``key`` selects, as NumPy would; no more of a value is read than its handler must read."""
         parts = key if isinstance(key, tuple) else (key,)
         is_one = bool(parts) and isinstance(parts[0], (int, np.integer)) and not isinstance(parts[0], bool)
@@ -242,7 +246,7 @@ def _has_class(value: Any) -> bool:
     return isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] in {"pandas", "xarray", "pint"}
 
 
-def together(values: Sequence[Any]) -> np.ndarray:
+def together(values: Sequence[object]) -> np.ndarray:
     """Return the values of all events as one array where nothing is lost by it, else as an object array."""
     try:
         found = columns.of_values(values, Place("event[", "]"))

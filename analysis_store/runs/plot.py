@@ -36,7 +36,7 @@ class Plot:
     interpretation: str | None = None
 
 
-def default_plot(stream: StreamData, start: Mapping[str, Any]) -> Plot | None:
+def default_plot(stream: StreamData, start: Mapping[str, object]) -> Plot | None:
     """Return the plot of a stream, or None where nothing in it can be drawn.
 
     The signal is the first hinted field; without hints, the first array that varies over another one (two keys of

@@ -71,7 +71,7 @@ class Recordings:
         self._owner: dict[tuple[str, str], str] = {}
         """The run of every document that others refer to, by its name and its uid."""
 
-    def begin(self, doc: Mapping[str, Any]) -> Recording:
+    def begin(self, doc: Mapping[str, object]) -> Recording:
         """Return a new recording for a start document, which is validated and copied; it is not open yet."""
         validate("start", doc)
         start = listed(plain_document("start", doc))
@@ -84,7 +84,7 @@ class Recordings:
         self.open[recording.uid] = recording
         self._owner["start", recording.uid] = recording.uid
 
-    def add(self, name: str, doc: Mapping[str, Any]) -> tuple[Recording, Document]:
+    def add(self, name: str, doc: Mapping[str, object]) -> tuple[Recording, Document]:
         """Validate a document and add it to its run; a stop is returned without being added."""
         check_name(name)
         validate(name, doc)

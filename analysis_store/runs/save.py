@@ -30,13 +30,13 @@ from analysis_store.runs.foreign import ForeignWriters
 
 if TYPE_CHECKING:
     from analysis_store.provenance.settle import Settled
-    from analysis_store.runs.gather import StreamData
+    from analysis_store.runs.gather import StreamData, WriterEntry
 
 _NOTHING_KEPT = "Nothing of the run was kept; free space or fix the permission, then save it again"
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
-def checked_metadata(md: Any) -> tuple[Document, Document]:
+def checked_metadata(md: object) -> tuple[Document, Document]:
     """Return metadata as a start document holds them, and the same with what they say of the origin."""
     if not isinstance(md, Mapping):
         raise InvalidMetadataError(f"md: {type(md).__name__} came where a mapping was expected; {{}} says nothing.")
@@ -44,7 +44,7 @@ def checked_metadata(md: Any) -> tuple[Document, Document]:
     return clean, {**clean, "provenance": md["provenance"]} if md.get("provenance") is not None else clean
 
 
-def compose_start(md: Mapping[str, Any], settled: Settled) -> Document:
+def compose_start(md: Mapping[str, object], settled: Settled) -> Document:
     """Return the start document: the caller's metadata, and what the store adds to them."""
     start = {key: value for key, value in md.items() if key != "provenance"}
     uid, when = start.setdefault("uid", None) or new_uid(), start.get("time")
@@ -96,7 +96,7 @@ class RunSaver:
     def save(
         self,
         draft: Draft,
-        writers_dict: Mapping[str, Any] | None = None,
+        writers_dict: Mapping[str, WriterEntry] | None = None,
         commit: Callable[[Draft, str], None] | None = None,
         committed: Callable[[str, str], bool] | None = None,
     ) -> Path:
@@ -131,7 +131,7 @@ class RunSaver:
         return final
 
 
-def save_without_file(draft: Draft, writers_dict: Mapping[str, Any], root: Path | None) -> None:
+def save_without_file(draft: Draft, writers_dict: Mapping[str, WriterEntry], root: Path | None) -> None:
     """Finish a run no value of which needs a file of ours: the caller's writers write theirs, or nobody writes."""
 
     def folder() -> Path:

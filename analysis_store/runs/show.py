@@ -32,7 +32,7 @@ def when(time: Any) -> str:
         return str(time)
 
 
-def made_by(start: Mapping[str, Any]) -> str:
+def made_by(start: Mapping[str, object]) -> str:
     """Return what made a run: the processor as ``id@version``, or else the plan."""
     told = start.get("processing")
     if isinstance(told, Mapping) and isinstance(told.get("processor"), str):

@@ -24,7 +24,7 @@ _HELD = ("s", "ms", "us", "ns")
 _NAT = int(np.iinfo(np.int64).min)
 
 
-def fitting(values: Any, attrs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+def fitting(values: object, attrs: Mapping[str, object]) -> tuple[Any, dict[str, Any]]:
     """Return values and attributes as xarray holds them without changing anything; what is no time as it is.
 
     Times become those of a unit that xarray has where every one of them stays the same, else the integers that NumPy
@@ -49,7 +49,7 @@ def integers(values: AnyArray) -> AnyArray:
     return values.view(np.dtype(np.int64).newbyteorder(values.dtype.byteorder))
 
 
-def told(dtype: np.dtype[Any], attrs: Mapping[str, Any]) -> dict[str, Any]:
+def told(dtype: np.dtype[Any], attrs: Mapping[str, object]) -> dict[str, Any]:
     """Return attributes that say what the integers of a dtype of times count, and how to get the times back."""
     units = units_of_time(dtype)
     return {**attrs, **({"units": units} if units else {}), NAMED: dtype.str, NOT_A_TIME: _NAT}

@@ -20,7 +20,7 @@ class NoArrayError(Exception):
     """A value is no array; as an object it comes back as it is."""
 
 
-def as_array(value: Any) -> AnyArray:
+def as_array(value: object) -> AnyArray:
     """Return one value as an array that has lost nothing but the units and dims that `labels` gives.
 
     Raises
@@ -40,7 +40,7 @@ def as_array(value: Any) -> AnyArray:
     return storable(found)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """Return True if a value can be an array."""
     try:
         as_array(value)

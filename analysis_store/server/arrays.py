@@ -119,7 +119,7 @@ class DatasetAdapter(Node):
         return chosen
 
 
-def dataset(variables: Mapping[str, Callable[[], Variable]], attrs: Mapping[str, Any]) -> DatasetAdapter:
+def dataset(variables: Mapping[str, Callable[[], Variable]], attrs: Mapping[str, object]) -> DatasetAdapter:
     """Return an adapter over variables, each made when it is first asked for."""
 
     def adapter(make: Callable[[], Variable]) -> Callable[[], ColumnAdapter]:
@@ -163,7 +163,7 @@ def check_size(nbytes: int) -> None:
         )
 
 
-def transportable(value: Any) -> Any:
+def transportable(value: object) -> Any:
     """Return metadata with integers beyond 64 bits told as text: neither MessagePack nor Tiled's JSON holds them.
 
     The documents themselves are sent with the integer; see `analysis_store.server.documents`.

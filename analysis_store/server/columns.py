@@ -25,6 +25,7 @@ from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable,
 from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
+    from analysis_store.arrays import Index
     from analysis_store.catalogs.base import Document
     from analysis_store.runs.stream import Stream
 
@@ -117,7 +118,7 @@ class Unread(LazyArray):
     Times for which xarray has no unit are integers here, with attributes that say what they are.
     """
 
-    def __init__(self, key: str, column: Any, data_key: Mapping[str, Any]) -> None:
+    def __init__(self, key: str, column: Any, data_key: Document) -> None:
         self._times = None if always_fits(column.dtype) else column.dtype
         super().__init__(key, column if self._times is None else _Integers(column), data_key)
 
@@ -136,7 +137,7 @@ class _Integers:
         self.shape = column.shape
         self.dtype = np.dtype(np.int64).newbyteorder(column.dtype.byteorder)
 
-    def __getitem__(self, key: Any) -> np.ndarray:
+    def __getitem__(self, key: Index) -> np.ndarray:
         return integers(np.asarray(self._column[key]))
 
     def read(self) -> np.ndarray:

@@ -73,7 +73,7 @@ def as_line(named: tuple[str, Document]) -> str:
     return dumps({"name": name, "doc": plain(doc)}) + "\n"
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return a document with NumPy's values as Python's own."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}

@@ -84,7 +84,7 @@ def register_forms(registry: SerializationRegistry) -> None:
             registry.register(family, media_type, _telling(convert))
 
 
-def picture(_media_type: str, values: np.ndarray, _metadata: Mapping[str, Any]) -> bytes:
+def picture(_media_type: str, values: np.ndarray, _metadata: Mapping[str, object]) -> bytes:
     """Return the bytes of an array in the dtype that the page takes them for; of complex numbers the magnitude."""
     dtype = values.dtype
     if f"{dtype.kind}{dtype.itemsize}" in _DRAWN:

@@ -30,7 +30,7 @@ class AnalysisDatasetClient(DaskDatasetClient):
     Those are fetched as the arrays they are.
     """
 
-    def read(self, variables: Any = None, *, optimize_wide_table: bool = True) -> xarray.Dataset:
+    def read(self, variables: object = None, *, optimize_wide_table: bool = True) -> xarray.Dataset:
         """Return the dataset, or some of its variables; in memory, unless the client was made for dask."""
         try:
             return self._read(variables, optimize_wide_table)

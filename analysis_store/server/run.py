@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class RunAdapter(Node):
     """One run: its metadata come from the catalog, its file is opened when a stream of it is asked for."""
 
-    def __init__(self, mapping: Mapping[str, Any], *, store: RunStore | None = None, **others: Any) -> None:
+    def __init__(self, mapping: Mapping[str, object], *, store: RunStore | None = None, **others: object) -> None:
         super().__init__(mapping, **others)
         self._store = store
 
@@ -59,7 +59,7 @@ class RunAdapter(Node):
             return iter(())
         return iter(self._store[self.metadata()["start"]["uid"]].documents())
 
-    def new_variation(self, *args: Any, **changes: Any) -> RunAdapter:
+    def new_variation(self, *args: object, **changes: object) -> RunAdapter:
         """Return the same run with its streams narrowed or sorted."""
         same: RunAdapter = super().new_variation(*args, store=self._store, **changes)
         return same

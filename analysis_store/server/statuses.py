@@ -53,7 +53,7 @@ def tell_errors(app: FastAPI) -> None:
     app.add_exception_handler(ValueError, _of_zarr)
 
 
-def answer(status: int, detail: Any, headers: Mapping[str, str] | None = None) -> Response:
+def answer(status: int, detail: object, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer whose body is ``{"detail": …}``: plain ASCII, so that a lone surrogate is no obstacle."""
     body = json.dumps({"detail": detail}, default=str)
     return Response(body, status, headers=dict(headers or {}), media_type="application/json")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ProcessingMethods(RunStore):
     """Methods of a store for analyses that are computed once."""
 
-    def compute(self, preset: Any, inputs: Any, *, md: Mapping[str, Any] | None = None) -> Run:
+    def compute(self, preset: Any, inputs: Any, *, md: Mapping[str, object] | None = None) -> Run:
         """Return the result of an analysis: the stored one where there is one, else it is made and stored.
 
         Parameters
@@ -75,7 +75,7 @@ class ProcessingMethods(RunStore):
         self._alive()
         return explain(self, preset, inputs)
 
-    def rerun(self, uid: str, /, **overrides: Any) -> Run:
+    def rerun(self, uid: str, /, **overrides: object) -> Run:
         """Make a computed run anew, always, and store it as a run of its own that is linked to the first.
 
         Parameters

@@ -67,7 +67,7 @@ class CodecTests:
     max_examples: ClassVar[int] = 25
     """How many values each test draws from a strategy."""
 
-    def equal(self, wanted: Any, found: Any) -> None:
+    def equal(self, wanted: object, found: object) -> None:
         """Fail where two values differ; `assert_identical`, unless a subclass knows better."""
         assert_identical(wanted, found)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 
-def assert_identical(wanted: Any, found: Any) -> None:
+def assert_identical(wanted: object, found: object) -> None:
     """Fail where two objects differ; the message begins with the path of the difference, e.g. ``obj.fits[3]``.
 
     Parameters

@@ -27,10 +27,10 @@ _READ = 4 << 20
 def write_array(
     group: h5g.GroupID,
     name: str,
-    values: AnyArray | Sequence[Any],
+    values: AnyArray | Sequence[object],
     *,
     compression: Compression = "auto",
-    attrs: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Stored:
     """Write a column as one dataset.
 

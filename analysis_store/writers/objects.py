@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def write_objects(
     group: h5g.GroupID,
     name: str,
-    values: Sequence[Any],
+    values: Sequence[object],
     *,
     compression: Compression = "auto",
-    attrs: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Stored:
     """Write a column of objects as one group.
 

@@ -30,10 +30,10 @@ _WIDENED = "iufcSU"
 def write_ragged(
     group: h5g.GroupID,
     name: str,
-    values: Sequence[Any],
+    values: Sequence[object],
     *,
     compression: Compression = "auto",
-    attrs: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Stored:
     """Write a column of arrays that differ in shape as one group.
 
@@ -74,7 +74,7 @@ def _flat(arrays: Sequence[AnyArray], common: np.dtype[Any]) -> Any:
     return np.concatenate(flat, dtype=common) if flat else np.empty(0, common)
 
 
-def ragged_attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
+def ragged_attrs(attrs: Mapping[str, object] | None) -> dict[str, Any]:
     """Return the attributes of a ragged group."""
     return {"NX_class": "NXcollection", **(attrs or {}), FORM: RAGGED_FORM}
 

@@ -48,7 +48,7 @@ def write_tables(
     frames: Sequence[pandas.DataFrame],
     *,
     compression: Compression = "auto",
-    attrs: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, object] | None = None,
 ) -> Stored:
     """Write a column of tables as one group.
 
@@ -81,7 +81,7 @@ def write_tables(
     return Stored(digest_tables(frames), [1], "|O8", (len(frames),))
 
 
-def take_all_apart(frames: Sequence[Any]) -> list[Pieces]:
+def take_all_apart(frames: Sequence[object]) -> list[Pieces]:
     """Return the pieces of each table, after all were found to be alike.
 
     Raises

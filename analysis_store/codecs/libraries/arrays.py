@@ -6,7 +6,7 @@ numbers out of an array that has other axes than it thinks. So nothing but what 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def some(kind: type[T], state: Any) -> T:
+def some(kind: type[T], state: object) -> T:
     """Return a state that is of a type or a subclass of it.
 
     Raises
@@ -32,7 +32,7 @@ def some(kind: type[T], state: Any) -> T:
     return state
 
 
-def array(state: Any, kinds: str = "", axes: int | None = None) -> AnyArray:
+def array(state: object, kinds: str = "", axes: int | None = None) -> AnyArray:
     """Return an array, whose dtype is of one of these kinds, with so many axes.
 
     Raises
@@ -48,7 +48,7 @@ def array(state: Any, kinds: str = "", axes: int | None = None) -> AnyArray:
     return found
 
 
-def shape(state: Any) -> tuple[int, ...]:
+def shape(state: object) -> tuple[int, ...]:
     """Return the shape that a list of whole numbers says.
 
     Raises

@@ -57,7 +57,7 @@ _TRAINS = {
 # ------------------------------------------------------------------------------------------------ attributes
 
 
-def tell(value: Any, names: Mapping[str, str], told: frozenset[str] = frozenset()) -> dict[str, Any]:
+def tell(value: object, names: Mapping[str, str], told: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Return attributes of an object by the names that files have for them, and those that its user gave it besides.
 
     Links to what holds the object are not told: they are made again by what holds it. ``told`` are attributes

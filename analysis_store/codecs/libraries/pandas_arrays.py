@@ -41,7 +41,7 @@ def unwrap(values: Any) -> Any:
     return np.asarray(values) if plain else values
 
 
-def wrapped(values: Any) -> Any:
+def wrapped(values: object) -> Any:
     """Return an array of NumPy or pandas that came from a file.
 
     Raises

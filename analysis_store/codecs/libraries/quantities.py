@@ -142,7 +142,7 @@ def _quantity(state: dict[str, Any]) -> Any:
     return with_units(state["magnitude"], state["units"], pq.Quantity)
 
 
-def with_units(magnitude: Any, units: Any, cls: type) -> Any:
+def with_units(magnitude: object, units: object, cls: type) -> Any:
     """Return an array as a quantity of ``cls``, without copying or rescaling it.
 
     Raises

@@ -42,7 +42,7 @@ def _bare(value: Any, *own: str) -> Any:
     return value
 
 
-def ordered(members: Collection[Any]) -> list[Any]:
+def ordered(members: Collection[object]) -> list[Any]:
     """Return the members of a set in an order that depends on their values alone.
 
     The order in which Python goes through a set differs from process to process, and a digest must not.

@@ -49,7 +49,7 @@ def table() -> list[RunRecord]:
 
 
 def make_record(
-    uid: str, time: float = 0.0, stop: Document | None = None, parents: tuple[str, ...] = (), **start: Any
+    uid: str, time: float = 0.0, stop: Document | None = None, parents: tuple[str, ...] = (), **start: object
 ) -> RunRecord:
     """Return the record of a small run."""
     return RunRecord({"uid": uid, "time": time, **start}, stop, (), f"1970/01/01/{uid}.h5", parents)
@@ -189,6 +189,6 @@ QUERIES: dict[str, tuple[Any, ...]] = {
 }
 
 
-def is_same(a: Any, b: Any) -> bool:
+def is_same(a: object, b: object) -> bool:
     """Tell whether two documents are equal in value, type and order of keys; NaN is itself."""
     return json.dumps(a) == json.dumps(b)

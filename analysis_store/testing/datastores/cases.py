@@ -159,7 +159,7 @@ def record(datastore: DataStore, key: str, values: Any) -> None:
         datastore.append(key, value, NOW)
 
 
-def close_it(found: Any) -> None:
+def close_it(found: object) -> None:
     """Close what was opened again, if it can be closed."""
     if hasattr(found, "close"):
         found.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ class ReadingOfDataStore(Suite):
             assert np.array_equal(wanted, text)
 
     @pytest.mark.parametrize("index", [3, -4, (0, 2), (0, 0, 0), [5], (slice(None), 2)], ids=str)
-    def test_indices_out_of_bounds(self, tmp_path: Path, index: Any) -> None:
+    def test_indices_out_of_bounds(self, tmp_path: Path, index: object) -> None:
         """An index that is not there raises IndexError."""
         for found in self._both(tmp_path, lambda datastore: record(datastore, "a", [[1.0, 2.0]] * 3)):
             with pytest.raises(IndexError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ class ValuesOfDataStore(Suite):
             assert len(found.times("a")) == 2
 
     @pytest.mark.parametrize("wrong", [threading.Lock(), "\udc00"], ids=["lock", "text"])
-    def test_refused_first_values_make_no_key(self, tmp_path: Path, wrong: Any) -> None:
+    def test_refused_first_values_make_no_key(self, tmp_path: Path, wrong: object) -> None:
         """A key whose first value cannot be kept is none."""
         with self.make(tmp_path) as datastore:
             with pytest.raises(InvalidDataError, match="new"):
