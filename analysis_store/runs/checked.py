@@ -85,7 +85,7 @@ def read_checked(run: Run, stream: str | None, keys: Keys) -> xarray.Dataset | d
 def read_checked(run: Run, stream: str | None, keys: Keys) -> xarray.Dataset | dict[str, xarray.Dataset]:
     """Return one stream of a run, or all of them, checked; see `AnalysisStore.read_checked`."""
     for fault in faults_of(run, values=False):
-        raise DamagedFileError(f"run {run.uid}{fault}".rstrip(".") + "; nothing of it was read.")
+        raise DamagedFileError(fault.of(run.uid).rstrip(".") + "; nothing of it was read.")
     if stream is not None:
         return dataset_of(CheckedStream(run[stream]), keys)
     return {name: dataset_of(CheckedStream(run[name]), keys) for name in run}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis_store.core.memory import SMALL_ENOUGH
 from analysis_store.documents import dumps
-from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
+from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnknownSpecError, UnsafeFileError
 from analysis_store.hdf5.opening import kept_open
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.save import relative_path
@@ -68,7 +68,11 @@ class Fault:
     """Stream and key, where it is the values that are wrong."""
 
     def __str__(self) -> str:
-        return f": {self.what}" if self.key is None else f", stream {self.key[0]!r}, key {self.key[1]!r}: {self.what}"
+        return self.what if self.key is None else f"stream {self.key[0]!r}, key {self.key[1]!r}: {self.what}"
+
+    def of(self, uid: str) -> str:
+        """Return it as a sentence that names the run."""
+        return f"run {uid}{': ' if self.key is None else ', '}{self}"
 
 
 def verify(run: Run) -> Report:
@@ -76,7 +80,7 @@ def verify(run: Run) -> Report:
     faults = list(faults_of(run))
     damaged = sum(fault.key is not None for fault in faults)
     read = len(run.digests) - damaged if damaged == len(faults) else 0
-    return Report(run.uid, read, tuple(f"run {run.uid}{fault}" for fault in faults))
+    return Report(run.uid, read, tuple(fault.of(run.uid) for fault in faults))
 
 
 def faults_of(run: Run, *, values: bool = True) -> Iterator[Fault]:
@@ -101,16 +105,9 @@ def faults_of(run: Run, *, values: bool = True) -> Iterator[Fault]:
 def _faults_inside(run: Run, values: bool) -> list[Fault]:
     """Return what is wrong with a file that is at its place; it is opened once for all of it."""
     with kept_open(str(run.file)):
-        try:
-            fault = _document_fault(run)
-            outer = [] if fault else list(_outer_faults(run))
-        except AnalysisStoreError:
-            raise
-        except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
-            return [Fault("damaged", f"the documents of {run.file} are none: {error!r}")]
-        if fault is not None:
-            return [fault]
-        return [*outer, *(_value_faults(run) if values else [])]
+        if faults := document_faults(run):
+            return faults
+        return [*_outer_faults(run), *(value_faults(run) if values else [])]
 
 
 def place_fault(root: Path, path: str) -> Fault | None:
@@ -131,19 +128,33 @@ def place_fault(root: Path, path: str) -> Fault | None:
     return None if inside else Fault("unsafe", f"{file} is not where it seems: a folder on the way to it is a link")
 
 
+def document_faults(run: Run) -> list[Fault]:
+    """Return where the documents of the file differ from those recorded; where they do not, the run has them."""
+    try:
+        fault = _document_fault(run)
+    except AnalysisStoreError as error:
+        return [Fault("damaged", str(error))]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
+        return [Fault("damaged", f"the documents of {run.file} are none: {error!r}")]
+    return [] if fault is None else [fault]
+
+
 def _document_fault(run: Run) -> Fault | None:
-    """Return where the documents of the file differ from the catalog's; where they do not, the run has them."""
     content = RunFile(run.file)
     found = content.record(run.record.path)
     if found.uid != run.uid:
         return Fault("exchanged", f"{run.file} holds run {found.uid!r}, not {run.uid!r}; it was exchanged")
     differ = [said for name, said in _FIELDS.items() if not _same(run.record, found, name)]
     if differ:
-        return Fault("documents", f"{' and '.join(differ)} of {run.file} are not those in the catalog")
+        return Fault(
+            "documents",
+            f"{' and '.join(differ)} of {run.file} are not those recorded for it",
+        )
     if run.record.seal not in (None, found.seal):
         state = "is gone" if found.seal is None else "is another one: the times of its events were changed"
         return Fault("damaged", f"the seal that {run.file} had when it was saved {state}")
-    if found.more and run.record.more is False:
+    has_its_name = run.record.path.endswith(f"/{run.file.name}")  # or the file seems to refer to another
+    if has_its_name and found.more and run.record.more is False:
         return Fault("documents", f"{run.file} refers to other files, of which the catalog says that there are none")
     run.content = content
     return None
@@ -171,24 +182,37 @@ def _outer_faults(run: Run) -> Iterator[Fault]:
                 yield Fault("external", f"{file}, in which it has values, is not there")
 
 
-def _value_faults(run: Run) -> list[Fault]:
-    told = [(_value_fault(run, entry), entry) for entry in run.digests]
+def value_faults(run: Run, *, elsewhere: bool = True) -> list[Fault]:
+    """Return which values of a run are not what they were.
+
+    ``elsewhere`` tells whether values that other writers stored count where they cannot be read here.
+    """
+    with kept_open(str(run.file)):
+        told = [(_value_fault(run, entry, elsewhere), entry) for entry in run.digests]
     return [Fault("damaged", fault, (entry["stream"], entry["data_key"])) for fault, entry in told if fault]
 
 
-def _value_fault(run: Run, entry: Document) -> str | None:
+def _value_fault(run: Run, entry: Document, elsewhere: bool) -> str | None:
     """Return what is wrong with one key, or None."""
     try:
         column = run.stream(entry["stream"])[entry["data_key"]]
         if (fault := size_fault(run, entry, column)) is not None:
             return fault
         found = column.digest()
+    except (DamagedFileError, UnknownSpecError, UnsafeFileError) as error:
+        return str(error) if elsewhere or not _is_elsewhere(run, entry) else None
     except AnalysisStoreError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  whatever a handler of others raises, the other keys are looked at
         return f"it cannot be read: {error!r}"
     expected = f"{entry['algorithm']}:{entry['digest']}"
     return None if found == expected else f"the values have the digest {found}, not {expected}: they were changed"
+
+
+def _is_elsewhere(run: Run, entry: Document) -> bool:
+    """Return True if a key's values are in a file of another writer."""
+    content = run.content
+    return content.is_foreign or entry["data_key"] in content.streams[entry["stream"]].foreign
 
 
 def size_fault(run: Run, entry: Document, column: LazyArray) -> str | None:

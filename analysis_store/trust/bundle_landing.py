@@ -16,8 +16,9 @@ from analysis_store.errors import DamagedFileError, DuplicateRunError
 from analysis_store.exchange.files import translated
 from analysis_store.folders import sync_folder, sync_names
 from analysis_store.runs.reader import RunFile
+from analysis_store.runs.verify import Fault, document_faults, value_faults
 from analysis_store.trust.bundle_cargo import Cargo, Piece
-from analysis_store.trust.bundle_values import Traveller, differences, document_faults, places_due, value_faults
+from analysis_store.trust.bundle_values import Traveller, differences, places_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +108,7 @@ class Landing:
             )
         for name, piece in self.cargo.beside.items():
             self._place(name, piece)
-        _refuse(run, value_faults(run))
+        _refuse(run, value_faults(run, elsewhere=False))
 
     def _place(self, name: str, piece: Piece) -> None:
         final = self._store.root / name
@@ -232,6 +233,6 @@ def _is_list(name: str) -> bool:
     return name.startswith(f"{layout.ENVIRONMENTS}/")
 
 
-def _refuse(run: Traveller, faults: list[str]) -> None:
+def _refuse(run: Traveller, faults: list[Fault]) -> None:
     if faults:
         raise DamagedFileError(f"run {run.uid} did not come whole, and was not taken: {faults[0]}")

@@ -6,16 +6,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.documents import dumps
-from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnknownSpecError, UnsafeFileError
-from analysis_store.hdf5.opening import kept_open
 from analysis_store.runs.run import Context, Run
-from analysis_store.runs.verify import size_fault
+from analysis_store.runs.verify import Fault, document_faults, value_faults
 from analysis_store.runs.whereabouts import kept_path
 from analysis_store.trust.bundle_cargo import packages_of
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.documents import Document
 
 _PARTS = ("start", "stop", "descriptors", "parents", "beside")
 
@@ -41,52 +38,12 @@ def differences(one: RunRecord, other: RunRecord) -> list[str]:
     return [name for name in _PARTS if dumps(getattr(one, name)) != dumps(getattr(other, name))]
 
 
-def faults_of(run: Traveller) -> list[str]:
-    """Return what is wrong with a run: with its documents, or where they are the record's, with its values."""
-    return document_faults(run) or value_faults(run)
-
-
-def document_faults(run: Traveller) -> list[str]:
-    """Return how the documents of a run are not the record's."""
-    try:
-        differ = differences(run.record, run.content.record(run.record.path))
-    except AnalysisStoreError as error:
-        return [str(error)]
-    return [f"the file holds another {' and '.join(differ)} than was told of it"] if differ else []
-
-
-def value_faults(run: Traveller) -> list[str]:
-    """Return which values of a run are not what they were.
+def faults_of(run: Traveller) -> list[Fault]:
+    """Return what is wrong with a run: with its documents, or where they are the record's, with its values.
 
     A key whose values other writers stored counts only where they can be read here: a run may be moved without them.
     """
-    try:
-        with kept_open(str(run.file)):
-            return [
-                f"stream {entry['stream']!r}, key {entry['data_key']!r}: {fault}"
-                for entry in run.digests
-                if (fault := _fault(run, entry))
-            ]
-    except AnalysisStoreError as error:
-        return [str(error)]
-
-
-def _fault(run: Run, entry: Document) -> str | None:
-    try:
-        column = run[entry["stream"]][entry["data_key"]]
-        if (fault := size_fault(run, entry, column)) is not None:
-            return fault
-        found = column.digest()
-    except (DamagedFileError, UnknownSpecError, UnsafeFileError) as error:
-        return None if _is_elsewhere(run, entry) else str(error)
-    expected = f"{entry['algorithm']}:{entry['digest']}"
-    return None if found == expected else f"the values have the digest {found}, not {expected}: they were changed"
-
-
-def _is_elsewhere(run: Run, entry: Document) -> bool:
-    """Tell whether a key's values are in a file of another writer."""
-    content = run.content
-    return content.is_foreign or entry["data_key"] in content.streams[entry["stream"]].foreign
+    return document_faults(run) or value_faults(run, elsewhere=False)
 
 
 def places_due(run: Traveller) -> set[PurePosixPath]:

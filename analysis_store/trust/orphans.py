@@ -79,7 +79,7 @@ class OrphanCheck:
         wrong = [str(fault) for fault in faults_of(Run(record, self.store.context), values=self.values)]
         if wrong:
             advice = "restore it from a backup, or move it out of the store"
-            return Finding("damaged-orphan", record.path, f"it holds run {record.uid}{'; '.join(wrong)}", advice)
+            return Finding("damaged-orphan", record.path, f"it holds run {record.uid}: {'; '.join(wrong)}", advice)
         what = f"the file of run {record.uid} is whole, and not in the catalog"
         return Finding("orphan", record.path, what, "check with repair, which takes it into the catalog", True)
 

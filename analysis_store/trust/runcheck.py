@@ -81,7 +81,7 @@ class RunCheck:
 
 def said(fault: Fault) -> str:
     """Return what a fault is, for whoever knows of which run, and is told what to do."""
-    return str(fault).removeprefix(": ").removeprefix(", ").removesuffix(". Restore it from a copy.")
+    return str(fault).removesuffix(". Restore it from a copy.")
 
 
 def _told(record: RunRecord) -> dict[str, Any]:

@@ -306,7 +306,7 @@ def made_without_permission(folder: Path) -> None:
         os.setuid(NOBODY)
     else:
         folder.chmod(0o555)
-    with pytest.raises(StoreWriteError, match=r"could not write the store .*: Permission denied. Choose another folder"):
+    with pytest.raises(StoreWriteError, match=r"write the store .*: Permission denied. Choose another folder"):
         AnalysisStore(folder / "store")
 
     assert [] == list(folder.iterdir())

@@ -76,7 +76,10 @@ def test_a_full_disk(tmp_path: Path, room: int) -> None:
     log = AppendLog(tmp_path / "log.jsonl")
     log.append([{"step": 1}])
     before = log.path.read_bytes()
-    with largest_file(len(before) + room), pytest.raises(StoreWriteError, match=r"could not write .*log\.jsonl: .*free space"):
+    with (
+        largest_file(len(before) + room),
+        pytest.raises(StoreWriteError, match=r"write .*log\.jsonl: .*free space"),
+    ):
         log.append([{"step": 2, "text": "x" * 20}, {"step": 3}])
     assert log.path.read_bytes() == before
     log.append([{"step": 4}])

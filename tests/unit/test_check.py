@@ -190,7 +190,7 @@ def test_a_catalog_that_changed(store: AnalysisStore, run: Run, field: str) -> N
     assert field.removesuffix("s") in report.faults[0].what
     verified = store[run.uid].verify()
     assert not verified
-    assert "not those in the catalog" in str(verified)
+    assert "not those recorded" in str(verified)
 
 
 def test_a_file_that_was_cut_short(store: AnalysisStore, run: Run) -> None:
