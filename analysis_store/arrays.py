@@ -31,7 +31,7 @@ class Lazy(ABC):
 
     @property
     @abstractmethod
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values; object where each is one of its own."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class LazyValue(Lazy):
         Of its elements.
     """
 
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self._shape, self._dtype = shape, dtype
 
     @property
@@ -81,7 +81,7 @@ class LazyValue(Lazy):
         return self._shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the elements."""
         return self._dtype
 
@@ -166,6 +166,6 @@ def select_objects(key: Index, count: int, read: Callable[[list[int]], Sequence[
     return as_objects(values).reshape(chosen.shape) if chosen.ndim else values[0]
 
 
-def rows_at_once(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
     """Return how many values along axis 0 are read at once where all are wanted: some 16 MiB, or one that is larger."""
     return max(1, _BLOCK // max(1, math.prod(shape[1:]) * dtype.itemsize))

@@ -86,7 +86,7 @@ class ValueDigest:
     True
     """
 
-    def __init__(self, shape: Sequence[int], dtype: np.dtype[Any], hasher: blake3 | None = None) -> None:
+    def __init__(self, shape: Sequence[int], dtype: np.dtype, hasher: blake3 | None = None) -> None:
         self._hasher = blake3() if hasher is None else hasher
         self._strings = dtype.kind in TEXT_KINDS
         feed_head(self._hasher, "strings" if self._strings else "array", _dtype_text(dtype), shape)
@@ -240,7 +240,7 @@ def utf8(text: object) -> bytes:
         raise InvalidDataError(f"{text!r} holds a lone surrogate; expected text that UTF-8 can say.") from error
 
 
-def _dtype_text(dtype: np.dtype[Any]) -> str:
+def _dtype_text(dtype: np.dtype) -> str:
     if dtype.kind in TEXT_KINDS:
         return named_in_file(dtype) or ""
     if dtype.names is not None:
@@ -248,7 +248,7 @@ def _dtype_text(dtype: np.dtype[Any]) -> str:
     return dtype.newbyteorder("<").str
 
 
-def _packed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def _packed(dtype: np.dtype) -> np.dtype:
     """Return a structured dtype without padding, at any depth."""
     if dtype.subdtype is not None:
         return np.dtype((_packed(dtype.base), dtype.shape))

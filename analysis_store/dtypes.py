@@ -21,7 +21,7 @@ TIME_KINDS = "mM"
 TEXT_KINDS = "OT"
 
 # Text of variable length has no width to name, so its dtypes have names of their own in the file.
-VARIABLE_TEXT: Mapping[str, np.dtype[Any]] = {
+VARIABLE_TEXT: Mapping[str, np.dtype] = {
     "object": np.dtype(object),
     "StringDType()": np.dtype(StringDType()),
     "StringDType(coerce=False)": np.dtype(StringDType(coerce=False)),
@@ -50,7 +50,7 @@ _CF_UNITS = {
 
 
 @lru_cache(maxsize=256)
-def refuse(dtype: np.dtype[Any]) -> None:
+def refuse(dtype: np.dtype) -> None:
     """Raise `InvalidDataError` where values of ``dtype`` cannot be stored; objects are looked at one by one later."""
     if dtype.kind == "T" and dtype not in VARIABLE_TEXT.values():
         raise InvalidDataError(
@@ -72,7 +72,7 @@ def refuse(dtype: np.dtype[Any]) -> None:
         refuse(field)
 
 
-def named_in_file(dtype: np.dtype[Any]) -> str | None:
+def named_in_file(dtype: np.dtype) -> str | None:
     """Return what the attribute ``dtype_numpy`` of a dataset says, or None where its HDF5 type says it all."""
     if dtype.kind in TEXT_KINDS:
         return next(name for name, known in VARIABLE_TEXT.items() if known == dtype)
@@ -81,7 +81,7 @@ def named_in_file(dtype: np.dtype[Any]) -> str | None:
     return None
 
 
-def cf_units(dtype: np.dtype[Any]) -> str | None:
+def cf_units(dtype: np.dtype) -> str | None:
     """Return the CF units of the stored integers of a time dtype, None where CF has no word for them."""
     unit, count = np.datetime_data(dtype)
     if count != 1 or unit not in _CF_UNITS:
@@ -89,7 +89,7 @@ def cf_units(dtype: np.dtype[Any]) -> str | None:
     return _CF_UNITS[unit] + (" since 1970-01-01" if dtype.kind == "M" else "")
 
 
-def units_of_time(dtype: np.dtype[Any]) -> str | None:
+def units_of_time(dtype: np.dtype) -> str | None:
     """Return what the stored integers of a time dtype count, in words: like CF, and ``"25 nanoseconds"``, ``"months"``.
 
     None where the dtype has no unit.
@@ -101,7 +101,7 @@ def units_of_time(dtype: np.dtype[Any]) -> str | None:
     return (word if count == 1 else f"{count} {word}") + (" since 1970-01-01" if dtype.kind == "M" else "")
 
 
-def parse_named(text: str, stored: np.dtype[Any]) -> np.dtype[Any]:
+def parse_named(text: str, stored: np.dtype) -> np.dtype:
     """Return the dtype that a file names, if it is one that can lie in ``stored``.
 
     The text comes from a file that anybody may have made: only the few forms that `named_in_file` writes are
@@ -124,7 +124,7 @@ def parse_named(text: str, stored: np.dtype[Any]) -> np.dtype[Any]:
     )
 
 
-def parse_array(text: object) -> np.dtype[Any]:
+def parse_array(text: object) -> np.dtype:
     """Return the dtype of numbers, times or text of fixed width that a file names, which anybody may have made.
 
     Raises
@@ -163,7 +163,7 @@ def encode_text(values: AnyArray) -> AnyArray:
     return encoded if encoded.dtype.itemsize == width else encoded.astype(f"S{width}")
 
 
-def decode_text(values: AnyArray, dtype: np.dtype[Any]) -> AnyArray:
+def decode_text(values: AnyArray, dtype: np.dtype) -> AnyArray:
     """Return fixed-width UTF-8 bytes as text of ``dtype``.
 
     Raises

@@ -111,7 +111,7 @@ def _integers(value: Any) -> AnyArray | None:
     return None
 
 
-def _dtype(leaves: Sequence[Any], kinds: set[type]) -> np.dtype[Any] | None:
+def _dtype(leaves: Sequence[Any], kinds: set[type]) -> np.dtype | None:
     """Return the one dtype that all items have, None where there is none."""
     if kinds <= _REALS and (len(kinds) < 2 or are_floats(leaves)):
         return _PYTHON[float]
@@ -133,7 +133,7 @@ def are_floats(leaves: Sequence[object]) -> bool:
         return False
 
 
-def _dtype_of(leaf: Any) -> np.dtype[Any] | None:
+def _dtype_of(leaf: Any) -> np.dtype | None:
     kind = type(leaf)
     if kind in _PYTHON:
         return _PYTHON[kind]

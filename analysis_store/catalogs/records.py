@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import Note, RunRecord, check_kind
 from analysis_store.catalogs.terms import run_terms
 from analysis_store.catalogs.values import is_number
 from analysis_store.errors import DamagedFileError, DuplicateRunError, InvalidDocumentError, RunNotFoundError
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 
 def is_text(text: str) -> bool:
@@ -64,7 +67,7 @@ def texts_of(record: RunRecord) -> dict[str, str | None]:
     }
 
 
-def read_json(text: str) -> dict[str, Any]:
+def read_json(text: str) -> Document:
     """Return the document that a text of the catalog says.
 
     Raises
@@ -82,7 +85,7 @@ def read_json(text: str) -> dict[str, Any]:
     return found
 
 
-def note_row(note: Note) -> dict[str, Any]:
+def note_row(note: Note) -> Document:
     """Return a note as a database keeps it: its body as exact text, and a digest by which it is known.
 
     Raises

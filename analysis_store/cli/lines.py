@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import InvalidDataError
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 # What printf, awk and bc print for numbers, and JSON does not know: nan, -inf, .5, 1., +3
 _NUMBER = re.compile(r"[+-]?(nan|inf|infinity|(\d+\.?|\d*\.\d+)(e[+-]?\d+)?)", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 
 
-def parse_line(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> Document:
     """Return the values that a line tells, by key; of an empty one none.
 
     Raises

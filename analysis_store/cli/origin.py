@@ -14,6 +14,7 @@ from analysis_store.errors import InvalidMetadataError, ProvenanceError
 
 if TYPE_CHECKING:
     from analysis_store import Code, Parent, Provenance
+    from analysis_store.documents import Document
 
 MdOption = Annotated[
     list[str] | None, typer.Option("--md", help="key=value, any number of times; a value may be JSON.")
@@ -34,7 +35,7 @@ NoteOption = Annotated[str | None, typer.Option(help="A remark on how they came 
 WaiverOption = Annotated[str | None, typer.Option(help="Why the code is unknown, where the store allows it.")]
 
 
-def metadata(words: Sequence[str] | None, file: Path | None) -> dict[str, Any]:
+def metadata(words: Sequence[str] | None, file: Path | None) -> Document:
     """Return what ``--md-file`` and ``--md`` tell; the latter wins.
 
     Raises

@@ -10,6 +10,7 @@ from analysis_store.errors import InputError
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
+    from analysis_store.documents import Document
     from analysis_store.processing import Explanation, Pipeline
     from analysis_store.runs.run import Run
 
@@ -35,7 +36,7 @@ class Planned:
         run = found.run.uid if found.hit and found.run is not None else None
         return cls(step, "there" if found.hit else "missing", run, list(found.reasons), repr(found))
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as JSON has it."""
         return {"step": self.step, "hit": self.run is not None, "run": self.run, "reasons": self.reasons}
 

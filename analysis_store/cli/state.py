@@ -12,6 +12,7 @@ from analysis_store.cli.canvas import sparkline
 
 if TYPE_CHECKING:
     from analysis_store.cli.followed import Followed
+    from analysis_store.documents import Document
 
 COLUMNS = ("key", "values", "per second", "last", "")
 _RECENT = 200
@@ -32,7 +33,7 @@ class KeyState:
     curve: str
     """A sparkline of numbers; else empty."""
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return what a program wants to know."""
         return {"values": self.count, "rate": self.rate, "time": self.time, "last": plain(self.last)}
 

@@ -40,7 +40,7 @@ class LazyValues(Lazy):
         return self._shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the array, as it was given."""
         return self._dtype
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -44,7 +44,7 @@ def read_values(dataset: h5d.DatasetID) -> AnyArray:
     return out if dtype == stored else decode_text(out, dtype)
 
 
-def _read_text(dataset: h5d.DatasetID, dtype: np.dtype[Any], shape: tuple[int, ...]) -> AnyArray:
+def _read_text(dataset: h5d.DatasetID, dtype: np.dtype, shape: tuple[int, ...]) -> AnyArray:
     file = h5i.get_file_id(dataset)
     on_disk = file.get_access_plist().get_driver() == h5fd.SEC2 and not file.get_intent() & h5f.ACC_RDWR
     if on_disk and shape:

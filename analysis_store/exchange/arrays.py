@@ -27,7 +27,7 @@ _DEEPEST = 8
 Convert = Callable[[Any], Any]
 
 
-def is_plain(dtype: np.dtype[Any]) -> bool:
+def is_plain(dtype: np.dtype) -> bool:
     """Whether arrays of a dtype are told here: numbers, text, times, structures of numbers, bytes and bool, objects."""
     if dtype.names is not None:
         return bool(dtype.names) and all(
@@ -57,7 +57,7 @@ def array_tree(array: AnyArray, convert: Convert) -> Tree:
     return body | {"data": data} | nonfinite
 
 
-def _named(dtype: np.dtype[Any]) -> Tree:
+def _named(dtype: np.dtype) -> Tree:
     if dtype.subdtype is not None:
         return {"base": _named(dtype.base), "shape": list(dtype.shape)}
     if dtype.names is not None and dtype.fields is not None:
@@ -143,7 +143,7 @@ def _length(size: Any) -> int:
     return size
 
 
-def _dtype(told: Any, depth: int) -> np.dtype[Any]:
+def _dtype(told: Any, depth: int) -> np.dtype:
     """Return a dtype: only what `_named` writes is let through to NumPy."""
     if isinstance(told, str):
         if told in _NAMES:
@@ -160,7 +160,7 @@ def _dtype(told: Any, depth: int) -> np.dtype[Any]:
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": _length(told["itemsize"])})
 
 
-def _filled(dtype: np.dtype[Any], shape: tuple[int, ...], body: Any, convert: Convert) -> AnyArray:
+def _filled(dtype: np.dtype, shape: tuple[int, ...], body: Any, convert: Convert) -> AnyArray:
     data = body["data"]
     if dtype.kind in "SUT":
         return _texts(dtype, shape, data, convert)
@@ -191,7 +191,7 @@ def _shaped(array: AnyArray, shape: tuple[int, ...]) -> AnyArray:
     return array
 
 
-def _texts(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any, convert: Convert) -> AnyArray:
+def _texts(dtype: np.dtype, shape: tuple[int, ...], data: Any, convert: Convert) -> AnyArray:
     texts = _shaped(np.array(data, object), shape)
     flat = [item if type(item) is str else convert(item) for item in texts.ravel()]
     if not all(type(item) is str for item in flat):
@@ -203,7 +203,7 @@ def _texts(dtype: np.dtype[Any], shape: tuple[int, ...], data: Any, convert: Con
     return made.reshape(shape)
 
 
-def _structured(dtype: np.dtype[Any], shape: tuple[int, ...], fields: Any, convert: Convert) -> AnyArray:
+def _structured(dtype: np.dtype, shape: tuple[int, ...], fields: Any, convert: Convert) -> AnyArray:
     values = {name: array_of(fields[name], convert) for name in dtype.names or ()}
     if not values or dtype.hasobject:
         raise DamagedFileError(

@@ -25,7 +25,7 @@ class Column:
     def __init__(self, stream: Stream, key: str, events: range) -> None:
         self.key = key
         self.values: LazyArray = stream[key]
-        self.dtype: np.dtype[Any] = self.values.dtype
+        self.dtype: np.dtype = self.values.dtype
         self.is_text: bool = self.dtype.kind in "OSUT"
         if self.is_text:
             self.values = self.values.loaded()  # it is looked at twice: for what is beyond ASCII, and to be written
@@ -61,7 +61,7 @@ class Column:
                 yield from (cell for cell in cells if isinstance(cell, str))
 
 
-def _common(values: Iterable[Any]) -> np.dtype[Any]:
+def _common(values: Iterable[Any]) -> np.dtype:
     """Return the one dtype of arrays that differ in length, else object."""
     dtypes = {value.dtype if isinstance(value, np.ndarray) else np.dtype(object) for value in values}
     return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)

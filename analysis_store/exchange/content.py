@@ -143,7 +143,7 @@ def units_of(column: LazyArray) -> str | None:
     return None if units is None else str(units)
 
 
-def metadata_of(run: Run) -> dict[str, Any]:
+def metadata_of(run: Run) -> Document:
     """Return the documents that every export carries."""
     return {"start": run.start, "stop": run.stop, "descriptors": run.descriptors}
 

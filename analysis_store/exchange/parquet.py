@@ -111,7 +111,7 @@ def _type(stream: Stream, column: LazyArray, events: range) -> Any:
     return found
 
 
-def _flat_type(dtype: np.dtype[Any]) -> Any:
+def _flat_type(dtype: np.dtype) -> Any:
     """Return the type of numbers, text or times; None where Parquet has none that keeps them exactly."""
     if dtype.kind == "c" and dtype.itemsize <= 16:
         part = pa.from_numpy_dtype(np.dtype(f"f{dtype.itemsize // 2}"))

@@ -39,10 +39,10 @@ class Facts:
     shape: tuple[int, ...]
     """Events first."""
 
-    stored: np.dtype[Any]
+    stored: np.dtype
     """Of the elements in the file; object for text of variable length."""
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     """Of the values."""
 
     chunk_rows: int = 1
@@ -153,7 +153,7 @@ class LazyDataset(Lazy):
         return self._known().shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values, as they were when they were written."""
         return self._known().dtype
 

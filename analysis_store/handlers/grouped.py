@@ -52,7 +52,7 @@ class LazyGroup(Lazy):
         return (len(self),)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the array of values: object."""
         return np.dtype(object)
 

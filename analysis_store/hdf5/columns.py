@@ -122,7 +122,7 @@ def shape_of(column: Column) -> tuple[int, ...]:
     return (len(column), *column[0].shape) if isinstance(column, list) else column.shape
 
 
-def dtype_of(column: Column) -> np.dtype[Any]:
+def dtype_of(column: Column) -> np.dtype:
     """Return the one dtype of a column."""
     return column[0].dtype if isinstance(column, list) else column.dtype
 

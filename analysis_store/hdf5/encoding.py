@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,12 +21,12 @@ _LONGEST_TYPE = 60_000
 """Bytes that the description of a type may take; the message of a header that holds it has at most 64 KiB."""
 
 
-def is_plain(dtype: np.dtype[Any]) -> bool:
+def is_plain(dtype: np.dtype) -> bool:
     """Whether the bytes of the elements in memory are those in the file."""
     return dtype.kind not in "OTU" and dtype.itemsize > 0
 
 
-def plain_type(dtype: np.dtype[Any]) -> h5t.TypeID:
+def plain_type(dtype: np.dtype) -> h5t.TypeID:
     """Return the HDF5 type of a plain dtype; times are integers of the same byte order.
 
     Raises
@@ -77,7 +77,7 @@ def as_bytes(texts: AnyArray) -> AnyArray:
     return made.reshape(texts.shape)
 
 
-def describe(dataset: h5d.DatasetID, dtype: np.dtype[Any], attrs: Mapping[str, object] | None) -> None:
+def describe(dataset: h5d.DatasetID, dtype: np.dtype, attrs: Mapping[str, object] | None) -> None:
     """Write the attributes of a dataset: those given, and what its HDF5 type does not tell of the dtype."""
     told = dict(attrs or {})
     named = named_in_file(dtype)
@@ -90,6 +90,6 @@ def describe(dataset: h5d.DatasetID, dtype: np.dtype[Any], attrs: Mapping[str, o
         set_attrs(dataset, told)
 
 
-def name_of(dtype: np.dtype[Any]) -> str:
+def name_of(dtype: np.dtype) -> str:
     """Return the dtype as documents have it: with a width, which event-model wants even of text of any length."""
     return "|O8" if dtype.kind in "OT" else dtype.str

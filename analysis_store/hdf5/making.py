@@ -59,7 +59,7 @@ OBJECTS = h5t.py_create(np.dtype(object))
 
 
 @lru_cache(maxsize=256)
-def number_type(dtype: np.dtype[Any]) -> h5t.TypeID:
+def number_type(dtype: np.dtype) -> h5t.TypeID:
     """Return the type of a plain dtype: numbers, bool, complex, fixed bytes, structures of them."""
     return h5t.py_create(dtype, logical=True)
 

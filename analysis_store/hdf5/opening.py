@@ -296,7 +296,7 @@ def _other_text(attribute: h5a.AttrID, name: str) -> AnyArray:
     return value
 
 
-def dtypes_of(dataset: h5d.DatasetID) -> tuple[np.dtype[Any], np.dtype[Any]]:
+def dtypes_of(dataset: h5d.DatasetID) -> tuple[np.dtype, np.dtype]:
     """Return the dtype of the elements as stored (object for text of variable length) and as the values were.
 
     Raises
@@ -322,7 +322,7 @@ def dtypes_of(dataset: h5d.DatasetID) -> tuple[np.dtype[Any], np.dtype[Any]]:
     return stored, parse_named(named, stored)
 
 
-def _plain_dtype(kind: h5t.TypeID) -> np.dtype[Any] | None:
+def _plain_dtype(kind: h5t.TypeID) -> np.dtype | None:
     if isinstance(kind, h5t.TypeVlenID):
         is_bytes = kind.get_super().equal(h5t.STD_U8LE)
         return np.dtype(object) if is_bytes else None
@@ -331,13 +331,13 @@ def _plain_dtype(kind: h5t.TypeID) -> np.dtype[Any] | None:
     if kind.get_class() not in _SIMPLE:
         return None
     try:
-        dtype: np.dtype[Any] = kind.dtype
+        dtype: np.dtype = kind.dtype
     except TypeError:  # NumPy has no such number
         return None
     return _without_notes(dtype) if _is_plain(dtype) else None
 
 
-def _without_notes(dtype: np.dtype[Any]) -> np.dtype[Any]:
+def _without_notes(dtype: np.dtype) -> np.dtype:
     """Return a dtype without what h5py notes on it of enums and text."""
     if dtype.subdtype is not None:
         return np.dtype((_without_notes(dtype.base), dtype.shape))
@@ -348,7 +348,7 @@ def _without_notes(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype({"names": dtype.names, "formats": formats, "offsets": offsets, "itemsize": dtype.itemsize})
 
 
-def _is_plain(dtype: np.dtype[Any]) -> bool:
+def _is_plain(dtype: np.dtype) -> bool:
     """Whether a dtype is made of numbers, bool and fixed bytes only, at any depth."""
     base = dtype.base
     if base.names is not None:
@@ -361,11 +361,11 @@ def _name(dataset: h5d.DatasetID) -> str:
 
 
 @lru_cache(maxsize=256)
-def _type_of(dtype: np.dtype[Any]) -> h5t.TypeID:
+def _type_of(dtype: np.dtype) -> h5t.TypeID:
     return h5t.py_create(dtype, logical=True)
 
 
-def memory_type(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> tuple[h5t.TypeID, bool]:
+def memory_type(dataset: h5d.DatasetID, stored: np.dtype) -> tuple[h5t.TypeID, bool]:
     """Return the type to read as, and whether the bytes in the file are the bytes in memory."""
     kind = dataset.get_type()
     if isinstance(kind, h5t.TypeStringID) and kind.get_strpad() == h5t.STR_NULLPAD:

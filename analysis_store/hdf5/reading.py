@@ -55,7 +55,7 @@ def is_held(dataset: h5d.DatasetID, size: int) -> bool:
     return bool(dataset.get_num_chunks() >= expected)
 
 
-def read_box(dataset: h5d.DatasetID, stored: np.dtype[Any], box: Box, out: AnyArray) -> None:
+def read_box(dataset: h5d.DatasetID, stored: np.dtype, box: Box, out: AnyArray) -> None:
     """Fill ``out``, whose shape is that of the box, with the elements of the box."""
     if out.size == 0:
         return
@@ -111,7 +111,7 @@ def _place_of(dataset: h5d.DatasetID, size: int) -> tuple[int, int] | None:
     return number, offset
 
 
-def read_blocks(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> Iterator[AnyArray]:
+def read_blocks(dataset: h5d.DatasetID, stored: np.dtype) -> Iterator[AnyArray]:
     """Yield all elements in C order, in blocks of whatever shape; each is gone when the next is asked for."""
     shape = shape_of(dataset)
     size = stored.itemsize * math.prod(shape)
@@ -130,7 +130,7 @@ def read_blocks(dataset: h5d.DatasetID, stored: np.dtype[Any]) -> Iterator[AnyAr
         yield block
 
 
-def _raw_blocks(file: int, offset: int, size: int, stored: np.dtype[Any]) -> Iterator[AnyArray]:
+def _raw_blocks(file: int, offset: int, size: int, stored: np.dtype) -> Iterator[AnyArray]:
     step = max(1, _CACHED // stored.itemsize) * stored.itemsize
     room = np.empty(step, np.uint8)
     for start in range(0, size, step):

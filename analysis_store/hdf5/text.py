@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -26,7 +26,7 @@ _TEXT = h5py.string_dtype()
 _BYTES = h5py.vlen_dtype(np.uint8)
 
 
-def read_text(dataset: h5d.DatasetID, dtype: np.dtype[Any], box: Box) -> AnyArray:
+def read_text(dataset: h5d.DatasetID, dtype: np.dtype, box: Box) -> AnyArray:
     """Return the text of a box, as ``dtype`` (object or a StringDType).
 
     Raises
@@ -89,7 +89,7 @@ def _read(dataset: h5d.DatasetID, box: Box) -> list[bytes]:
     return [bytes(text) for text in out.ravel()]
 
 
-def _decoded(texts: list[bytes], dtype: np.dtype[Any]) -> AnyArray:
+def _decoded(texts: list[bytes], dtype: np.dtype) -> AnyArray:
     out = np.empty(len(texts), dtype)
     try:
         out[:] = [text.decode() for text in texts]

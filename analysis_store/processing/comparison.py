@@ -88,7 +88,7 @@ class Comparison:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         events = {stream: list(counts) for stream, counts in self.events.items()}
         told = {"a": self.a, "b": self.b, "rtol": self.rtol, "atol": self.atol, "same": bool(self), "events": events}

@@ -74,7 +74,7 @@ def scalar(value: np.generic, _to: Description) -> Any:
     return ["scalar", array_digest(np.asarray(value))]
 
 
-def dtype(value: np.dtype[Any], _to: Description) -> Any:
+def dtype(value: np.dtype, _to: Description) -> Any:
     """Describe a dtype as NumPy writes it."""
     return ["dtype", repr(value)]
 

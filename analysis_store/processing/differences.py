@@ -175,7 +175,7 @@ class Differences:
             self._differ(path, a, b)
 
 
-def kind_of(dtype: np.dtype[Any]) -> str:
+def kind_of(dtype: np.dtype) -> str:
     """Return what of a dtype has to agree: not the byte order, nor how wide the longest text is."""
     return "text" if dtype.kind in "TU" else str(dtype.newbyteorder("="))
 

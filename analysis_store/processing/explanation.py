@@ -16,6 +16,7 @@ from analysis_store.processing.stored import stored
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from analysis_store.documents import Document
     from analysis_store.processing.identity import Identity
     from analysis_store.processing.pipeline import Step
     from analysis_store.processing.preset import Preset
@@ -38,7 +39,7 @@ class Explanation:
     reasons: list[str] = field(default_factory=list)
     """Why it would be computed: what differs from the nearest stored result, or why one cannot be reused."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {"hit": self.hit, "run": None if self.run is None else self.run.uid, "reasons": list(self.reasons)}
 

@@ -95,9 +95,9 @@ class RemoteColumn:
         return tuple(getattr(self._client, "shape", ())) or self._whole.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values."""
-        found: np.dtype[Any] = getattr(self._client, "dtype", None) or self._whole.dtype
+        found: np.dtype = getattr(self._client, "dtype", None) or self._whole.dtype
         return found
 
     def __getitem__(self, key: Index) -> Any:

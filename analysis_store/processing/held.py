@@ -33,7 +33,7 @@ class ReadOnly:
         return tuple(self._source.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values."""
         return self._source.dtype
 
@@ -73,7 +73,7 @@ class HeldArray:
         self._values = values
         self._values.flags.writeable = False
         self.shape: tuple[int, ...] = values.shape
-        self.dtype: np.dtype[Any] = values.dtype
+        self.dtype: np.dtype = values.dtype
 
     def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
@@ -93,7 +93,7 @@ class HeldObjects:
         self.form = form
         self._values = [copy.deepcopy(value) for value in values]
         self.shape: tuple[int, ...] = (len(self._values),)
-        self.dtype: np.dtype[Any] = np.dtype(object)
+        self.dtype: np.dtype = np.dtype(object)
 
     def __getitem__(self, key: Index) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from analysis_store.documents import Document
+
 _FOLDER = "tasks"
 _LISTED = "tasks(store), or analysis-store task ls, lists them."
 _PATIENCE = 0.1
@@ -102,7 +104,7 @@ class TaskLog:
 
     # ----------------------------------------------------------------------------------------------- reading
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[Document]:
         """Return all of it, oldest first.
 
         Raises
@@ -116,7 +118,7 @@ class TaskLog:
         return found
 
     @property
-    def head(self) -> dict[str, Any]:
+    def head(self) -> Document:
         """What the task is, as it was run last; raises as `entries` does."""
         return _heads(self.entries())[-1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -12,7 +12,7 @@ from analysis_store.errors import ProcessorError
 from analysis_store.processing.canonical import feed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from analysis_store.documents import Document
 
 FORM = 2
 """Of what the key is taken; a change of it makes all results new."""
@@ -56,12 +56,12 @@ class Identity:
         """Return the names of the fields in which the other differs; none where both have one key."""
         return tuple(part.name for part in fields(self) if getattr(self, part.name) != getattr(other, part.name))
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as JSON has it, with its key: what ``start["processing"]`` says of it."""
         return {**asdict(self), "inputs": list(self.inputs), "key": self.key}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Identity:
+    def from_document(cls, document: Document) -> Identity:
         """Return the identity that a document tells of; what else the document holds does not matter.
 
         Raises

@@ -6,12 +6,14 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from analysis_store import errors
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from analysis_store.documents import Document
 
 Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]
 """``new``: never run; ``done``: nothing failed; ``partial``: something did; ``failed``: everything did."""
@@ -78,12 +80,12 @@ class Outcome:
         """``done``, or ``failed`` if anything did."""
         return "failed" if self.failures else "done"
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as JSON has it."""
         return asdict(self) | {"status": self.status}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Outcome:
+    def from_document(cls, document: Document) -> Outcome:
         """Return the outcome that `to_document` told of."""
         return cls(
             document["input"],

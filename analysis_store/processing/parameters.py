@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from types import SimpleNamespace
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -22,6 +22,9 @@ from pydantic.errors import PydanticUserError
 from analysis_store.errors import ParameterError, ProcessorError
 from analysis_store.processing.differences import Differences
 from analysis_store.processing.plain import NotPlainError, plain, told_in_json
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _SECTION = re.compile(r"^Parameters\n-{3,}\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", re.MULTILINE | re.DOTALL)
@@ -135,7 +138,7 @@ class Parameters:
         return len(self._parameters)
 
     @cached_property
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> Document:
         """The JSON Schema (draft 2020-12) of the parameters."""
         parts, shared = TypeAdapter.json_schemas(
             [(name, "validation", one.adapter) for name, one in self._parameters.items()]

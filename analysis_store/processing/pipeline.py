@@ -15,6 +15,7 @@ from analysis_store.processing.identity import digest_of
 from analysis_store.processing.preset import Preset, PresetLike
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.processing.results import Results
 
 
@@ -144,7 +145,7 @@ class Pipeline:
 
         return run(self, inputs, store)
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as JSON has it; `from_document` makes the same again."""
         names = self._names()
         return {

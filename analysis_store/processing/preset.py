@@ -14,6 +14,7 @@ from analysis_store.processing.identity import digest_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis_store.documents import Document
     from analysis_store.processing.pipeline import Pipeline, PipelineLike
 
 
@@ -69,7 +70,7 @@ class Preset:
         """Of id, version and parameters; the code is not in it."""
         return digest_of([self.processor.id, self.processor.version, self._told])
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as JSON has it."""
         return {"processor": self.processor.id, "version": self.processor.version, "parameters": self.parameters}
 

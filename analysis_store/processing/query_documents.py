@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from analysis_store.catalogs.nodes import Key, Node
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import QueryError
 
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
+
 _NODES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Node)}
 
 
-def query_document(query: Query) -> dict[str, Any]:
+def query_document(query: Query) -> Document:
     """Return a query as JSON has it; `query_from_document` makes the same again."""
     return _told(query.node)
 

@@ -15,6 +15,7 @@ from analysis_store.processing.query_documents import query_document, query_from
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 Part = str | Path | Query
@@ -89,7 +90,7 @@ class Selection:
             found |= dict.fromkeys(_resolved(part, store))
         return list(found)
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as JSON has it; `from_document` makes the same again."""
         return {"parts": [_document(part) for part in self.parts()]}
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.parts import Code, InputFile, Parent
 from analysis_store.provenance.records import build, kind, known
 from analysis_store.provenance.sources import uid_of
 from analysis_store.provenance.texts import text_or_none
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 __all__ = ["ORIGINS", "Code", "InputFile", "Parent", "Provenance"]
 
@@ -119,7 +122,7 @@ class Provenance:
 
     from_document = parse
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as it stands in the start document; what is not given is left out, but for parents and files."""
         return {
             "parents": [parent.to_document() for parent in self.parents],

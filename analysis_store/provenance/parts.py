@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.records import build, check, kind, known
 from analysis_store.provenance.sources import home_of, uid_of
 from analysis_store.provenance.texts import text_or_none
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Parent:
             )
         return cls(uid, home_of(value), resolved=True, seen=True)
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as it stands in the start document; ``catalog`` is left out where it is not known."""
         known = {} if self.catalog is None else {"catalog": self.catalog}
         return {"uid": self.uid, **known, "resolved": self.resolved}
@@ -123,7 +126,7 @@ class InputFile:
         except TypeError as error:
             raise ProvenanceError(f"files: {kind(value)} is no file; expected the path of an input file.") from error
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as it stands in the start document; what is not known is left out."""
         return known(self, [entry.name for entry in fields(self)])
 
@@ -206,7 +209,7 @@ class Code:
             "For the code of a function, class or module use Provenance.capture(it)."
         )
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> Document:
         """Return it as it stands in the start document; what is not known is left out."""
         document = known(self, CODE_FIELDS)
         return document if self.stated is None else document | {"stated": list(self.stated)}

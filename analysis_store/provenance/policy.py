@@ -10,6 +10,8 @@ from analysis_store.errors import PolicyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis_store.documents import Document
+
 DIRTY = ("allow", "diff", "refuse")
 """What may be done about uncommitted code, the strictest last."""
 
@@ -68,7 +70,7 @@ class Policy:
             raise PolicyError(f"policy: unknown {', '.join(unknown)}; known: {', '.join(known)}.")
         return cls(**mapping)
 
-    def to_mapping(self) -> dict[str, Any]:
+    def to_mapping(self) -> Document:
         """Return the policy as plain values, for ``analysis_store.toml``."""
         return asdict(self)
 

@@ -136,7 +136,7 @@ class ColumnSource:
 
     def __init__(self, read: Read, base: str, form: Form) -> None:
         self._read, self._base, self._form = read, base, form
-        self.dtype: np.dtype[Any] = form.dtype if form.kind == "array" else np.dtype(object)
+        self.dtype: np.dtype = form.dtype if form.kind == "array" else np.dtype(object)
         self._opened: tuple[h5f.FileID, OpenDataset] | None = None
 
     @property

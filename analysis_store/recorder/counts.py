@@ -25,7 +25,7 @@ _MOST_ROWS = 2048
 class Column:
     """A dataset that grows: what one row of it is."""
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     """Numbers, bool, times, text or bytes of fixed width."""
 
     shape: tuple[int, ...] = ()

@@ -54,7 +54,7 @@ class Recorded:
     values: Any
     """Of a key that is appended to the `Series`; of one that is set the value."""
 
-    times: np.ndarray[Any, np.dtype[Any]]
+    times: np.ndarray[Any, np.dtype]
     """When each was known: float64 ``(n,)``, s since 1970."""
 
     path: str
@@ -147,8 +147,8 @@ def check_set(key: str, value: object) -> None:
 
 
 def _stream(
-    name: str, kept: Sequence[tuple[str, Recorded]], times: np.ndarray[Any, np.dtype[Any]]
-) -> tuple[StreamData, np.ndarray[Any, np.dtype[Any]]]:
+    name: str, kept: Sequence[tuple[str, Recorded]], times: np.ndarray[Any, np.dtype]
+) -> tuple[StreamData, np.ndarray[Any, np.dtype]]:
     found = {}
     for column_name, item in kept:
         column = _set_column(item) if item.is_set else _column(item)

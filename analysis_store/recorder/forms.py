@@ -59,7 +59,7 @@ class Form:
     """``"array"``: dtype and shape as said; ``"ragged"``: this dtype, any shape; ``"text"``: str; ``"object"``:
     anything that a codec knows."""
 
-    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(object))
+    dtype: np.dtype = field(default_factory=lambda: np.dtype(object))
     """Of arrays."""
 
     shape: tuple[int, ...] = ()

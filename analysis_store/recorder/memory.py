@@ -69,7 +69,7 @@ class Listed:
 
     def __init__(self, values: list[Any], form: Form) -> None:
         self._values, self._form = values, form
-        self.dtype: np.dtype[Any] = form.dtype if form.kind == "array" else np.dtype(object)
+        self.dtype: np.dtype = form.dtype if form.kind == "array" else np.dtype(object)
 
     @property
     def shape(self) -> tuple[int, ...]:

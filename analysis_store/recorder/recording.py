@@ -83,9 +83,9 @@ class Current:
         return tuple(self._find().shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values."""
-        found: np.dtype[Any] = self._find().dtype
+        found: np.dtype = self._find().dtype
         return found
 
     def __getitem__(self, key: Index) -> Any:

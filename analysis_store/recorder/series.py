@@ -25,7 +25,7 @@ class Source(Protocol):
         ...
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values; object for text, ragged arrays and objects."""
         ...
 

@@ -142,7 +142,7 @@ class Arrays:
         sizes = np.array([len(part) for part in parts], _INTEGERS)
         return {name: np.concatenate(parts), ends: np.cumsum(sizes) + self.sizes[name]}
 
-    def _columns(self) -> dict[str, tuple[np.dtype[Any], tuple[int, ...]]]:
+    def _columns(self) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
         """Return dtype and shape of a row of each array."""
         form = self.form
         dtype, shape = form.dtype, form.shape
@@ -202,9 +202,7 @@ class Latest:
         return np.asarray(opened(self._root, f"{self._where}/value-{self.number}", _BYTES, (), "r")[:]).tobytes()
 
 
-def opened(
-    root: Path, where: str, dtype: np.dtype[Any], row: tuple[int, ...], mode: Literal["r", "r+"]
-) -> zarr.Array[Any]:
+def opened(root: Path, where: str, dtype: np.dtype, row: tuple[int, ...], mode: Literal["r", "r+"]) -> zarr.Array[Any]:
     """Return an array that is as it was made here; its metadata may be by anybody.
 
     Raises
@@ -240,7 +238,7 @@ def _escape(found: re.Match[str]) -> str:
     return f"%{ord(found[0]):02X}"
 
 
-def _chunks(dtype: np.dtype[Any], shape: tuple[int, ...], block: int) -> tuple[int, ...]:
+def _chunks(dtype: np.dtype, shape: tuple[int, ...], block: int) -> tuple[int, ...]:
     """Return a shape of about ``block`` bytes: many values, or of a large one a part whose last axes are whole."""
     left, chunks = max(1, block // max(1, dtype.itemsize)), []
     for axis, size in enumerate((left, *shape)):
@@ -249,7 +247,7 @@ def _chunks(dtype: np.dtype[Any], shape: tuple[int, ...], block: int) -> tuple[i
     return tuple(chunks)
 
 
-def _is_raw(dtype: np.dtype[Any]) -> bool:
+def _is_raw(dtype: np.dtype) -> bool:
     """Whether Zarr has no such dtype: long doubles, and times of unusual units. They are stored as bytes."""
     if dtype.kind in "mM":
         return np.datetime_data(dtype)[0] == "generic" or np.datetime_data(dtype)[1] != 1

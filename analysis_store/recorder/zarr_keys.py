@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from analysis_store.arrays import Index
+    from analysis_store.documents import Document
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.zarr_arrays import Arrays, Latest
 
@@ -42,7 +43,7 @@ class Key:
         """Say whether any of it is written."""
         return bool(self.latest.number if self.arrays is None and self.latest is not None else len(self.arrays or ()))
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> Document:
         """Return what the attributes of the directory say of it."""
         form = self.form
         told = {"kind": form.kind, "dtype": form.dtype.str, "shape": form.shape, "attrs": dict(form.attrs)}
@@ -56,7 +57,7 @@ class KeyValues:
 
     def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
         self._entry, self._lock, self._refresh = entry, lock, refresh
-        self.dtype: np.dtype[Any] = entry.form.dtype if entry.form.kind == "array" else np.dtype(object)
+        self.dtype: np.dtype = entry.form.dtype if entry.form.kind == "array" else np.dtype(object)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -102,7 +103,7 @@ class KeyTimes(KeyValues):
 
     def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
         super().__init__(entry, lock, refresh)
-        self.dtype: np.dtype[Any] = np.dtype(float)
+        self.dtype: np.dtype = np.dtype(float)
 
     def _row(self) -> tuple[int, ...]:
         return ()

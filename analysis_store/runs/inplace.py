@@ -46,7 +46,7 @@ class InPlace:
         return self._values.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values."""
         return self._values.dtype
 

@@ -38,7 +38,7 @@ class Source(Protocol):
         ...
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values."""
         ...
 
@@ -62,9 +62,9 @@ class Values(Lazy):
         return tuple(self._source.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values; ``object`` for tables, objects, ragged arrays and text of variable length."""
-        dtype: np.dtype[Any] = self._source.dtype
+        dtype: np.dtype = self._source.dtype
         return dtype
 
     @property
@@ -206,7 +206,7 @@ class Memory:
     def __init__(self, values: Any) -> None:
         self._values = values
         self.shape: tuple[int, ...] = tuple(values.shape)
-        self.dtype: np.dtype[Any] = values.dtype
+        self.dtype: np.dtype = values.dtype
 
     def __getitem__(self, key: Index) -> Any:
         return self._values[key]
@@ -228,7 +228,7 @@ class Unreadable:
         raise self._reason
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Raise the reason."""
         raise self._reason
 
@@ -245,10 +245,10 @@ def counted(number: object, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def safe_dtype(text: Any) -> np.dtype[Any]:
+def safe_dtype(text: Any) -> np.dtype:
     """Return the dtype that a document names; one that NumPy does not know is ``object``."""
     try:
-        dtype: np.dtype[Any] = np.dtype(text)
+        dtype: np.dtype = np.dtype(text)
     except (TypeError, ValueError):
         return np.dtype(object)
     return dtype if dtype.kind in "biufcmMSU" else np.dtype(object)

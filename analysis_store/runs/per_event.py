@@ -44,7 +44,7 @@ class _One(NamedTuple):
     """What one value is; its dtype is object where each is one of its own."""
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: np.dtype
 
 
 _OBJECT = _One((), np.dtype(object))
@@ -77,9 +77,9 @@ class PerEvent:
         return (self._length, *self._one.shape)
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         """Of the values; object where they are no arrays, or differ in shape."""
-        found: np.dtype[Any] = self._one.dtype
+        found: np.dtype = self._one.dtype
         return found
 
     @cached_property

@@ -95,7 +95,7 @@ class Run(Mapping[str, Stream]):
         return list(self._record.descriptors)
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Document:
         """Start, stop and a summary, as `bluesky_tiled_plugins` has them."""
         summary = {
             "uid": self.uid,
@@ -137,7 +137,7 @@ class Run(Mapping[str, Stream]):
         return retraction_of(self._context.catalog, self.uid)
 
     @property
-    def annotations(self) -> dict[str, Any]:
+    def annotations(self) -> Document:
         """What became known of the run after it was saved, key by key; of one key the newest."""
         self._context.alive()
         told = self._context.catalog.notes(self.uid, ANNOTATION)

@@ -111,7 +111,7 @@ class Stream(Mapping[str, LazyArray]):
         return attrs_of(self.descriptors)
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Document:
         """As `bluesky_tiled_plugins` has it."""
         return {"descriptors": self.descriptors, "stream_name": self.name}
 

@@ -39,7 +39,7 @@ def fitting(values: object, attrs: Mapping[str, object]) -> tuple[Any, dict[str,
     return (integers(values), told(values.dtype, attrs)) if exact is None else (exact, dict(attrs))
 
 
-def always_fits(dtype: np.dtype[Any]) -> bool:
+def always_fits(dtype: np.dtype) -> bool:
     """Tell whether all times of a dtype that are not too far from now have a place in xarray."""
     return dtype.kind not in TIME_KINDS or (_exact_unit(dtype) is not None and np.datetime_data(dtype)[1] == 1)
 
@@ -49,7 +49,7 @@ def integers(values: AnyArray) -> AnyArray:
     return values.view(np.dtype(np.int64).newbyteorder(values.dtype.byteorder))
 
 
-def told(dtype: np.dtype[Any], attrs: Mapping[str, object]) -> dict[str, Any]:
+def told(dtype: np.dtype, attrs: Mapping[str, object]) -> dict[str, Any]:
     """Return attributes that say what the integers of a dtype of times count, and how to get the times back."""
     units = units_of_time(dtype)
     return {**attrs, **({"units": units} if units else {}), NAMED: dtype.str, NOT_A_TIME: _NAT}
@@ -68,7 +68,7 @@ def _unit_for(values: AnyArray) -> str | None:
     return _exact_unit(values.dtype)
 
 
-def _exact_unit(dtype: np.dtype[Any]) -> str | None:
+def _exact_unit(dtype: np.dtype) -> str | None:
     """Return the unit of xarray's in which times of a dtype can be said, None where some of them cannot."""
     unit = np.datetime_data(dtype)[0]
     if unit in _HELD:

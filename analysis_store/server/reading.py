@@ -69,7 +69,7 @@ def _is_in_table(client: Any) -> bool:
     return is_exact(client.dtype) and len(client.shape) < 2 and NOT_A_TIME not in client.metadata["attrs"]
 
 
-def is_exact(dtype: np.dtype[Any]) -> bool:
+def is_exact(dtype: np.dtype) -> bool:
     """Tell whether values of this dtype come through Arrow, and through pandas behind it, as they were."""
     return dtype.kind in "biuf" and dtype.isnative and dtype.itemsize <= 8
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 Sorting = tuple[tuple[str, int], ...]
@@ -66,7 +67,7 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
         """The order, as Tiled has it."""
         return list(self._sorting)
 
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> Document:
         """Return what is said of the whole: nothing."""
         return {}
 

@@ -28,13 +28,13 @@ texts: st.SearchStrategy[str] = st.text(max_size=6)
 """Any text that UTF-8 can say: empty, and with NUL in it, too."""
 
 
-def dtypes() -> st.SearchStrategy[np.dtype[Any]]:
+def dtypes() -> st.SearchStrategy[np.dtype]:
     """Return a strategy for the dtypes that a column of arrays may have."""
     return st.sampled_from([*map(np.dtype, (*_NUMBERS, *_OTHERS)), np.dtype(object), np.dtype(StringDType())])
 
 
 @st.composite
-def arrays(draw: st.DrawFn, dtype: np.dtype[Any] | None = None, min_dims: int = 0, max_dims: int = 3) -> AnyArray:
+def arrays(draw: st.DrawFn, dtype: np.dtype | None = None, min_dims: int = 0, max_dims: int = 3) -> AnyArray:
     """Return a strategy for arrays, empty and 0-d ones among them; object arrays hold text."""
     dtype = draw(dtypes()) if dtype is None else dtype
     shape = draw(hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=0, max_side=4))

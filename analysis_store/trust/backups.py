@@ -29,6 +29,7 @@ from analysis_store.trust.walking import Entry, Kind, walk
 if TYPE_CHECKING:
     import os
 
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 MARKER = "backup.json"
@@ -84,7 +85,7 @@ class BackupReport:
     def __bool__(self) -> bool:
         return not any(finding.is_fault for finding in self.findings)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {**asdict(self), "findings": [finding.to_dict() for finding in self.findings]}
 

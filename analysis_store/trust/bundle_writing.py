@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import os
 
     from analysis_store.catalogs.base import Note, RunRecord
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 _READ_ONLY = (stat.S_IFREG | 0o444) << 16
@@ -71,7 +72,7 @@ class BundleReport:
     size: int = 0
     """Bytes."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return asdict(self)
 

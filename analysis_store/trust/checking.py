@@ -7,7 +7,7 @@ import pickle
 import random
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import InputError, SettingsError
@@ -25,6 +25,7 @@ from analysis_store.trust.walking import Entry, Kind, walk
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 _CHUNK = 32
@@ -55,7 +56,7 @@ class CheckReport:
     def __bool__(self) -> bool:
         return not self.faults
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         listed = [finding.to_dict() for finding in self.findings]
         return {"well": bool(self), "checked": dict(self.checked), "findings": listed}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
     from analysis_store.trust.findings import Finding
 
@@ -70,7 +71,7 @@ class GcReport:
     def __bool__(self) -> bool:
         return not self.kept and not self.unfinished
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {**asdict(self), "unfinished": [finding.to_dict() for finding in self.unfinished]}
 

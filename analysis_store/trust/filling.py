@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from analysis_store.catalogs.base import Catalog
+    from analysis_store.documents import Document
     from analysis_store.runs.emit import NamedDocument
 
 _CHUNK = 100
@@ -61,7 +62,7 @@ class ReindexReport:
     def __bool__(self) -> bool:
         return not self.faults
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         listed = [finding.to_dict() for finding in self.findings]
         return {

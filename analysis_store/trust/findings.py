@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from analysis_store.documents import Document
 
 FAULTS = {
     "missing": "the file of a run is not there",
@@ -74,7 +76,7 @@ class Finding:
         """Whether something is wrong; else it is only worth knowing."""
         return self.kind in FAULTS
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {**asdict(self), "fault": self.is_fault}
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.kinship import Edge, downwards, upwards
 from analysis_store.runs.show import made_by, when
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Member:
         words = [self.uid[:8], when(start["time"]), *(each for each in named if isinstance(each, str) and each)]
         return [*words, "RETRACTED"] if self.is_retracted else words
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         told = {"uid": self.uid, "depth": self.depth, "here": self.record is not None, "retracted": self.is_retracted}
         return {**told, "label": self.label} if self.catalog is None else {**told, "catalog": self.catalog}
@@ -104,13 +105,13 @@ class Lineage:
 
         return svg(self)
 
-    def to_prov(self) -> dict[str, Any]:
+    def to_prov(self) -> Document:
         """Return it as a document of W3C PROV-JSON."""
         from analysis_store.trust.provjson import prov_document
 
         return prov_document(member.record for member in self.members.values() if member.record is not None)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         edges = [{"child": child, "parent": parent} for child, parent in self.edges]
         return {"uid": self.uid, "runs": [member.to_dict() for member in self.members.values()], "edges": edges}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
@@ -45,7 +46,7 @@ class Affected:
         """The run, read when it is asked for."""
         return self._store[self.uid]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {"uid": self.uid, "depth": self.depth, "how": self.how}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.errors import DuplicateRunError, ProvenanceError, StoreWriteError
 from analysis_store.progress import Progress, watched
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analysis_store.catalogs.base import Note
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 _ADVICE = "copy it to where the run looks for it, or name its place with root_map"
@@ -49,7 +50,7 @@ class LoadReport:
     dry_run: bool = False
     """Whether nothing was written."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {
             "source": self.source,

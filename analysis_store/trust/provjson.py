@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
 
 PREFIXES = {
     "run": "urn:analysis-store:run:",
@@ -38,7 +39,7 @@ PERSON_KEYS = ("user", "username", "operator", "owner", "login_id", "experimente
 _CODE_TERMS = ("version", "commit", "url", "entry_point", "digest")
 
 
-def prov_document(records: Iterable[RunRecord]) -> dict[str, Any]:
+def prov_document(records: Iterable[RunRecord]) -> Document:
     """Return what runs came from as PROV-JSON; the same runs give the same document.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
@@ -25,6 +25,7 @@ from analysis_store.trust.quarantine import (
 )
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 _SHOWN = 5
@@ -56,7 +57,7 @@ class RemovalReport:
     def __bool__(self) -> bool:
         return not self.named_by
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {**asdict(self), "files": list(self.files), "named_by": list(self.named_by)}
 

@@ -14,6 +14,7 @@ from analysis_store.runs.notes import retraction_text, retractions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from analysis_store.documents import Document
     from analysis_store.provenance import InputFile
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
@@ -29,7 +30,7 @@ class Stale:
     reasons: tuple[str, ...]
     """Why, each a sentence without its stop."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {"uid": self.run.uid, "reasons": list(self.reasons)}
 

@@ -20,6 +20,7 @@ from analysis_store.trust.loading import LoadReport, check_space, merge_notes, r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 
@@ -41,7 +42,7 @@ class SyncReport:
     def __bool__(self) -> bool:
         return all(self.both)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """Return it as JSON has it."""
         return {"came": self.came.to_dict(), "went": self.went.to_dict() if self.went else None}
 

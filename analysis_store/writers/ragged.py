@@ -66,7 +66,7 @@ def write_ragged(
     return Stored(digest_ragged(arrays), [1], name_of(common), (len(arrays),))
 
 
-def _flat(arrays: Sequence[AnyArray], common: np.dtype[Any]) -> Any:
+def _flat(arrays: Sequence[AnyArray], common: np.dtype) -> Any:
     """Return the elements of all values; those that are not in memory are read when they are written."""
     if any(isinstance(array, LazyValue) for array in arrays):
         return Joined(arrays)
@@ -79,7 +79,7 @@ def ragged_attrs(attrs: Mapping[str, object] | None) -> dict[str, Any]:
     return {"NX_class": "NXcollection", **(attrs or {}), FORM: RAGGED_FORM}
 
 
-def common_dtype(arrays: Sequence[AnyArray]) -> np.dtype[Any]:
+def common_dtype(arrays: Sequence[AnyArray]) -> np.dtype:
     """Return a dtype that holds all of them exactly.
 
     Raises

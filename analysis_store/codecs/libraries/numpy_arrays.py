@@ -63,7 +63,7 @@ def _fields(array: AnyArray) -> dict[str, Any]:
     return {name: np.array(array[name], order="C") for name in dtype.names or ()}
 
 
-def _fits(dtype: np.dtype[Any], size: int) -> bool:
+def _fits(dtype: np.dtype, size: int) -> bool:
     used = sum(dtype[name].itemsize for name in dtype.names or ())
     return dtype.itemsize * size <= max(_ROOM * used * size, 2**20)
 

@@ -21,8 +21,6 @@ from analysis_store.codecs.libraries.arrays import shape
 from analysis_store.codecs.states import expect
 from analysis_store.errors import InvalidDataError
 
-AnyDtype = np.dtype[Any]
-
 _DEPTH = 32
 
 # The forms of `dtype.str` and no others: NumPy's own parser would take far more.
@@ -32,7 +30,7 @@ _SIMPLE = re.compile(
 )
 
 
-def tell(dtype: AnyDtype, depth: int = 0) -> Any:
+def tell(dtype: np.dtype, depth: int = 0) -> Any:
     """Return a dtype as ``dtype.str``, or as a mapping where it has fields, a shape or marks missing text.
 
     Raises
@@ -55,7 +53,7 @@ def tell(dtype: AnyDtype, depth: int = 0) -> Any:
     return dtype.str
 
 
-def _tell_fields(dtype: AnyDtype, depth: int) -> dict[str, Any]:
+def _tell_fields(dtype: np.dtype, depth: int) -> dict[str, Any]:
     fields = [dtype.fields[name] for name in dtype.names or ()] if dtype.fields else []
     titles = [field[2] if len(field) > 2 else None for field in fields]
     odd = [title for title in titles if title is not None and type(title) is not str]
@@ -72,7 +70,7 @@ def _tell_fields(dtype: AnyDtype, depth: int) -> dict[str, Any]:
     }
 
 
-def restore(state: Any, depth: int = 0) -> AnyDtype:
+def restore(state: Any, depth: int = 0) -> np.dtype:
     """Return the dtype that `tell` told; only its forms are let through to NumPy.
 
     Raises
@@ -93,12 +91,12 @@ def restore(state: Any, depth: int = 0) -> AnyDtype:
         marked = {"na_object": state["na_object"]} if "na_object" in state else {}
         if any(np.iterable(mark) and type(mark) is not str for mark in marked.values()):
             raise TypeError(f"{type(state['na_object']).__name__} came as a mark of missing text")
-        made: AnyDtype = StringDType(coerce=bool(state["coerce"]), **marked)
+        made: np.dtype = StringDType(coerce=bool(state["coerce"]), **marked)
         return made
     return _restore_fields(state, depth)
 
 
-def _restore_fields(state: dict[str, Any], depth: int) -> AnyDtype:
+def _restore_fields(state: dict[str, Any], depth: int) -> np.dtype:
     told: Any = {
         "names": [expect(str, name) for name in expect(list, state["names"])],
         "formats": [restore(item, depth + 1) for item in expect(list, state["formats"])],
@@ -106,5 +104,5 @@ def _restore_fields(state: dict[str, Any], depth: int) -> AnyDtype:
         "itemsize": expect(int, state["itemsize"]),
         **({"titles": expect(list, state["titles"])} if "titles" in state else {}),
     }
-    made: AnyDtype = np.dtype(told, align=bool(state["aligned"]))
+    made: np.dtype = np.dtype(told, align=bool(state["aligned"]))
     return np.dtype((np.record, made)) if state.get("record") is True else made

@@ -142,7 +142,7 @@ def kept_as(series: Any, value: Any) -> Any:
     return np.asarray(value, None if series.dtype.kind == "O" else series.dtype)
 
 
-def made_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray[Any, np.dtype[Any]]:
+def made_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray[Any, np.dtype]:
     """Return values that use the whole width of a dtype."""
     kind, random = np.dtype(dtype), np.random.default_rng(seed)
     if kind.kind in "US":
