@@ -49,7 +49,7 @@ test: $(VENV)/.dev ## Run the tests (PYTEST_ARGS="-k name" for some of them)
 	$(IN_MEMORY) $(BIN)/python $(PYTEST) $(FAST) $(PYTEST_ARGS)
 
 test-slow: $(VENV)/.dev ## Run the long sweeps of the tests
-	$(BIN)/python $(PYTEST) -m slow $(PYTEST_ARGS)
+	$(BIN)/python $(PYTEST) -m "slow or properties" --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 test-dates: $(VENV)/.dev ## Run the tests that see a clock on other dates and in other time zones (needs faketime)
 	$(BIN)/python -m tests.dates $(PYTEST_ARGS)

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 REAL_DATA = "ANALYSIS_STORE_REAL_DATA"
 
-# What has passed passes again: the same examples every time. Others: PYTEST_ARGS=--hypothesis-profile=default
-# Neither asks the clock: a busy machine is no fault.
-for _name in ("repeatable", "default"):
+# What has passed passes again: the same examples every time, few in `make test`, many ("thorough") in `make test-slow`.
+# Others: PYTEST_ARGS=--hypothesis-profile=default. None asks the clock: a busy machine is no fault.
+for _name, _examples in {"repeatable": 25, "thorough": 150, "default": 100}.items():
     settings.register_profile(
-        _name, derandomize=_name == "repeatable", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        _name,
+        derandomize=_name != "default",
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile("repeatable")
 

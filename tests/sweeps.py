@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -17,3 +18,14 @@ def some(cases: Iterable[Any], few: int) -> list[Any]:
 def sizes(small: Any, whole: Any) -> list[Any]:
     """Return a small size of a sweep for `pytest.mark.parametrize`, and the whole one, which is slow."""
     return [pytest.param(small, id="some"), pytest.param(whole, id="all", marks=pytest.mark.slow)]
+
+
+def slowly(test: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a test of a shared suite for a class that inherits it, where it is slow."""
+
+    @pytest.mark.slow
+    @wraps(test)
+    def inherited(*args: Any, **kwargs: Any) -> Any:
+        return test(*args, **kwargs)
+
+    return inherited

@@ -81,6 +81,7 @@ def test_a_dump_restored(uri: str, fresh: str, tmp_path: Path) -> None:
             assert copy.insert(result(5), {}, provenance=ORIGIN).verify()
 
 
+@pytest.mark.slow
 def test_processes_save_meanwhile(uri: str, fresh: str, tmp_path: Path) -> None:
     """Every run that was saved before the backup began is in it with its edges, whole."""
     root = tmp_path / "files"

@@ -24,6 +24,7 @@ from analysis_store.errors import DuplicateRunError, SettingsError, StoreVersion
 from analysis_store.testing.catalogs import CatalogTests, make_record
 from analysis_store.testing.catalogs.index import Spoil
 from tests.conformance.spoiling import spoil_mongo
+from tests.sweeps import slowly
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog
@@ -232,6 +233,12 @@ class TestMongo(CatalogTests):
         database["analysis_store_meta"].update_one({"_id": "schema"}, {"$set": {"version": 7}})
         with pytest.raises(StoreVersionError, match=r"version 7 .* up to 1"):
             open_catalog(uri)
+
+    test_queries = slowly(CatalogTests.test_queries)
+    test_kin_far_away = slowly(CatalogTests.test_kin_far_away)
+    test_runs_that_come_and_go_meanwhile = slowly(CatalogTests.test_runs_that_come_and_go_meanwhile)
+    test_removal_while_others_search = slowly(CatalogTests.test_removal_while_others_search)
+    test_many_writers = slowly(CatalogTests.test_many_writers)
 
 
 def test_no_server() -> None:

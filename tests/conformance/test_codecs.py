@@ -25,6 +25,7 @@ from analysis_store.codecs import register_codec
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.testing import CodecTests
 from analysis_store.testing.strategies import arrays, tables
+from tests.sweeps import slowly
 
 
 class Color(enum.Enum):
@@ -74,10 +75,12 @@ class TestStandard(CodecTests):
         Decimal("-0.00"),
         Fraction(-1, 3),
     )
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 class TestOwnClasses(CodecTests):
     values = (Color.RED, Color.BLUE, Pair(1), Pair([1], {"a": (2,)}), Peak(7112.0), Peak(-0.0, (1, 2), [None, "x"]))
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 class TestNumpy(CodecTests):
@@ -111,7 +114,8 @@ class TestPandas(CodecTests):
             ]
         ),
     )
-    max_examples = 30
+    max_examples = 15
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 class TestLabelledAndSparse(CodecTests):
@@ -121,13 +125,15 @@ class TestLabelledAndSparse(CodecTests):
         scipy.sparse.csr_array(np.eye(3)),
         scipy.sparse.coo_matrix(np.array([[0, 1.5], [2.5, 0]])),
     )
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 class TestArraysInside(CodecTests):
     """Arrays of any dtype, as parts of a value."""
 
     values = arrays().map(lambda array: Pair(array, [array, array.copy() if array.dtype.kind != "T" else None]))
-    max_examples = 40
+    max_examples = 20
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 # ------------------------------------------------------------------------------------------------ broken codecs
@@ -243,6 +249,7 @@ class OfBags(CodecTests):
     values = (Bag({f"word {index}" for index in range(20)}),)
 
 
+@pytest.mark.slow
 def test_order_of_hashes_is_caught(tmp_path):
     """A state in the order of a set, which is another one in each process, fails the suite."""
     OfBags().test_comes_back_alone()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis_store.testing import CodecTests
+from tests.sweeps import slowly
 
 neo = pytest.importorskip("neo")
 pint = pytest.importorskip("pint")
@@ -26,6 +27,7 @@ class TestQuantities(CodecTests):
         pq.mV,
         pq.dimensionless,
     )
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 class TestPint(CodecTests):
@@ -36,6 +38,7 @@ class TestPint(CodecTests):
         units.Quantity(21.5, "degC"),
         units.meter,
     )
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)
 
 
 def recording():
@@ -57,3 +60,4 @@ class TestNeo(CodecTests):
         neo.Epoch([1.0, 2.0] * pq.s, durations=[100, 200] * pq.ms, labels=["a", "b"]),
         recording(),
     )
+    test_same_file_in_another_process = slowly(CodecTests.test_same_file_in_another_process)

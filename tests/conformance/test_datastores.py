@@ -13,6 +13,7 @@ import pytest
 from analysis_store.recorder import DataStore, HDF5DataStore, InMemoryDataStore, Series, ZarrDataStore
 from analysis_store.recorder.forms import Declared, Form
 from analysis_store.testing import DataStoreTests
+from tests.sweeps import slowly
 
 
 class TestInMemory(DataStoreTests):
@@ -35,6 +36,9 @@ class TestZarr(DataStoreTests):
     def reopen(self, path: Path) -> Any:
         """Return one that reads."""
         return ZarrDataStore(path / "recorded.zarr", mode="r") if (path / "recorded.zarr").exists() else None
+
+    test_arrays = slowly(DataStoreTests.test_arrays)
+    test_indices = slowly(DataStoreTests.test_indices)
 
 
 @pytest.mark.slow

@@ -283,6 +283,7 @@ class TestServed:
         assert [np.asarray(image).tolist() for image in table["no_dtype"]] == IMAGES.tolist()
 
 
+@pytest.mark.slow
 def test_an_ordinary_detector_of_ophyd(store: AnalysisStore, tmp_path: Path) -> None:
     """A real RunEngine counts with a real detector class, whose descriptor has no dtype_numpy."""
     ophyd = pytest.importorskip("ophyd.sim", reason="ophyd is not installed")

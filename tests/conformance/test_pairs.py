@@ -19,6 +19,7 @@ from analysis_store.testing.pairs import PairTests, assert_same
 from analysis_store.writers.arrays import ArrayWriter
 from analysis_store.writers.ragged import RaggedWriter
 from analysis_store.writers.tables import TableWriter
+from tests.sweeps import slowly
 
 PLACE = {"dataset": "/entry/primary/value", "chunk_shape": [1], "swmr": False}
 
@@ -27,6 +28,8 @@ class TestArrays(PairTests):
     """Arrays of one dtype and shape."""
 
     writer, handler, resource_kwargs = ArrayWriter, ArrayHandler, PLACE
+
+    test_is_a_pair = slowly(PairTests.test_is_a_pair)
 
 
 class TestRagged(PairTests):
@@ -129,6 +132,7 @@ def test_handler_loads_no_writer(module):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_strategy_has_every_kind():
     """The strategies offer numbers, times and text, so that the suites above mean something."""
     for kind in "biufcmMSUOT":

@@ -14,6 +14,7 @@ from analysis_store.errors import ProcessorError
 from analysis_store.processing import get_processor, processors
 from analysis_store.testing.processors import ProcessorTests, check_processor
 from tests.conformance import broken_processors as broken
+from tests.sweeps import slowly
 
 X = np.linspace(-5.0, 5.0, 101)
 PEAK = 3 * np.exp(-((X - 0.4) ** 2)) + 0.1 * X + 1
@@ -79,6 +80,8 @@ class TestNormaliseAbsorption(ProcessorTests):
     def inputs(self, folder):
         """One spectrum."""
         return curves({"energy": "eV", "mu": ""}, energy=[ENERGY], mu=[MU])
+
+    test_results_can_be_reused = slowly(ProcessorTests.test_results_can_be_reused)
 
 
 @pytest.mark.slow

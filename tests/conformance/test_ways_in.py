@@ -26,6 +26,7 @@ from analysis_store.runs.gather import gather
 from analysis_store.testing.codecs import through_file
 from analysis_store.testing.equality import assert_identical
 from tests import zoo
+from tests.sweeps import some
 from tests.zoo import assert_came_back
 
 ORIGIN = Provenance(origin="synthetic", note="a zoo")
@@ -71,6 +72,7 @@ def row(values: dict[str, Any]) -> dict[str, Any]:
     return {f"k{number}": value for number, value in enumerate(values.values())}
 
 
+@pytest.mark.slow
 def test_by_events(store: AnalysisStore, animals: zoo.Zoo) -> None:
     """As data_dicts; the run verifies."""
     wanted = dict(taken(animals, lambda one, other: [{"s": {"k": one}}, {"s": {"k": other}}]))
@@ -92,7 +94,7 @@ def test_by_columns(store: AnalysisStore, animals: zoo.Zoo) -> None:
     assert run.verify()
 
 
-@pytest.mark.parametrize("form", ["DataFrame", "Dataset"])
+@pytest.mark.parametrize("form", some(["DataFrame", "Dataset"], 1))
 def test_in_a_table(store: AnalysisStore, animals: zoo.Zoo, form: str) -> None:
     """As a column of objects of pandas or xarray, which may have made another value of it before we see it."""
 
@@ -122,7 +124,8 @@ def test_in_a_table(store: AnalysisStore, animals: zoo.Zoo, form: str) -> None:
     compare(store[run.uid]["s"], wanted)
 
 
-@pytest.mark.parametrize("one_by_one", [True, False])
+@pytest.mark.slow
+@pytest.mark.parametrize("one_by_one", some([True, False], 1))
 def test_in_an_open_run(store: AnalysisStore, animals: zoo.Zoo, one_by_one: bool) -> None:
     """As events of a run that is written while it goes on; what is refused leaves it as it was."""
     wanted = {}
@@ -150,6 +153,7 @@ def test_in_an_open_run(store: AnalysisStore, animals: zoo.Zoo, one_by_one: bool
     assert run.verify()
 
 
+@pytest.mark.slow
 def test_from_the_generator(open_store: AnalysisStore, tmp_path: pathlib.Path, animals: zoo.Zoo) -> None:
     """As documents for anybody: what is small stays in the event, in a form that its dtype makes exact."""
     wanted = dict(taken(animals, lambda one, other: [{"s": {"k": one}}, {"s": {"k": other}}]))
@@ -304,7 +308,7 @@ HANDLES = {"memmap", "dask", "dask of masked", "HDF5 dataset", "HDF5 text"}
 """What is a value of a run is not one of an object: it says where values lie."""
 
 
-@pytest.mark.parametrize("kind", ["memory", "hdf5"])
+@pytest.mark.parametrize("kind", some(["memory", "hdf5"], 1))
 def test_recorded(tmp_path: pathlib.Path, animals: zoo.Zoo, kind: str) -> None:
     """One value after the other, under keys."""
     datastore = InMemoryDataStore() if kind == "memory" else HDF5DataStore(tmp_path / "zoo.h5")
@@ -330,6 +334,7 @@ def test_recorded(tmp_path: pathlib.Path, animals: zoo.Zoo, kind: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_in_objects(animals: zoo.Zoo) -> None:
     """Anywhere in lists and mappings: what is neither lost nor changed alone is not in there."""
     wrong = []

@@ -17,10 +17,20 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if "_build" not in path.parts and any(block.language in RUN for block in blocks(path))
 )
+FIRST = ("README.md", "docs/tutorials/first-result.md")
+"""Pages that start programs and are tested by `make test` all the same."""
 SILENT = {"", "bash", "sh", "shell", "pycon", "py"}  # languages that would slip through unseen
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def _starts_programs(page: Path) -> bool:
+    return any(block.language == "console" for block in blocks(page)) and str(page.relative_to(ROOT)) not in FIRST
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.slow] * _starts_programs(page)) for page in PAGES],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
 def test_page_runs(page, tmp_path, monkeypatch):
     """A reader who follows the page from top to bottom sees what it shows."""
     monkeypatch.chdir(tmp_path)

@@ -58,6 +58,7 @@ def test_profile_under_ipython(tmp_path):
     check_scan(tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_profile_as_module(tmp_path):
     """The same profile works when it is imported; a scan of something else passes by."""
     code = (
@@ -106,6 +107,7 @@ def test_xafs_normalise_measured(tmp_path, real_data):
     check_normalised(tmp_path / "results", files)
 
 
+@pytest.mark.slow
 def test_processing(tmp_path):
     """A task normalises scans; a second one finds all of it, and one with another window computes it anew."""
     files = [write_scan(tmp_path / "fe.xdi"), write_scan(tmp_path / "other.xdi")]

@@ -23,6 +23,7 @@ from analysis_store.errors import ProcessorError
 from analysis_store.processing import Pipeline, Task, feeding
 from analysis_store.processing.executors import ProcessCrew, crew
 from tests import task_steps as steps
+from tests.sweeps import some
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(600)  # a worker that is killed is started anew, which takes long on a busy machine
@@ -196,6 +197,7 @@ def scheduler(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
+@pytest.mark.slow
 def test_process_killed_once(store: AnalysisStore, uids: list[str], tmp_path: Path) -> None:
     """New processes take its place, and what was in flight is done after all."""
     marks = tmp_path / "marks"
@@ -266,7 +268,7 @@ def script(tmp_path: Path, store: AnalysisStore, uids: list[str], executor: Any,
     )
 
 
-@pytest.mark.parametrize("executor", [None, 2])
+@pytest.mark.parametrize("executor", some([2, None], 1))
 def test_ctrl_c(executor: Any, store: AnalysisStore, origin: Provenance, tmp_path: Path) -> None:
     """Every process of a terminal gets it: the task ends interrupted, and is finished the next time."""
     uids = insert(store, origin, range(30))
@@ -294,6 +296,7 @@ def test_ctrl_c_while_a_worker_starts() -> None:
         assert asked.result() == pid
 
 
+@pytest.mark.slow
 def test_script_without_guard(store: AnalysisStore, uids: list[str], tmp_path: Path) -> None:
     """Processes that import a script which starts processes cannot start: told once, before anything is done."""
     process = script(tmp_path, store, uids, 2, "True")
@@ -304,6 +307,7 @@ def test_script_without_guard(store: AnalysisStore, uids: list[str], tmp_path: P
     assert len(store) == 12
 
 
+@pytest.mark.slow
 def test_module_that_workers_lack(store: AnalysisStore, uids: list[str], tmp_path: Path) -> None:
     """A processor that workers cannot import is refused before anything is done."""
     (tmp_path / "only_here.py").write_text(

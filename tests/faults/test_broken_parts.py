@@ -307,6 +307,7 @@ print(json.dumps(told))
 """
 
 
+@pytest.mark.slow
 def test_plug_in_that_raises_on_import(tmp_path: Path) -> None:
     """It is named in a warning; everything that is not its own works."""
     info = tmp_path / "site" / "ruined_plug_in-1.0.dist-info"

@@ -360,6 +360,7 @@ def test_a_zip_that_is_no_bundle(target: AnalysisStore, bundle: Path) -> None:
     refused(target, bundle, DamagedFileError, "no bundle. `store.dump` makes bundles")
 
 
+@pytest.mark.slow
 def test_a_zip_bomb(target: AnalysisStore, bundle: Path) -> None:
     """Members that are small in the zip and huge outside are refused, and so is a declared size beyond all memory."""
     with zipfile.ZipFile(bundle, "a", zipfile.ZIP_DEFLATED) as file:

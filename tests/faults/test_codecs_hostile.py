@@ -22,7 +22,7 @@ from analysis_store.errors import (
     UnsafeFileError,
 )
 from analysis_store.testing.codecs import through_file
-from tests.sweeps import sizes
+from tests.sweeps import sizes, some
 
 EVIL_NAMES = [
     "os.system",
@@ -491,7 +491,7 @@ def test_whatever_is_dumped_is_loaded():
 
 
 @pytest.mark.parametrize("length", sizes(1200, 3000))
-@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("order", some([1, -1], 1))
 def test_chains_of_shared_values(order, length):
     """Thousands of values that refer to each other in a row come back, in whatever order they are met."""
     chain = [{"number": index} for index in range(length)]

@@ -52,6 +52,7 @@ def lines(calls: Path) -> int:
     return len(calls.read_text().splitlines()) if calls.exists() else 0
 
 
+@pytest.mark.slow
 def test_eight_processes(tmp_path: Path) -> None:
     """One computes; the others get its run."""
     raw, calls = filled(tmp_path / "store"), tmp_path / "calls"

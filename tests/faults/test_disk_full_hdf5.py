@@ -29,6 +29,7 @@ from analysis_store.writers.tables import TableWriter
 from tests.faults.children import call
 from tests.faults.on_disk import ORIGIN, assert_works, listing
 from tests.faults.test_disk_full import fill, largest_file, small_disk
+from tests.sweeps import some
 
 __all__ = ["small_disk"]
 
@@ -51,7 +52,7 @@ def nothing_open() -> bool:
     return not h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some(KINDS, 2))
 def test_reading_after_a_save_was_refused(tmp_path: Path, kind: str) -> None:
     """Whatever was saved, and wherever the space ended: nothing of it stays, and everything works as before."""
     assert call(refused_saves, tmp_path, kind) >= len(LIMITS) - 1
@@ -108,7 +109,7 @@ VALUES: dict[type[Writer], list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("writer", VALUES, ids=lambda writer: writer.spec)
+@pytest.mark.parametrize("writer", some(VALUES, 2), ids=lambda writer: writer.spec)
 def test_value_that_could_not_be_added(tmp_path: Path, writer: type[Writer]) -> None:
     """What a writer has added before is there and can be added to, and the file is no larger than it was."""
     added = call(refused_values, tmp_path, writer)
@@ -211,7 +212,7 @@ def ended(datastore: RunDataStore) -> None:
     datastore.close()
 
 
-@pytest.mark.parametrize("work", [recorded, ended], ids=lambda work: work.__name__)
+@pytest.mark.parametrize("work", some([recorded, ended], 1), ids=lambda work: work.__name__)
 def test_reading_after_a_recording_was_refused(tmp_path: Path, work: Callable[[RunDataStore], None]) -> None:
     """Wherever the space ended, runs are read, a new one is recorded, and the store checks."""
     call(refused_recordings, tmp_path, work)

@@ -22,6 +22,7 @@ from analysis_store.runs.removed import LOCK, buried, quarantined
 from analysis_store.trust.quarantine import removals, unfinished
 from tests.faults.children import heard, start
 from tests.faults.on_disk import ORIGIN, assert_works, result
+from tests.sweeps import some
 
 NOW = datetime.timedelta(0)
 PATIENCE = 100.0
@@ -65,6 +66,7 @@ def remove_for_ever(connection: Connection, location: Path, seed: int) -> None:
     connection.send((deleted, purged))
 
 
+@pytest.mark.slow
 def test_nothing_goes_that_a_run_came_from(tmp_path: Path) -> None:
     """Three processes save what came from the newest runs, while one deletes and purges these."""
     location = tmp_path / "store"
@@ -140,7 +142,7 @@ def reads_whole_or_says_why(store: AnalysisStore, uid: str) -> None:
         assert run.verify(), str(run.verify())
 
 
-@pytest.mark.parametrize("what", ["delete", "restore", "gc"])
+@pytest.mark.parametrize("what", some(["delete", "restore", "gc"], 1))
 def test_killed_at_any_step(tmp_path: Path, what: str) -> None:
     """A reader sees a whole run or none, the check names what was cut short, and doing it again ends it."""
     with AnalysisStore(tmp_path / "model") as store:

@@ -178,9 +178,9 @@ def location() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("way", "trials", "near"),
     [
-        ("call", 60, 61),
-        ("open_run", 25, 97),
-        ("callback", 25, 97),
+        ("call", 30, 61),
+        ("open_run", 12, 97),
+        ("callback", 12, 97),
         pytest.param("call", 400, 7, marks=pytest.mark.slow),
         pytest.param("open_run", 100, 7, marks=pytest.mark.slow),
         pytest.param("callback", 100, 7, marks=pytest.mark.slow),
@@ -206,7 +206,7 @@ def test_ctrl_c_at_every_step(location: Path, way: str, trials: int, near: int) 
         assert_works(store)
 
 
-@pytest.mark.parametrize("apart", sizes(16, 2))
+@pytest.mark.parametrize("apart", sizes(40, 2))
 def test_ctrl_c_while_folders_and_files_are_made(location: Path, apart: int) -> None:
     """Between any two instructions of the code that makes, names and removes files."""
     with AnalysisStore(location) as store:

@@ -19,7 +19,7 @@ from analysis_store.runs.notes import logged
 from analysis_store.runs.reader import RunFile
 from tests.faults.children import heard, start
 from tests.faults.on_disk import ORIGIN, assert_whole, result, run_files
-from tests.sweeps import sizes
+from tests.sweeps import sizes, some
 
 RUNS = 20
 
@@ -115,7 +115,7 @@ def assert_equal(location: Path, origin: Path) -> None:
 
 
 @pytest.mark.parametrize("most", sizes(3, 9))
-@pytest.mark.parametrize("work", [load, sync])
+@pytest.mark.parametrize("work", some([load, sync], 1))
 def test_killed_and_repeated(tmp_path: Path, origin: Path, bundle: Path, work: Callable[..., None], most: int) -> None:
     """Whatever was reached, every run that is there is whole; repeated often enough, all is there, once."""
     chance = random.Random(20260104)
@@ -133,6 +133,7 @@ def test_killed_and_repeated(tmp_path: Path, origin: Path, bundle: Path, work: C
     assert_equal(tmp_path, origin)
 
 
+@pytest.mark.slow
 def test_a_dump_that_is_killed(tmp_path: Path, origin: Path) -> None:
     """Under a final name there is a whole bundle or nothing; scratch files tell whose they were."""
     chance = random.Random(20260105)

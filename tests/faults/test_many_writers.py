@@ -84,6 +84,7 @@ def test_runs_saved_meanwhile_do_not_disturb_who_looks_through_them(
         assert 24 == len(assert_whole(store, tmp_path))
 
 
+@pytest.mark.slow
 def test_many_threads_share_a_store(tmp_path: Path) -> None:
     """One store object serves all threads, saving and reading."""
     uids: list[str] = []

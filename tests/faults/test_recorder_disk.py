@@ -40,6 +40,7 @@ def flushed(path: Path) -> int:
         return len(values)
 
 
+@pytest.mark.slow
 def test_limit(tmp_path: Path) -> None:
     """The record or flush that finds no room says so; with room again, nothing of what was recorded is missing."""
     call(recorded_at_limits, tmp_path / "recording.h5")

@@ -22,6 +22,7 @@ from tests.faults.test_disk_full import largest_file
 from tests.sweeps import sizes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", sizes(6, 20))
 def test_killed_at_any_moment_it_is_whole_or_aborted(tmp_path: Path, kills: int) -> None:
     """Also during the close: never both, never damaged, and its rows are the first of those that were recorded."""

@@ -153,6 +153,7 @@ def resident() -> int:
     return int(found[1]) << 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is asked of Linux")
 def test_answers_that_nobody_takes(
     server: Any, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -177,6 +178,7 @@ def test_answers_that_nobody_takes(
     assert len(whole(server)) == LARGE
 
 
+@pytest.mark.slow
 def test_an_answer_that_is_not_taken_in_time(server: Any) -> None:
     """Whoever stops reading in the middle is let go, however little is left in the socket, and leaves no room taken."""
     for key in ("large", "large"):

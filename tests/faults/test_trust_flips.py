@@ -66,7 +66,7 @@ def saved(tmp_path, origin):
     return save
 
 
-@pytest.mark.parametrize("step", sizes(61, 1))
+@pytest.mark.parametrize("step", sizes(181, 1))
 def test_every_byte(saved, capsys, step):
     """Every byte of a small run file: what is not found changes nothing; nothing of the documents goes unnoticed."""
     folder, content = saved(SMALL)
@@ -79,7 +79,8 @@ def test_every_byte(saved, capsys, step):
     assert became["found"] > 2500 // step
 
 
-@pytest.mark.parametrize("step", sizes(601, 29))
+@pytest.mark.slow
+@pytest.mark.parametrize("step", sizes(1801, 29))
 def test_every_form_of_values(saved, step):
     """Ragged arrays, times, tables and complex numbers: the same, of one byte in so many."""
     folder, _ = saved(RICH)

@@ -76,6 +76,7 @@ def test_a_closed_store(location: Path) -> None:
     assert visit(visitors.open_it, location) == "4"
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_ours_in_a_folder_for_all(location: Path) -> None:
     """Nothing of the visitor's own lies beside the catalog, which its owner could not write then."""
     set_writable(location, False)
@@ -84,6 +85,7 @@ def test_a_file_that_is_not_ours_in_a_folder_for_all(location: Path) -> None:
     assert sides(location) == []
 
 
+@pytest.mark.slow
 def test_a_store_that_is_open_elsewhere(location: Path) -> None:
     """What lies in the log alone is seen, too, and what is saved while a visitor is there."""
     with AnalysisStore(location) as store:
@@ -106,6 +108,7 @@ def die_saving(connection: Connection, location: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_store_that_somebody_died_with(location: Path) -> None:
     """The log that is left is read; without its index, what to do is said."""
     process, _ = start(die_saving, location)
@@ -147,6 +150,7 @@ def test_computing(location: Path) -> None:
     assert listing(location) == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_takes_no_writes(location: Path) -> None:
     """Root may write everywhere but there."""
     assert not is_visitor(location / "catalog.sqlite")
@@ -173,6 +177,7 @@ def look(location: Path) -> Callable[[Callable[[], None]], str]:
     return looked
 
 
+@pytest.mark.slow
 def test_it_changes_during_a_look(location: Path, look: Callable[[Callable[[], None]], str]) -> None:
     """What was seen is thrown away and looked for again, unless all that is new lies in a log."""
 
@@ -196,6 +201,7 @@ def save_and_close(connection: Connection, location: Path) -> None:
             add(store, 1)
 
 
+@pytest.mark.slow
 def test_many_save_and_close_meanwhile(location: Path) -> None:
     """No look shows a part of the catalog, none fails, and none keeps the owner from anything."""
     if os.geteuid() != 0:

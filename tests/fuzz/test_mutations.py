@@ -16,7 +16,7 @@ OFTEN = {"exports": 200}
 @pytest.mark.parametrize("name", TARGETS)
 def test_mutated(name: str) -> None:
     """Errors of ours, or right results; within limits of time and memory."""
-    assert tried(importlib.import_module(f"tests.fuzz.{name}").target, 0, OFTEN.get(name, 40)) == []
+    assert tried(importlib.import_module(f"tests.fuzz.{name}").target, 0, OFTEN.get(name, 20)) == []
 
 
 @pytest.mark.slow

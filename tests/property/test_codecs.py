@@ -26,7 +26,7 @@ class Word(StrEnum):
     A = "a"
 
 
-thorough = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=80)
+thorough = settings(suppress_health_check=list(HealthCheck), deadline=None)
 
 
 @thorough

@@ -111,7 +111,7 @@ def change(data, file):
             group.file.move(f"{group.name}/{name}", f"{other.name}/{free}")
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=150)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
 @given(data=st.data(), value=objects(8), packed=st.booleans(), missing=st.sampled_from(["error", "plain"]))
 def test_changed_files(data, value, packed, missing):
     """An object of which parts were changed is refused, or is another one; no other error, no endless work."""

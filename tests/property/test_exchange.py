@@ -18,6 +18,7 @@ from analysis_store.exchange import yaml as as_yaml
 from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.testing import strategies
 from analysis_store.testing.equality import assert_identical
+from tests.sweeps import some
 
 ORIGIN = Provenance(origin="synthetic", note="a property")
 READABLE = ("json", "yaml", "xml", "npz", "hdf5", "nexus")
@@ -41,7 +42,7 @@ def assert_equal(wanted: object, found: object) -> None:
         assert told == again
 
 
-@pytest.mark.parametrize("form", THROUGH)
+@pytest.mark.parametrize("form", some(THROUGH, 2))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=strategies.objects())
 def test_objects(form, value):
@@ -83,8 +84,8 @@ def texts() -> st.SearchStrategy[str]:
 COLUMNS = st.one_of(strategies.columns(), strategies.ragged(), st.lists(strategies.objects(4), max_size=3))
 
 
-@pytest.mark.parametrize("form", READABLE)
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@pytest.mark.parametrize("form", some(READABLE, 2))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(key=names(), stream=names(), column=COLUMNS.filter(len), units=texts())
 def test_runs(home, tmp_path_factory, form, key, stream, column, units):
     """A run of any column comes back from a file: documents, values, units and dims."""

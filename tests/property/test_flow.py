@@ -76,21 +76,21 @@ def same_columns(one: InputStream, other: InputStream) -> None:
             assert_identical(theirs[index], ours[index])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None)
 @given(strategies.columns())
 def test_columns(store: AnalysisStore, values: Any) -> None:
     """Columns of any dtype and shape, empty ones among them."""
     hold_together(store, {"primary": {"x": values}})
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None)
 @given(st.one_of(strategies.ragged(), strategies.tables(), st.lists(strategies.texts)).filter(len))
 def test_lists_of_events(store: AnalysisStore, values: list[Any]) -> None:
     """Arrays that differ in shape, tables, text."""
     hold_together(store, [{"primary": {"x": value}} for value in values])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None)
 @given(strategies.objects())
 def test_objects(store: AnalysisStore, value: Any) -> None:
     """Any object that can be stored: what the next step gets is equal, and a copy of its own."""

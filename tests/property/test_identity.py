@@ -86,7 +86,7 @@ def test_equal_values(value):
     assert encoded([value, value]) == encoded([value, copy.deepcopy(value)])
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_different_values(one, other):
     """Two values have the same bytes only if they mean the same, and neither's bytes begin the other's."""
@@ -98,7 +98,7 @@ def test_different_values(one, other):
         assert not second.startswith(first)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(VALUES, st.data())
 def test_small_changes(value, data):
     """A change anywhere in a value changes its bytes."""

@@ -266,6 +266,7 @@ def test_given_up_before_it_began(store: AnalysisStore) -> None:
     assert results(store) == []
 
 
+@pytest.mark.slow
 def test_process_that_dies(store: AnalysisStore, engine: RunEngine, signal: SynSignal, tmp_path: Path) -> None:
     """It is replaced, and the run is tried again; a run that kills it twice is given up."""
     marks = tmp_path / "marks"
@@ -340,6 +341,7 @@ def run_script(script: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.slow
 def test_end_of_python(tmp_path: Path) -> None:
     """What is pending when the script ends is finished; the script is not run twice, though it has no guard."""
     script = tmp_path / "script.py"

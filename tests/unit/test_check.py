@@ -526,6 +526,7 @@ def test_processes(store: AnalysisStore, run: Run, monkeypatch: pytest.MonkeyPat
     assert store.check(workers=2) == with_threads
 
 
+@pytest.mark.slow
 def test_two_repairs_at_once(store: AnalysisStore, origin: Provenance) -> None:
     """They do not disturb each other, and all is well after them."""
     runs = [store.insert(DATA, {}, provenance=origin) for _ in range(20)]

@@ -103,6 +103,7 @@ class TestErrors:
         assert "analysis-store init" in call("ls", "--store", tmp_path / "typo")[2]
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     def test_interrupted(self, store):
         """Ctrl-C ends a server with exit code 130 or 0 and no traceback."""
         process = subprocess.Popen(

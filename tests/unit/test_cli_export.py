@@ -105,6 +105,7 @@ class TestExport:
         )
         assert call("export", "bbbb", "none.png", "--event", 0)[0] == 2
 
+    @pytest.mark.slow
     def test_standard_output(self, call, store):
         """With - the run is on standard output, text or bytes, and nothing else is."""
         code, out, _ = call("export", "aaaa", "-", "--format", "csv")

@@ -289,6 +289,7 @@ class TestRun:
         assert code == 0, err
         assert list(json.loads(out)["outcomes"][0]["results"]) == (["scaled", "sum"] if whole else ["what"])
 
+    @pytest.mark.slow
     def test_processes(self, module, store):
         """The same in worker processes, which find the module in the current folder."""
         done = subprocess.run(
@@ -381,6 +382,7 @@ class TestRun:
         with AnalysisStore(store) as opened:
             assert len(opened) == 3
 
+    @pytest.mark.slow
     def test_interrupted(self, module, store):
         """Ctrl-C ends it with exit code 130, without a traceback, and the task says so."""
         process = subprocess.Popen(

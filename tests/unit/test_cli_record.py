@@ -15,6 +15,7 @@ import pytest
 from analysis_store import AnalysisStore
 from analysis_store.recorder import HDF5DataStore, Recorder, recorded
 from tests.faults.children import wait_for
+from tests.sweeps import some
 from tests.warm_cli import COLD, Command
 
 ENTRY = Command()
@@ -169,7 +170,7 @@ class TestRecord:
         assert code == 2
         assert "dtype='nope' cannot be declared" in err.replace("\n", " ")
 
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("number", some([signal.SIGTERM, signal.SIGINT], 1))
     def test_interrupted(self, store, live_with, number):
         """Ctrl-C, and the end that a batch system sets, close the run as aborted with what came."""
         with recording(store) as (process, uid):
@@ -189,6 +190,7 @@ class TestRecord:
 class TestLive:
     """A run while it is recorded, and after its process died."""
 
+    @pytest.mark.slow
     def test_tail(self, store, call):
         """The newest live run is followed: what was there, what comes, and its end."""
         with recording(store) as (process, _):
@@ -210,6 +212,7 @@ class TestLive:
         assert [json.loads(line)["value"] for line in out.splitlines()] == [3]
         assert follower.returncode == 0
 
+    @pytest.mark.slow
     def test_live(self, store, call, live_with):
         """A live run is listed with its holder, and cannot be recovered."""
         with recording(store) as (process, uid):
@@ -226,6 +229,7 @@ class TestLive:
             assert code == 1
             assert str(process.pid) in err
 
+    @pytest.mark.slow
     def test_recover(self, store, call, live_with):
         """A run whose process was killed is listed as such, told by tail, and closed with what it had."""
         with recording(store) as (process, uid):
@@ -253,6 +257,7 @@ class TestLive:
         assert code == 1
         assert "no run is being recorded" in err
 
+    @pytest.mark.slow
     def test_tail_of_a_run_that_ended(self, call):
         """A run that has ended is shown as it is."""
         uid = call("record", *ORIGIN, text="a/x 1\na/x 2\n")[1].strip()

@@ -102,6 +102,7 @@ def file_of(folder: Path, uid: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_exit_status(shell, folder):
     """What a script sees of processes: 0 where all is well, 1 where something is wrong or refused, 2 for nonsense."""
     assert shell("check").code == 0

@@ -248,6 +248,7 @@ def test_objects_are_compared_by_what_is_in_them(store: AnalysisStore, origin: P
         assert found.first.startswith(first)
 
 
+@pytest.mark.slow
 def test_values_in_a_circle_and_deep_ones() -> None:
     """Neither ends in a loop or an exhausted stack."""
     circles: list[list[Any]] = [[1.0], [2.0]]

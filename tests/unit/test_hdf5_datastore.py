@@ -210,6 +210,7 @@ def test_files_of_something_else(path: Path) -> None:
         HDF5DataStore(path.with_name("missing.h5"), mode="r")
 
 
+@pytest.mark.slow
 def test_many_keys_are_one_change(path: Path) -> None:
     """A thousand new keys are made together, and read back."""
     with HDF5DataStore(path) as datastore:

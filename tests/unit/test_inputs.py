@@ -239,6 +239,7 @@ class TestSources:
                 assert list(stream.read().data_vars) == ["counts"]
                 assert Inputs.of(run).start["uid"] == uid
 
+    @pytest.mark.slow
     @foreign
     def test_a_store_behind_a_client(self, raw: Run, store: AnalysisStore) -> None:
         """As any Tiled client has it."""

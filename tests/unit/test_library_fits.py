@@ -58,7 +58,7 @@ def test_dip(model, background):
     assert float(found["height"][0]) < 0
 
 
-@pytest.mark.parametrize("model", some(SHAPES, 2))
+@pytest.mark.parametrize("model", some(SHAPES, 1))
 @pytest.mark.parametrize("spike", [1e300, -1e300, 1e-300])
 def test_fit_that_goes_astray(model, spike):
     """Values at the ends of what floats can hold give a result, with whatever success."""
@@ -86,8 +86,8 @@ def test_units():
     assert (units["amplitude"], units["slope"], units["redchi"]) == ("counts*mm", "counts/mm", None)
 
 
-@pytest.mark.parametrize("background", ["none", "constant", "linear"])
-@pytest.mark.parametrize("model", SHAPES)
+@pytest.mark.parametrize("background", some(["constant", "none", "linear"], 1))
+@pytest.mark.parametrize("model", some(SHAPES, 2))
 @pytest.mark.parametrize(
     "y", [np.zeros(201), np.full(201, -1000.0), X, SHAPES["gaussian"][:3]], ids=["zeros", "constant", "slope", "short"]
 )

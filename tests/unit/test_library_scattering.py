@@ -116,6 +116,7 @@ def test_one_point():
         azimuthal_integration.preset(points=1)
 
 
+@pytest.mark.slow
 def test_file_without_wavelength(tmp_path):
     """Angles need no wavelength, momentum transfer does."""
     path = tmp_path / "geometry.poni"

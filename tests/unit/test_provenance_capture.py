@@ -186,6 +186,7 @@ def test_a_distribution_that_an_old_setuptools_develops(tmp_path: Path) -> None:
     assert [found["code"][key] for key in ("name", "version", "commit")] == ["lab-peaks", "1.3", made]
 
 
+@pytest.mark.slow
 def test_a_project_built_and_installed_in_place_for_real(tmp_path: Path) -> None:
     """By pip, with setuptools: what the installers of today write is understood."""
     project = tmp_path / "project"

@@ -428,6 +428,7 @@ def test_fork_is_refused(redis_server, name):
 # ------------------------------------------------------------------------------------------------- bounds
 
 
+@pytest.mark.slow
 def test_room_is_bounded(redis_server, name, client):
     """Never more values wait in Redis than said; a producer that is ahead waits, and loses nothing."""
     longest, done = 0, threading.Event()

@@ -251,6 +251,7 @@ def test_one_at_a_time(folder: Path) -> None:
     assert reindex(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.4])
 def test_a_kill_in_the_middle(folder: Path, delay: float) -> None:
     """Begun again, it ends as if nothing had been."""

@@ -103,6 +103,7 @@ CACHE = """
 """
 
 
+@pytest.mark.slow
 def test_state_that_the_code_keeps(beamline: Beamline) -> None:
     """A cache and a counter that the processor itself fills make no other key: not here, not in another process."""
     beamline.write(CACHE)
@@ -111,6 +112,7 @@ def test_state_that_the_code_keeps(beamline: Beamline) -> None:
     assert beamline.compute() == [[2.0, True], [4.0, True], [6.0, True]]
 
 
+@pytest.mark.slow
 def test_state_that_others_change(beamline: Beamline) -> None:
     """A value that somebody puts into the cache of a processor, between two runs of it, makes another key."""
     beamline.write(CACHE)
@@ -140,6 +142,7 @@ def test_changed_while_it_runs(beamline: Beamline, change: str) -> None:
         assert len(store.search({"processing.processor": "profile_work"})) == 0
 
 
+@pytest.mark.slow
 def test_edited_before_it_is_imported(beamline: Beamline) -> None:
     """A module that the function imports is the one that is there when it runs, not when the key was first taken."""
     beamline.write("def of(x):\n    return float(x[0])\n", LATE)
@@ -161,6 +164,7 @@ FOUND = """
 """
 
 
+@pytest.mark.slow
 def test_only_the_version(beamline: Beamline) -> None:
     """Code that cannot be followed is refused, unless its author says by the version that it is the same."""
     (beamline.code / "helper2.py").write_text("def of(x):\n    return float(x[0])\n")

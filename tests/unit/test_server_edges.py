@@ -113,6 +113,7 @@ def test_the_product_is_whole(served: Served) -> None:
     assert len(served.groups) > 250
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # they would be errors in the server
 def test_one_value_in_each_parameter(served: Served) -> None:
     """Each parameter of each route gets one value, each another one: no error 500, no answer that breaks off."""

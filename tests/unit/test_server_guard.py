@@ -198,6 +198,7 @@ def test_the_key_opens_by_header_address_and_cookie(server: Server, uid: str) ->
         assert SECRET.encode() in answer.body
 
 
+@pytest.mark.slow
 def test_with_the_key_no_route_breaks(server: Server, uid: str) -> None:
     """Reading what is there and what is not, of every kind, is answered without an internal error."""
     for method, path in every_route(server.app, uid):
@@ -206,6 +207,7 @@ def test_with_the_key_no_route_breaks(server: Server, uid: str) -> None:
             assert answer.status < 500, (path, answer.status, answer.body[:200])
 
 
+@pytest.mark.slow
 def test_a_head_is_what_get_would_answer(server: Server, uid: str) -> None:
     """On every route that reads, HEAD has the status and the length of GET, and no body; the key is asked for alike."""
     changing = {"date", "server-timing", "x-tiled-request-id", "set-cookie", "content-length", "etag"}
@@ -366,6 +368,7 @@ def test_a_client_cannot_write(server: Server, store: AnalysisStore) -> None:
     assert len(store.search()) == 1
 
 
+@pytest.mark.slow
 def test_another_application_of_the_process_opens_nothing(store: AnalysisStore, uid: str) -> None:
     """Tiled keeps one object of settings per process; an anonymous application does not make ours anonymous."""
     path = f"/api/v1/metadata/{uid}"

@@ -49,6 +49,7 @@ def status(address: str) -> int:
             return error.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", some(["made", "argument", "environment"], 1))
 def test_the_key_and_the_address(tmp_path: Path, given: str) -> None:
     """Argument before environment before a fresh one; only the fresh one is printed; loopback; Ctrl-C ends it."""

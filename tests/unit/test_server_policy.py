@@ -58,6 +58,7 @@ def served(tree: Any, policy: Any) -> Server:
     return Server(build_app(tree, authentication=authentication, access_policy=policy))
 
 
+@pytest.mark.slow
 def test_a_policy_by_tags_shows_no_run(store: AnalysisStore, tmp_path: Path) -> None:
     """On no route, by no uid, is there a word of a run; the list is empty, its counts and values too."""
     uid = store[-1].uid

@@ -38,6 +38,7 @@ from analysis_store.errors import (
 from analysis_store.testing.catalogs import make_record
 from benchmarks.search import build
 from tests.conformance.old_catalogs import made_by, opened_at_once
+from tests.sweeps import sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,18 +205,19 @@ def _write(path: str, writer: int, runs: int) -> None:
 class TestSharing:
     """Several processes at one file."""
 
-    def test_eight_processes_make_and_fill_one_catalog(self, path: Path) -> None:
+    @pytest.mark.parametrize("writers", sizes(3, 8))
+    def test_processes_make_and_fill_one_catalog(self, path: Path, writers: int) -> None:
         """All succeed in making it at once, and no run is lost."""
         spawn = multiprocessing.get_context("spawn")
-        processes = [spawn.Process(target=_write, args=(str(path), number, 25)) for number in range(8)]
+        processes = [spawn.Process(target=_write, args=(str(path), number, 25)) for number in range(writers)]
         for process in processes:
             process.start()
         for process in processes:
             process.join(120)
-        assert [process.exitcode for process in processes] == [0] * 8
+        assert [process.exitcode for process in processes] == [0] * writers
         with closing(open_catalog(f"sqlite:///{path}")) as catalog:
-            assert catalog.count(Query()) == 200
-            assert dict(catalog.distinct(Query(), "writer")) == dict.fromkeys(range(8), 25)
+            assert catalog.count(Query()) == 25 * writers
+            assert dict(catalog.distinct(Query(), "writer")) == dict.fromkeys(range(writers), 25)
 
     def test_a_lock_is_waited_for_and_then_named(
         self, path: Path, catalog: Catalog, monkeypatch: pytest.MonkeyPatch

@@ -104,6 +104,7 @@ def test_the_policy_that_was_not_given_is_the_stores_own(tmp_path: Path) -> None
             AnalysisStore(tmp_path / "s", policy=Policy(dirty="allow"))
 
 
+@pytest.mark.slow
 def test_a_source_that_cannot_be_sent(tmp_path: Path) -> None:
     """The error names it, and says what could be."""
     pytest.importorskip("tiled", reason="the extra 'server' is not installed")
@@ -135,6 +136,7 @@ def test_a_password_is_sent_and_not_shown(tmp_path: Path) -> None:
     assert "secret" not in repr(address)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient` is deprecated")
 def test_sources_on_a_server(tmp_path: Path, origin: Provenance) -> None:
     """A Tiled client of a server, and a Broker over it, are sent as they are, with their key."""

@@ -14,6 +14,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import ExportError
 from analysis_store.exchange import export, read_export
 from analysis_store.runs.run import Run
+from tests.sweeps import some
 
 UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")
 BIGGEST = 2**63 - 1
@@ -94,7 +95,7 @@ WAYS: dict[str, Callable[[AnalysisStore, Run], Mapping[str, np.ndarray]]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [pytest.param(way, marks=[pytest.mark.slow] * (way == "tiled")) for way in WAYS])
 @pytest.mark.filterwarnings("ignore:.*is given as integers")
 def test_every_time_comes_out_as_it_went_in(store: AnalysisStore, way: str) -> None:
     """Whatever unit a way out has, the time in the unit that it went in with is the same, and NaT is NaT."""
@@ -112,7 +113,7 @@ def test_every_time_comes_out_as_it_went_in(store: AnalysisStore, way: str) -> N
 EXACT = ("json", "yaml", "xml", "npz", "hdf5")
 
 
-@pytest.mark.parametrize("form", EXACT)
+@pytest.mark.parametrize("form", some(EXACT, 2))
 @pytest.mark.parametrize("scan_id", [1, 2], ids=["alike", "ragged"])
 @pytest.mark.filterwarnings("ignore:.*is given as integers")
 def test_every_time_comes_back_from_an_export(store: AnalysisStore, tmp_path: Path, form: str, scan_id: int) -> None:
