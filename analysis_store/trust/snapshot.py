@@ -13,7 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError, StoreWriteError
 from analysis_store.folders import sync_file, sync_folder
-from analysis_store.layout import scratch_path
+from analysis_store.layout import SCRATCH_SUFFIX, scratch_path
+from analysis_store.locks import is_running
+from analysis_store.trust.walking import scratch_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +38,7 @@ class Snapshot:
 
     def __init__(self, store: RunStore, target: Path) -> None:
         self._target = target
+        _remove_leftovers(target)
         # before a dump is made, which then has all of them; of a copy of SQLite, what is in it
         before = {} if store.catalog.info()["kind"] == "sqlite" else dict(store.catalog.paths())
         self.kind: str = self._taken(store)
@@ -92,6 +95,15 @@ class Snapshot:
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
                 self._scratch.with_name(self._scratch.name + suffix).unlink(missing_ok=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the scratch files of backups that were killed."""
+    for path in target.glob(f".*{SCRATCH_SUFFIX}*"):
+        name, _, _ = path.name.rpartition(SCRATCH_SUFFIX)
+        owner = scratch_owner(path.with_name(f"{name}{SCRATCH_SUFFIX}"))
+        if owner is not None and not is_running(owner):
+            path.unlink(missing_ok=True)
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
