@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
+from analysis_store.dtypes import AnyArray
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
-    from types import EllipsisType
+    from collections.abc import Callable, Collection, Iterator
 
-    from analysis_store.dtypes import AnyArray
 
-_Part: TypeAlias = "SupportsIndex | slice | EllipsisType | Sequence[int] | AnyArray"
-Index: TypeAlias = "_Part | tuple[_Part, ...]"
+_Part: TypeAlias = SupportsIndex | slice | EllipsisType | Sequence[int] | AnyArray
+Index: TypeAlias = _Part | tuple[_Part, ...]
 """What selects values of an array: a number, a slice, ``...``, numbers or a mask; or one of these for each axis."""
 
 _BLOCK = 16 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time as clock
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.documents import compose_stop, validate
 from analysis_store.errors import InvalidDataError, NoDefaultStoreError
@@ -19,7 +19,9 @@ from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.emit import NamedDocument
+    from analysis_store.runs.gather import DataLike
     from analysis_store.runs.run import Run
 
 VARIABLE = "ANALYSIS_STORE"
@@ -69,12 +71,12 @@ def default_store() -> RunStore:
 
 
 def insert_analysis(
-    data: Any,
+    data: DataLike,
     md: Mapping[str, object],
     *,
     store: RunStore | None = None,
     writers_dict: Mapping[str, WriterEntry] | None = None,
-    provenance: Any = None,
+    provenance: ProvenanceLike | None = None,
     descriptor_md: Mapping[str, object] | None = None,
 ) -> Run:
     """Save a result as one run, with its provenance, and return it.
@@ -129,12 +131,12 @@ def insert_analysis(
 
 
 def analysis_documents(
-    data: Any,
+    data: DataLike,
     md: Mapping[str, object],
     *,
     root: str | os.PathLike[str] | None = None,
     writers_dict: Mapping[str, WriterEntry] | None = None,
-    provenance: Any = None,
+    provenance: ProvenanceLike | None = None,
     descriptor_md: Mapping[str, object] | None = None,
 ) -> Iterator[NamedDocument]:
     """Write a result through writers and yield its documents, for any consumer of ``(name, document)``.

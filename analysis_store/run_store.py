@@ -29,13 +29,16 @@ from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import new_draft
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
 
     import xarray
 
     from analysis_store.catalogs.base import Catalog
+    from analysis_store.catalogs.query import Moment, QueryLike
+    from analysis_store.provenance.model import ProvenanceLike
+    from analysis_store.runs.gather import DataLike
     from analysis_store.runs.stream import Keys
 
 
@@ -87,11 +90,11 @@ class RunStore(Noting):
 
     def insert(
         self,
-        data: Any,
+        data: DataLike,
         md: Mapping[str, object],
         *,
         writers_dict: Mapping[str, WriterEntry] | None = None,
-        provenance: Any = None,
+        provenance: ProvenanceLike | None = None,
         descriptor_md: Mapping[str, object] | None = None,
     ) -> Run:
         """Save a result as one run; see `insert_analysis`."""
@@ -104,7 +107,7 @@ class RunStore(Noting):
         self,
         md: Mapping[str, object],
         *,
-        provenance: Any = None,
+        provenance: ProvenanceLike | None = None,
         descriptor_md: Mapping[str, object] | None = None,
     ) -> OpenRun:
         """Return a run that takes events one by one; its provenance is checked now."""
@@ -138,7 +141,7 @@ class RunStore(Noting):
         copy: bool = True,
         chunk: int | None = None,
         dataset: str | None = None,
-        provenance: Any = None,
+        provenance: ProvenanceLike | None = None,
     ) -> Run:
         """Save what a file holds; the file becomes provenance, with its digest.
 
@@ -213,13 +216,13 @@ class RunStore(Noting):
 
     def search(
         self,
-        query: Any = None,
+        query: QueryLike | None = None,
         *,
-        since: Any = None,
-        until: Any = None,
-        text: Any = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        text: str | None = None,
         retracted: bool = True,
-        **equals: Any,
+        **equals: object,
     ) -> Runs:
         """Return the runs that satisfy a query, newest first, lazily.
 
@@ -305,7 +308,7 @@ class RunStore(Noting):
 
     # --------------------------------------------------------------------------------------- neighbours
 
-    def register_handler(self, spec: str, handler: Any, overwrite: bool = False) -> None:
+    def register_handler(self, spec: str, handler: Callable[..., object], overwrite: bool = False) -> None:
         """Use a handler for the resources of a spec in this store."""
         self.handlers.register(spec, handler, overwrite=overwrite)
         self._address.handlers[spec] = handler
@@ -342,7 +345,7 @@ class RunStore(Noting):
                 "connection cannot. Open the store again in this process."
             )
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Send the address: another process opens the store itself, once."""
         return reopened, (type(self), self._address.sent())
 

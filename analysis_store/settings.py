@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from analysis_store.core.atomic_files import write_once
@@ -17,6 +17,9 @@ from analysis_store.errors import SettingsError, StoreVersionError
 from analysis_store.folders import sync_names
 from analysis_store.layout import LAYOUT_VERSION
 from analysis_store.provenance import Policy
+
+if TYPE_CHECKING:
+    from analysis_store.hdf5.blocks import Compression
 
 FILE_NAME = "analysis_store.toml"
 _SCHEMES = ("sqlite", "postgresql", "postgresql+psycopg", "mongodb", "mongodb+srv")
@@ -48,7 +51,7 @@ class Settings:
     code: Mapping[str, str] = field(default_factory=dict)
     """``name`` and ``url`` of code that is at home nowhere."""
 
-    compression: Any = "auto"
+    compression: Compression = "auto"
     root_map: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """The types of what a store takes and returns, for annotations in code of one's own.
 
-They are loaded when they are first used. ``Document`` is any document of event-model, `RunLike` a run or its uid.
+They are loaded when they are first used. ``Document`` is any document of event-model. Names in ``Like`` are what a
+parameter takes: `RunLike` is a run or its uid, `QueryLike` a query in each of its forms.
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from analysis_store.names import loaded_when_used
 if TYPE_CHECKING:
     from event_model.documents import Document as Document
 
+    from analysis_store.arrays import Index as Index
     from analysis_store.catalogs.base import Note as Note
+    from analysis_store.catalogs.query import Moment as Moment
+    from analysis_store.catalogs.query import QueryLike as QueryLike
     from analysis_store.processing.comparison import Comparison as Comparison
     from analysis_store.processing.explanation import Explanation as Explanation
+    from analysis_store.processing.inputs import InputsLike as InputsLike
+    from analysis_store.processing.pipeline import PipelineLike as PipelineLike
+    from analysis_store.processing.selection import SelectionLike as SelectionLike
+    from analysis_store.provenance.model import ProvenanceLike as ProvenanceLike
+    from analysis_store.runs.gather import DataLike as DataLike
     from analysis_store.runs.gather import WriterEntry as WriterEntry
     from analysis_store.runs.gather import WriterResource as WriterResource
     from analysis_store.runs.lazy import LazyArray as LazyArray
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from analysis_store.runs.results import Runs as Runs
     from analysis_store.runs.run import Run as Run
     from analysis_store.runs.run import RunLike as RunLike
+    from analysis_store.runs.run import RunsLike as RunsLike
     from analysis_store.runs.stream import Stream as Stream
     from analysis_store.runs.verify import Report as Report
     from analysis_store.trust.backups import BackupReport as BackupReport
@@ -40,14 +50,20 @@ else:
     __all__, __getattr__, __dir__ = loaded_when_used(
         __name__,
         {
+            "analysis_store.arrays": ["Index"],
             "analysis_store.catalogs.base": ["Note"],
+            "analysis_store.catalogs.query": ["Moment", "QueryLike"],
             "analysis_store.processing.comparison": ["Comparison"],
             "analysis_store.processing.explanation": ["Explanation"],
-            "analysis_store.runs.gather": ["WriterEntry", "WriterResource"],
+            "analysis_store.processing.inputs": ["InputsLike"],
+            "analysis_store.processing.pipeline": ["PipelineLike"],
+            "analysis_store.processing.selection": ["SelectionLike"],
+            "analysis_store.provenance.model": ["ProvenanceLike"],
+            "analysis_store.runs.gather": ["DataLike", "WriterEntry", "WriterResource"],
             "analysis_store.runs.lazy": ["LazyArray"],
             "analysis_store.runs.opened": ["OpenRun"],
             "analysis_store.runs.results": ["Runs"],
-            "analysis_store.runs.run": ["Run", "RunLike"],
+            "analysis_store.runs.run": ["Run", "RunLike", "RunsLike"],
             "analysis_store.runs.stream": ["Stream"],
             "analysis_store.runs.verify": ["Report"],
             "analysis_store.trust.backups": ["BackupReport"],

@@ -50,7 +50,10 @@ def use(store: AnalysisStore, inputs: Inputs) -> Iterator[object]:
     yield reveal_type(centre | fit_peak.preset(y="mu"))  # Pipeline
     yield reveal_type(get_processor("fit_peak").preset(model="gaussian"))  # Preset
     yield reveal_type(Preset(centre, {"name": "mu"}))  # Preset
-    yield reveal_type(store.compute(centre, run))  # Run
+    yield reveal_type(store.compute(centre, [run, "abc", Path("scan.csv")]))  # Run
+    yield store.compute(5, run)  # error: cannot be assigned to parameter "preset"
+    yield store.search(5)  # error: cannot be assigned to parameter "query"
+    yield store.insert([{"primary": 5}], {})  # error: cannot be assigned to parameter "data"
 
 
     yield reveal_type(inputs[0])  # Input

@@ -43,7 +43,7 @@ def key_of(name: object) -> Key:
     return Key("start", path if path and document == "start" else name)
 
 
-def from_any(query: Any) -> Node:
+def from_any(query: object) -> Node:
     """Return the tree of a query in whichever dialect it is."""
     if isinstance(query, str):
         return from_text(query)

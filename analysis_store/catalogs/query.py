@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, TypeAlias
 
 from analysis_store.catalogs.dialects import from_any, from_field, from_text
 from analysis_store.catalogs.nodes import All, And, Node, Start, Stop, TimeSpan
 from analysis_store.catalogs.values import seconds
 from analysis_store.errors import QueryError
+
+
+class ForeignQuery(Protocol):
+    """A query object of Tiled or databroker."""
+
+    def encode(self) -> Mapping[str, object]:
+        """Return it as Tiled sends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,13 @@ class Query:
 
     @classmethod
     def parse(
-        cls, query: Any = None, *, since: Any = None, until: Any = None, text: str | None = None, **equals: object
+        cls,
+        query: QueryLike | None = None,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        text: str | None = None,
+        **equals: object,
     ) -> Query:
         """Return the query that these arguments ask for; all of them must hold.
 
@@ -77,3 +92,10 @@ def _all_of(parts: list[Node]) -> Node:
     for part in parts:
         flat += part.parts if isinstance(part, And) else () if isinstance(part, All) else (part,)
     return flat[0] if len(flat) == 1 else And(tuple(flat)) if flat else All()
+
+
+QueryLike: TypeAlias = Query | ForeignQuery | Mapping[str, object] | str
+"""A query, in each form that a store understands."""
+
+Moment: TypeAlias = float | str | datetime.date
+"""A time: s since 1970 UTC, ISO 8601, a date or a datetime; what has no zone is local time."""

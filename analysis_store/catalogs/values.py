@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, TypeGuard
 
 from analysis_store.errors import QueryError
 
@@ -27,7 +27,7 @@ UNREAD_TEXT = frozenset({"uid", "parent_uids", "provenance"})
 """Keys of the start document whose text nobody wrote: digests and package lists would only blur a full-text search."""
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Tell whether a value is a number; a bool is not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
@@ -124,7 +124,7 @@ def plain(value: object, depth: int = 0) -> Any:
     )
 
 
-def seconds(moment: Any, name: str) -> float | None:
+def seconds(moment: object, name: str) -> float | None:
     """Return a moment as seconds since 1970 UTC; a string or datetime without zone is local time."""
     if moment is None:
         return None

@@ -29,6 +29,7 @@ from analysis_store.progress import watched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from analysis_store.catalogs.query import QueryLike
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 
@@ -90,7 +91,7 @@ def link_tree(
     target: str | os.PathLike[str],
     by: Sequence[str] | str | None = None,
     *,
-    query: Any = None,
+    query: QueryLike | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tree:
     """Write a tree of links over the runs of a store: by input, then by parameters.

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.processing.pipeline import PipelineLike
     from analysis_store.run_store import RunStore
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -72,8 +74,8 @@ class AutoAnalysis:
     def __init__(
         self,
         store: RunStore,
-        pipeline: Any,
-        when: object = None,
+        pipeline: PipelineLike,
+        when: QueryLike | None = None,
         *,
         executor: str | None = None,
         patience: float = 60.0,

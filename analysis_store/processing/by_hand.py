@@ -12,6 +12,7 @@ from analysis_store.processing.inputs import Inputs
 __all__ = ["get_autosaving", "get_working_dir", "run", "set_autosaving", "set_working_dir"]
 
 if TYPE_CHECKING:
+    from analysis_store.processing.inputs import InputsLike
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.results import Results
     from analysis_store.run_store import RunStore
@@ -39,7 +40,7 @@ def get_autosaving() -> bool:
     return _Autosaving.on
 
 
-def run(pipeline: Pipeline, inputs: Any, store: RunStore | None = None) -> Results:
+def run(pipeline: Pipeline, inputs: InputsLike, store: RunStore | None = None) -> Results:
     """Run a pipeline by hand; see `analysis_store.processing.Pipeline.run`.
 
     Parameters

@@ -24,7 +24,8 @@ from analysis_store.processing.stored import stored
 from analysis_store.runs.save import new_draft
 
 if TYPE_CHECKING:
-    from analysis_store.processing.pipeline import Step
+    from analysis_store.processing.inputs import InputsLike
+    from analysis_store.processing.pipeline import PipelineLike, Step
     from analysis_store.processing.preset import Preset
     from analysis_store.processing.source import Source
     from analysis_store.run_store import RunStore
@@ -37,7 +38,9 @@ REUSE = "reuse"
 """The kind of the notes that tell who asked for a result that was there already."""
 
 
-def compute(store: RunStore, preset: Any, inputs: Any, *, md: Mapping[str, object] | None = None) -> Run:
+def compute(
+    store: RunStore, preset: PipelineLike, inputs: InputsLike, *, md: Mapping[str, object] | None = None
+) -> Run:
     """Return the result of a processor on inputs: the stored run of it, or one that is computed and stored now.
 
     Of several processes and threads that ask for one result, one computes it. A result that failed, was retracted or

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from analysis_store.documents import Document
     from analysis_store.processing.identity import Identity
-    from analysis_store.processing.pipeline import Step
+    from analysis_store.processing.inputs import InputsLike
+    from analysis_store.processing.pipeline import PipelineLike, Step
     from analysis_store.processing.preset import Preset
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
@@ -53,7 +54,7 @@ class Explanation:
         return "\n".join([f"miss{near}", *(f"  {reason}" for reason in self.reasons)])
 
 
-def explain(store: RunStore, preset: Any, inputs: Any) -> Explanation:
+def explain(store: RunStore, preset: PipelineLike, inputs: InputsLike) -> Explanation:
     """Say whether `compute` would find a result or compute it, and why. Nothing is computed or written.
 
     Parameters

@@ -124,7 +124,7 @@ class Processor(Generic[P, R]):
 
         return Preset(self) & other
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         from analysis_store.processing.registry import revived
 
         return revived, (self.entry_point, self.id, self.version, self.descriptor_md, self.only_version)

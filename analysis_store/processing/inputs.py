@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, overload
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from analysis_store.processing.input_base import Input, InputStream
 from analysis_store.processing.input_kinds import FileInput, RunInput
 from analysis_store.processing.returned import gather_returned
 from analysis_store.provenance.sources import find_run, name_of, uid_of
-from analysis_store.runs.run import Run
+from analysis_store.runs.run import Run, RunLike
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
@@ -39,7 +39,7 @@ class Inputs:
         self._inputs = tuple(inputs)
 
     @classmethod
-    def of(cls, value: Any, store: RunStore | None = None) -> Self:
+    def of(cls, value: InputsLike, store: RunStore | None = None) -> Self:
         """Return inputs: a run of whatever library, a uid, a path, an `Input`, `Inputs`, or a list of these.
 
         Parameters
@@ -56,11 +56,13 @@ class Inputs:
         """
         if isinstance(value, cls):
             return value
-        several = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
-        return cls(as_input(one, store) for one in (value if several else [value]))
+        several: Sequence[object] = [value]
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            several = value
+        return cls(as_input(one, store) for one in several)
 
     @classmethod
-    def of_data(cls, data: Any) -> Self:
+    def of_data(cls, data: object) -> Self:
         """Return plain data as the only input: whatever a processor may return.
 
         Raises
@@ -137,6 +139,19 @@ class Inputs:
 
     def __repr__(self) -> str:
         return f"<Inputs {self.label}>"
+
+
+class ForeignRun(Protocol):
+    """A run of databroker or Tiled."""
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """Its start document."""
+
+
+InputLike: TypeAlias = Input | RunLike | os.PathLike[str] | ForeignRun
+InputsLike: TypeAlias = Inputs | InputLike | Sequence[InputLike]
+"""A run of any library, the uid of one, a path or an input; or a list of these."""
 
 
 def as_input(value: object, store: RunStore | None) -> Input:

@@ -16,7 +16,9 @@ from analysis_store.processing.preset import Preset, PresetLike
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
+    from analysis_store.processing.inputs import InputsLike
     from analysis_store.processing.results import Results
+    from analysis_store.run_store import RunStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Pipeline:
     def _names(self) -> dict[Step, str]:
         return {step: name for name, step in self.names.items()}
 
-    def run(self, inputs: Any, *, store: Any = None) -> Results:
+    def run(self, inputs: InputsLike, *, store: RunStore | None = None) -> Results:
         """Run it on these inputs by hand; results are saved if a store is given, or `set_autosaving` says so.
 
         Returns
@@ -171,7 +173,7 @@ class Pipeline:
             raise ProcessorError(f'{document!r:.200} came; expected {{"steps": {{name: {{"processor": id, …}}}}}}.')
         return cls({name: (_preset_in(name, entry), entry.get("parents", ())) for name, entry in steps.items()})
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return Pipeline._named, (self.names,)
 
     def __eq__(self, other: object) -> bool:

@@ -90,7 +90,7 @@ class Preset:
 
         return Pipeline.of(self) & other
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return Preset, (self.processor, self._told)
 
     def __repr__(self) -> str:

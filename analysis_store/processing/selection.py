@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from analysis_store.catalogs.dialects import OBJECTS
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query import Query, QueryLike
 from analysis_store.errors import AmbiguousUidError, InputError, RunNotFoundError
+from analysis_store.processing.inputs import InputLike
 from analysis_store.processing.query_documents import query_document, query_from_document
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
+    from analysis_store.catalogs.query import Moment
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
@@ -45,18 +47,24 @@ class Selection:
     <Selection of 1 query>
     """
 
-    def __init__(self, *parts: object) -> None:
+    def __init__(self, *parts: SelectionLike) -> None:
         self._parts: list[Part | Selection] = []
         self.add(*parts)
 
     @classmethod
     def where(
-        cls, query: Any = None, *, since: Any = None, until: Any = None, text: str | None = None, **equals: object
+        cls,
+        query: QueryLike | None = None,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        text: str | None = None,
+        **equals: object,
     ) -> Self:
         """Return the selection of all runs that satisfy a query, as `AnalysisStore.search` takes it."""
         return cls(Query.parse(query, since=since, until=until, text=text, **equals))
 
-    def add(self, *parts: object) -> Self:
+    def add(self, *parts: SelectionLike) -> Self:
         """Add parts to it; return it."""
         self._parts += [one for part in parts for one in _understood(part)]
         return self
@@ -169,3 +177,8 @@ def _from_document(document: Any) -> Part:
     if name not in read:
         raise InputError(f'{document!r:.200} came; expected {{"run": uid}}, {{"file": path}} or {{"query": {{…}}}}.')
     return read[name](document[name])
+
+
+PartLike: TypeAlias = Selection | InputLike | QueryLike
+SelectionLike: TypeAlias = PartLike | Iterable[PartLike]
+"""Runs, files and queries, as a selection takes them."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from analysis_store.processing.pipeline import PipelineLike
+    from analysis_store.processing.selection import SelectionLike
     from analysis_store.run_store import RunStore
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -58,7 +60,9 @@ class Task:
     <Report: partial; 12 inputs, 11 done, 1 failed, 11 computed>
     """
 
-    def __init__(self, pipeline: Any, selection: Any, *, store: RunStore | None = None, uid: str | None = None) -> None:
+    def __init__(
+        self, pipeline: PipelineLike, selection: SelectionLike, *, store: RunStore | None = None, uid: str | None = None
+    ) -> None:
         if not isinstance(uid, str | None):
             raise ProcessorError(f"uid: {uid!r:.200} came, a {type(uid).__name__}; a task is named by text.")
         self.__dict__["pipeline"] = Pipeline.of(pipeline)

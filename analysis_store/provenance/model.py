@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.parts import Code, InputFile, Parent
@@ -161,3 +161,7 @@ def _text(name: str, value: Any) -> str | None:
 
 NOTHING = Provenance()
 """What is said by saying nothing."""
+
+
+ProvenanceLike: TypeAlias = Provenance | Mapping[str, object]
+"""Where a result came from, or the same as a mapping."""

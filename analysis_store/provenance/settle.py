@@ -19,6 +19,7 @@ from analysis_store.provenance.model import NOTHING, ORIGINS, Provenance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.provenance.policy import Policy
 
 
@@ -46,7 +47,7 @@ class Settled:
 
 
 def settle(
-    provenance: Provenance | Mapping[str, Any] | None,
+    provenance: ProvenanceLike | None,
     md: Mapping[str, object],
     *,
     policy: Policy,
@@ -116,9 +117,7 @@ def _settled(document: dict[str, Any], result: Provenance, around: Environment |
 # -------------------------------------------------------------------------------------------- what is said
 
 
-def _stated(
-    provenance: Provenance | Mapping[str, Any] | None, md: Mapping[str, Any], problems: list[str]
-) -> Provenance:
+def _stated(provenance: ProvenanceLike | None, md: Mapping[str, Any], problems: list[str]) -> Provenance:
     """Return what the argument and the metadata say together; where both speak, the argument wins."""
     first, second = _parsed(provenance, problems), _parsed(md.get("provenance"), problems)
     if second is NOTHING:

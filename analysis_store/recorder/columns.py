@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from analysis_store.arrays import Index
     from analysis_store.dtypes import AnyArray
+    from analysis_store.hdf5.blocks import Compression
     from analysis_store.recorder.forms import Form
 
 TEXT_FORM = "recorded_text"
@@ -41,7 +42,7 @@ Read = Callable[[Callable[["h5f.FileID"], Any]], Any]
 """Calls a function with the file and returns what it found: `LiveFile.read`, or `read_live` with a path."""
 
 
-def columns_of(base: str, form: Form, compression: Any = None) -> dict[str, Column]:
+def columns_of(base: str, form: Form, compression: Compression = None) -> dict[str, Column]:
     """Return the datasets of a key whose place in the file is ``base``, for `LiveFile.add`.
 
     Those of a key that is no ``"array"`` lie in a group, which `mark` has to mark.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -12,6 +12,9 @@ import numpy as np
 from analysis_store.hdf5.columns import chunk_of
 from analysis_store.hdf5.encoding import describe
 from analysis_store.recorder.forms import ROW
+
+if TYPE_CHECKING:
+    from analysis_store.hdf5.blocks import Compression
 
 LIVE = ".live"
 """The group of what belongs to the growing: remove it, and an ordinary file is left."""
@@ -34,7 +37,7 @@ class Column:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     """Of the dataset."""
 
-    compression: Any = None
+    compression: Compression = None
     """``"gzip"``, ``"lzf"``, or a filter as hdf5plugin has it."""
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import h5py
 
+    from analysis_store.hdf5.blocks import Compression
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.live import LiveFile
     from analysis_store.recorder.refused import Refused
@@ -48,7 +49,7 @@ class Waiting:
         Of the values of new keys.
     """
 
-    def __init__(self, refused: Refused, compression: Any = None) -> None:
+    def __init__(self, refused: Refused, compression: Compression = None) -> None:
         self._refused = refused
         self._compression = compression
         self._columns: dict[str, _Values] = {}

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from analysis_store.documents import Document
     from analysis_store.provenance import Settled
+    from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 
@@ -81,7 +82,7 @@ class RunDataStore(HDF5DataStore):
         self,
         store: RunStore,
         md: Mapping[str, object] | None = None,
-        provenance: Any = None,
+        provenance: ProvenanceLike | None = None,
         *,
         flush_every: float = 1.0,
         durable_every: float | None = 60.0,

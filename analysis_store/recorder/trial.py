@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -13,12 +13,13 @@ from analysis_store.recorder.counts import create
 from analysis_store.recorder.packing import refused_by_hdf5
 
 if TYPE_CHECKING:
+    from analysis_store.hdf5.blocks import Compression
     from analysis_store.recorder.forms import Form
 
 _PLACE = "/tried"
 
 
-def try_out(key: str, form: Form, compression: Any = None) -> None:
+def try_out(key: str, form: Form, compression: Compression = None) -> None:
     """Make the datasets of a key in a file in memory, with a first chunk in each, as the live file will have them.
 
     Raises

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path, PurePosixPath
 
+    from analysis_store.hdf5.blocks import Compression
     from analysis_store.hdf5.columns import Stored
     from analysis_store.runs.columns import Column, Form
 
@@ -56,7 +57,7 @@ class RunFileWriter:
         How large arrays are compressed.
     """
 
-    def __init__(self, draft: Draft, root: Path, final: PurePosixPath, compression: Any) -> None:
+    def __init__(self, draft: Draft, root: Path, final: PurePosixPath, compression: Compression) -> None:
         self._draft = draft
         self._root = root
         self._final = final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Required, TypeAlias, TypedDict
 
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_text
@@ -15,6 +15,11 @@ from analysis_store.runs.descriptor_md import add_descriptor_md, check_options, 
 
 if TYPE_CHECKING:
     import os
+
+    import pandas
+    import xarray
+
+    from analysis_store.hdf5.blocks import Compression
 
 
 @dataclass(slots=True)
@@ -31,7 +36,7 @@ class StreamData:
 
 
 def gather(
-    data: Any,
+    data: object,
     writers_dict: Mapping[str, WriterEntry] | None = None,
     descriptor_md: Mapping[str, object] | None = None,
 ) -> dict[str, StreamData]:
@@ -59,6 +64,13 @@ def gather(
     return streams
 
 
+ColumnsLike: TypeAlias = "Mapping[str, object] | xarray.Dataset | pandas.DataFrame"
+"""Columns by key; the first axis of each is the event."""
+
+DataLike: TypeAlias = Sequence[Mapping[str, Mapping[str, object]]] | Mapping[str, "ColumnsLike | StreamData"]
+"""What is saved: a list of events, each with its streams and their values; or the columns of each stream."""
+
+
 class WriterResource(TypedDict, total=False):
     """Where a writer of one's own writes, and with which options."""
 
@@ -77,7 +89,7 @@ class WriterEntry(TypedDict, total=False):
     spec: str
     """Needed where the writer has no ``spec`` of its own."""
 
-    compression: Any
+    compression: Compression
 
 
 def check_writers(writers_dict: Mapping[str, WriterEntry] | None) -> frozenset[str]:

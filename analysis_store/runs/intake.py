@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis_store.catalogs.base import Catalog, Documents
+    from analysis_store.hdf5.blocks import Compression
     from analysis_store.provenance import Lookup, Policy
+    from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.draft import Draft
     from analysis_store.runs.gather import WriterEntry
 
@@ -53,7 +55,7 @@ class Intake:
         policy: Policy,
         lookup: Lookup,
         code: Mapping[str, str],
-        compression: Any,
+        compression: Compression,
     ) -> None:
         self._location, self._context, self._policy = location, context, policy
         self._lookup, self._code = lookup, code
@@ -67,7 +69,7 @@ class Intake:
     def _root(self) -> Path:
         return self._context.root
 
-    def begin(self, md: Mapping[str, object], provenance: Any) -> tuple[dict[str, Any], Settled]:
+    def begin(self, md: Mapping[str, object], provenance: ProvenanceLike | None) -> tuple[dict[str, Any], Settled]:
         """Return the start document of a run and its settled provenance; nothing is written yet.
 
         Raises
@@ -100,7 +102,7 @@ class Intake:
         self._refuse_known(start["uid"])
         return self._settle(start, None, capture=False)
 
-    def _settle(self, md: Mapping[str, Any], provenance: Any, *, capture: bool = True) -> Settled:
+    def _settle(self, md: Mapping[str, Any], provenance: ProvenanceLike | None, *, capture: bool = True) -> Settled:
         settled = settle(
             provenance, md, policy=self._policy, lookup=self._lookup, code_defaults=self._code, capture=capture
         )

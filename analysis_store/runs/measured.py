@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
 
+    from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.draft import Draft
+    from analysis_store.runs.gather import DataLike
 
 _STREAM = "primary"
 
@@ -32,7 +34,7 @@ class Measured:
 
     file: Path
     md: dict[str, Any]
-    data: Any
+    data: DataLike
     provenance: Provenance
     descriptor_md: dict[str, Any]
     datasets: dict[str, str] | None
@@ -65,7 +67,7 @@ def measured_run(
     copy: bool,
     chunk: object,
     dataset: str | None,
-    provenance: Any,
+    provenance: ProvenanceLike | None,
 ) -> Measured:
     """Return what `AnalysisStore.insert_file` saves."""
     file = Path(path).expanduser().absolute()
@@ -125,7 +127,7 @@ def _rows_of(column: Any, chunk: int) -> Callable[[int, int], Any]:
     return lambda first, last: values[first:last]
 
 
-def _with_file(provenance: Any, file: Path) -> Provenance:
+def _with_file(provenance: ProvenanceLike | None, file: Path) -> Provenance:
     stated = Provenance.parse(provenance)
     kept = {entry.name: getattr(stated, entry.name) for entry in fields(stated)}
     return Provenance(**{**kept, "files": (*stated.files, str(file))})

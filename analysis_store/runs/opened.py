@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from analysis_store.documents import Document
+    from analysis_store.runs.gather import ColumnsLike
     from analysis_store.runs.run import Run
 
 
@@ -72,7 +73,7 @@ class OpenRun:
         """Whether the run has ended."""
         return not self._open
 
-    def event(self, stream: str, data: Mapping[str, Any]) -> None:
+    def event(self, stream: str, data: Mapping[str, object]) -> None:
         """Add one event, which is copied.
 
         Raises
@@ -88,7 +89,7 @@ class OpenRun:
         growing.add_row({check_name(key, f'event["{stream}"]'): value for key, value in data.items()})
         self._streams[stream] = growing
 
-    def events(self, stream: str, data: Any) -> None:
+    def events(self, stream: str, data: ColumnsLike) -> None:
         """Add many events: columns of equal length, an `xarray.Dataset` or a DataFrame, which are copied.
 
         Raises

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.catalogs.query import QueryLike
 
 _PAGE, _LARGEST_PAGE = 100, 1000
 """Runs that are read at once: few at first, for most lists are not read to their end."""
@@ -109,7 +110,7 @@ class Runs(Sequence[Run]):
         read = self._records(self.query, low, high - low + 1)
         return [Run(read[number - low], self._context) for number in part if number - low < len(read)]
 
-    def search(self, query: Any = None, **terms: Any) -> Runs:
+    def search(self, query: QueryLike | None = None, **terms: Any) -> Runs:
         """Return the runs among these that satisfy a further query."""
         these = self.query
         if self._window != _ALL:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from analysis_store.catalogs.query import QueryLike
 from analysis_store.errors import DamagedFileError, StoreClosedError, StreamNotFoundError
 from analysis_store.pairs import HandlerRegistry, open_handler
 from analysis_store.pairs.resources import resolve_path
@@ -281,3 +282,6 @@ class Run(Mapping[str, Stream]):
 
 RunLike: TypeAlias = Run | str
 """A run, or the uid of one."""
+
+RunsLike: TypeAlias = RunLike | QueryLike | Iterable[RunLike]
+"""Runs: one or several, or those that satisfy a query."""

@@ -8,7 +8,7 @@ import time as clock
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from analysis_store.runs.file import RunFileWriter
 from analysis_store.runs.foreign import ForeignWriters
 
 if TYPE_CHECKING:
+    from analysis_store.hdf5.blocks import Compression
     from analysis_store.provenance.settle import Settled
     from analysis_store.runs.gather import StreamData, WriterEntry
 
@@ -89,7 +90,7 @@ class RunSaver:
         How large arrays are compressed.
     """
 
-    def __init__(self, root: Path, compression: Any = "auto") -> None:
+    def __init__(self, root: Path, compression: Compression = "auto") -> None:
         self.root = root
         self.compression = compression
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
 
+    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.runs.run import RunLike
     from analysis_store.trust.graph import Lineage
     from analysis_store.trust.impacts import Affected
     from analysis_store.trust.staleness import Stale
@@ -48,7 +51,7 @@ class LineageMethods(RunStore):
         self._alive()
         return trace(self, uid, up=up, down=down, limit=limit)
 
-    def impact(self, what: Any) -> list[Affected]:
+    def impact(self, what: RunLike | os.PathLike[str]) -> list[Affected]:
         """Return every run that something was used for, and all that came of those, nearest first.
 
         Parameters
@@ -77,7 +80,7 @@ class LineageMethods(RunStore):
         self._alive()
         return find_affected(self, what)
 
-    def stale(self, query: Any = None) -> Iterator[Stale]:
+    def stale(self, query: QueryLike | None = None) -> Iterator[Stale]:
         """Yield the results that are not up to date, newest first.
 
         One is not where a run that it came from was retracted; where an input file was changed or is gone; where an

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.run_store import RunStore
 
@@ -11,13 +11,15 @@ if TYPE_CHECKING:
 
     from analysis_store.processing.comparison import Comparison
     from analysis_store.processing.explanation import Explanation
+    from analysis_store.processing.inputs import InputsLike
+    from analysis_store.processing.pipeline import PipelineLike
     from analysis_store.runs.run import Run
 
 
 class ProcessingMethods(RunStore):
     """Methods of a store for analyses that are computed once."""
 
-    def compute(self, preset: Any, inputs: Any, *, md: Mapping[str, object] | None = None) -> Run:
+    def compute(self, preset: PipelineLike, inputs: InputsLike, *, md: Mapping[str, object] | None = None) -> Run:
         """Return the result of an analysis: the stored one where there is one, else it is made and stored.
 
         Parameters
@@ -52,7 +54,7 @@ class ProcessingMethods(RunStore):
         self._alive()
         return compute(self, preset, inputs, md=md)
 
-    def explain(self, preset: Any, inputs: Any) -> Explanation:
+    def explain(self, preset: PipelineLike, inputs: InputsLike) -> Explanation:
         """Return whether `compute` would find a stored result, else what differs from the nearest one.
 
         Parameters

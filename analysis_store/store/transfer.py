@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from analysis_store.run_store import RunStore
 
@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.runs.run import RunsLike
     from analysis_store.trust.bundle_writing import BundleReport
     from analysis_store.trust.loading import LoadReport
     from analysis_store.trust.syncing import SyncReport
@@ -20,7 +22,7 @@ class TransferMethods(RunStore):
 
     def dump(
         self,
-        runs: Any,
+        runs: RunsLike,
         target: str | os.PathLike[str],
         *,
         parents: Literal["closure", "stubs"] = "closure",
@@ -113,7 +115,12 @@ class TransferMethods(RunStore):
         return load(self, bundle, dry_run=dry_run, progress=progress)
 
     def sync(
-        self, other: Any, *, query: Any = None, both: bool = False, progress: Callable[[int, int], None] | None = None
+        self,
+        other: RunStore | str | os.PathLike[str],
+        *,
+        query: QueryLike | None = None,
+        both: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> SyncReport:
         """Take from another store the runs, and what was said of them, that this one lacks.
 

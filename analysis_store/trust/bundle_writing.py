@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
+    from analysis_store.runs.run import RunsLike
 
 _READ_ONLY = (stat.S_IFREG | 0o444) << 16
 
@@ -90,7 +91,7 @@ class BundleReport:
 
 def dump(
     store: RunStore,
-    runs: Any,
+    runs: RunsLike,
     target: str | os.PathLike[str],
     *,
     parents: Literal["closure", "stubs"] = "closure",
@@ -116,7 +117,7 @@ def dump(
     return report
 
 
-def chosen(store: RunStore, runs: Any) -> Iterator[Run]:
+def chosen(store: RunStore, runs: RunsLike) -> Iterator[Run]:
     """Yield the runs that a query, a uid, a run, or several of these mean."""
     if isinstance(runs, Run):
         yield runs

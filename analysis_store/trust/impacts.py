@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
+    from analysis_store.runs.run import RunLike
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _LAST = "\U0010ffff"
@@ -51,7 +52,7 @@ class Affected:
         return {"uid": self.uid, "depth": self.depth, "how": self.how}
 
 
-def find_affected(store: RunStore, what: Any) -> list[Affected]:
+def find_affected(store: RunStore, what: RunLike | os.PathLike[str]) -> list[Affected]:
     """Return every run that something was used for, and all that came of those; see `AnalysisStore.impact`."""
     starts, users = _asked(store, what)
     found = {uid: Affected(uid, 0, how, store) for uid, how in users.items()}

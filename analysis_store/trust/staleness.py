@@ -14,6 +14,7 @@ from analysis_store.runs.notes import retraction_text, retractions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from analysis_store.catalogs.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.provenance import InputFile
     from analysis_store.run_store import RunStore
@@ -35,7 +36,7 @@ class Stale:
         return {"uid": self.run.uid, "reasons": list(self.reasons)}
 
 
-def find_stale(store: RunStore, query: Any = None) -> Iterator[Stale]:
+def find_stale(store: RunStore, query: QueryLike | None = None) -> Iterator[Stale]:
     """Yield the results that are not up to date, newest first; see `AnalysisStore.stale`."""
     judge = _Judge(store, sees_all=query is None)
     for run in store.search(query):

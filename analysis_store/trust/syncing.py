@@ -20,6 +20,7 @@ from analysis_store.trust.loading import LoadReport, check_space, merge_notes, r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analysis_store.catalogs.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
@@ -54,7 +55,7 @@ def sync(
     store: RunStore,
     other: RunStore | str | os.PathLike[str],
     *,
-    query: Any = None,
+    query: QueryLike | None = None,
     both: bool = False,
     progress: Progress | None = None,
 ) -> SyncReport:
