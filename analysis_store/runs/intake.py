@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.records import check_names, start_time
 from analysis_store.errors import DuplicateRunError, RunNotFoundError
 from analysis_store.provenance.settle import Settled, settle
 from analysis_store.runs.notes import retraction_of, warn_retracted
@@ -86,6 +87,7 @@ class Intake:
         clean, stated = checked_metadata(md)
         settled = self._settle(stated, provenance)
         start = compose_start(clean, settled)
+        _check_index(start, settled)
         if "uid" in clean:
             self._refuse_known(start["uid"])
         return start, settled
@@ -100,7 +102,9 @@ class Intake:
         """
         self._catalog.check_writable()
         self._refuse_known(start["uid"])
-        return self._settle(start, None, capture=False)
+        settled = self._settle(start, None, capture=False)
+        _check_index(start, settled)
+        return settled
 
     def _settle(self, md: Mapping[str, Any], provenance: ProvenanceLike | None, *, capture: bool = True) -> Settled:
         settled = settle(
@@ -199,6 +203,13 @@ class Intake:
     def _is_committed(self, uid: str, path: str) -> bool:
         known = self._entered(uid)
         return known is not None and known.path == path
+
+
+def _check_index(start: Mapping[str, Any], settled: Settled) -> None:
+    """Refuse a start document that no catalog could take, before the data of its run come."""
+    record = RunRecord(dict(start), None, (), "", tuple(settled.parents))
+    check_names(record)
+    start_time(record)
 
 
 def _record(draft: Draft, path: str, settled: Settled) -> RunRecord:

@@ -266,6 +266,18 @@ def test_a_second_run_of_the_same_uid_is_refused(open_store: AnalysisStore) -> N
         open_store(*documents[0])
 
 
+@pytest.mark.parametrize("wrong", [{"uid": "a\0b"}, {"uid": "\ud800"}, {"time": float("nan")}], ids=str)
+def test_a_start_document_that_no_catalog_takes(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    """It is refused when it comes, not when the run ends or the store is closed."""
+    (_, start), *_ = make_run()
+    policy = Policy(require_inputs=False, require_code=False)
+    with AnalysisStore(tmp_path, policy=policy) as store, pytest.raises(InvalidDocumentError):
+        store("start", {**start, **wrong})
+    with AnalysisStore(tmp_path) as store:
+        assert list(store) == []
+        assert store.check()
+
+
 def test_the_policy_holds_for_callbacks(store: AnalysisStore) -> None:
     """A start document must say what a call would have to."""
     documents = make_run()
