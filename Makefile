@@ -57,11 +57,12 @@ test-dates: $(VENV)/.dev ## Run the tests that see a clock on other dates and in
 fuzz: $(VENV)/.dev ## Feed mutated files, documents and requests to the store (FUZZ_ARGS="--count 100 bundles")
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-lint: $(VENV)/.dev ## Check style, types and the direction of imports
+lint: $(VENV)/.dev ## Check style, types, words and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict analysis_store
 	$(BIN)/python -m tests.known_types
+	$(BIN)/python -m pytest --quiet tests/test_words.py
 	$(BIN)/lint-imports
 
 format: $(VENV)/.dev ## Let ruff put the sources in order
