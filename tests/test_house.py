@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -211,3 +212,31 @@ def test_errors_are_drawn():
         if builtin:
             assert issubclass(classes[name], getattr(importlib.import_module("builtins"), builtin))
         assert classes[name].__doc__
+
+
+# ------------------------------------------------------------------------------------------------------- types
+
+
+def _public(body: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """Yield the public functions and methods of a module."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from _public(node.body)
+        elif isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name.startswith("__")):
+            yield node
+
+
+def _mentions_any(function: ast.FunctionDef) -> bool:
+    taken = function.args
+    each = [*taken.posonlyargs, *taken.args, *taken.kwonlyargs, taken.vararg, taken.kwarg]
+    hints = [function.returns, *(one.annotation for one in each if one is not None)]
+    return any(isinstance(node, ast.Name) and node.id == "Any" for hint in hints if hint for node in ast.walk(hint))
+
+
+def test_few_public_functions_mention_any():
+    """Of the public functions at most 12 % take or return what may be anything: a value, or an object of a library."""
+    functions = [each for path in MODULES for each in _public(ast.parse(path.read_text(encoding="utf-8")).body)]
+    found = [each for each in functions if _mentions_any(each)]
+
+    assert len(functions) > 2000
+    assert len(found) / len(functions) <= 0.12

@@ -12,6 +12,7 @@ from analysis_store.catalogs.kinship import Edge, downwards, nearest, upwards
 from analysis_store.errors import DamagedFileError
 
 if TYPE_CHECKING:
+    from analysis_store.catalogs.nodes import Scalar
     from analysis_store.catalogs.query import Query
 
 _UID, _TEXTS = "_uid", "_texts"
@@ -225,7 +226,7 @@ class Catalog(ABC):
         """Return how many runs satisfy ``query``, and no more than ``limit``: no more of them are looked for then."""
 
     @abstractmethod
-    def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
+    def distinct(self, query: Query, key: str) -> list[tuple[Scalar, int]]:
         """Return the scalar values of a key among the hits with their counts, the most frequent first."""
 
     @abstractmethod
@@ -297,6 +298,6 @@ class Catalog(ABC):
     def close(self) -> None:
         """Give every connection back. May be called twice."""
 
-    def info(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, object]:
         """Return what a person wants to know: kind, location without password, schema version."""
         return {"kind": type(self).__name__}

@@ -71,7 +71,7 @@ def from_text(text: object) -> Node:
     return Text(found) if found else All()
 
 
-def from_mapping(query: Mapping[Any, Any], depth: int = 0) -> Node:
+def from_mapping(query: Mapping[Any, object], depth: int = 0) -> Node:
     """Return the tree of a mapping of keys to values or operators, all of which must hold."""
     parts: list[Node] = []
     for name, value in query.items():

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from analysis_store.catalogs.kinship import Edge
+    from analysis_store.catalogs.nodes import Scalar
 
 LEASE = 600.0
 """Seconds after which a run that was begun and never finished is taken for a dead process's."""
@@ -215,7 +216,7 @@ class MongoCatalog(Catalog):
         with self._translated():
             return self._search(query).count(limit)
 
-    def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
+    def distinct(self, query: Query, key: str) -> list[tuple[Scalar, int]]:
         """Return the scalar values of a key among the hits with their counts, the most frequent first."""
         place = key_of(key)
         with self._translated():
@@ -310,7 +311,7 @@ class MongoCatalog(Catalog):
         self._closed = True
         self._database.client.close()
 
-    def info(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, object]:
         """Return the kind of database and where it is."""
         return {"kind": "mongodb", "location": self._location}
 

@@ -65,7 +65,7 @@ INDEXES: dict[str, tuple[tuple[Any, bool], ...]] = {
 }
 
 
-def prepare(database: Database[dict[str, Any]], location: str) -> None:
+def prepare(database: Database[Document], location: str) -> None:
     """Make the indexes that are missing; refuse what a newer version of the package made."""
     meta = database["analysis_store_meta"]
     meta.update_one({"_id": "schema"}, {"$setOnInsert": {"version": VERSION}}, upsert=True)
@@ -91,7 +91,7 @@ def _signature(keys: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
 class Writing:
     """The documents of one run on their way into the collections."""
 
-    def __init__(self, database: Database[dict[str, Any]]) -> None:
+    def __init__(self, database: Database[Document]) -> None:
         self._database = database
         self._sent: dict[str, list[Any]] = defaultdict(list)
 
@@ -151,7 +151,7 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def remove_run(database: Database[dict[str, Any]], uid: str) -> None:
+def remove_run(database: Database[Document], uid: str) -> None:
     """Remove what a process left that died while it wrote this run."""
     descriptors = [found["uid"] for found in database["event_descriptor"].find({"run_start": uid}, {"uid": True})]
     resources = [found["uid"] for found in database["resource"].find({"run_start": uid}, {"uid": True})]

@@ -10,7 +10,10 @@ from analysis_store.catalogs.records import check_names, start_time, terms_of, t
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from pymongo.collection import Collection
+
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
 
 
 def entry(place: int, value: bytes) -> str:
@@ -18,20 +21,20 @@ def entry(place: int, value: bytes) -> str:
     return (place.to_bytes(8, "big", signed=True) + value).hex()
 
 
-def kept(record: RunRecord) -> dict[str, Any]:
+def kept(record: RunRecord) -> Document:
     """Return what is kept of a run, or raise `InvalidDocumentError`."""
     check_names(record)
     told = {"path": record.path, "parents": list(record.parents), "more": record.more, "seal": record.seal}
     return {**told, **texts_of(record), **_indexed(start_time(record), terms_of(record))}
 
 
-def _indexed(time: float, terms: list[Term]) -> dict[str, Any]:
+def _indexed(time: float, terms: list[Term]) -> Document:
     """Return by what a run is found, with the digest of it."""
     entries = [entry(place, value) for place, value in terms]
     return {"time": time, "terms": entries, "indexed": index_digest(time, terms)}
 
 
-def misindexed(own: Any) -> Iterator[str]:
+def misindexed(own: Collection[Document]) -> Iterator[str]:
     """Yield the uids of the runs whose entries are not those that their documents give."""
     for found in own.find({"committed": True}, {"time": True, "terms": True, "indexed": True}):
         due = found.get("indexed")
@@ -42,7 +45,7 @@ def misindexed(own: Any) -> Iterator[str]:
             yield str(found["_id"])
 
 
-def _read(own: Any, uid: str) -> tuple[float, list[Term]] | None:
+def _read(own: Collection[Document], uid: str) -> tuple[float, list[Term]] | None:
     """Return what the documents of a run give, None where it is gone or they are damaged."""
     found = own.find_one({"_id": uid, "committed": True}, {"start": True, "stop": True})
     return None if found is None else read_index(found["start"], found["stop"])
@@ -58,7 +61,7 @@ def _found(own: Mapping[str, Any]) -> int | None:
         return None
 
 
-def index_again(own: Any, uids: Iterable[str]) -> None:
+def index_again(own: Collection[Document], uids: Iterable[str]) -> None:
     """Index runs again from their documents."""
     for uid in uids:
         if (told := _read(own, uid)) is not None:

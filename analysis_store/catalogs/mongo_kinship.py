@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.kinship import Edge, by_levels
 from analysis_store.catalogs.records import is_text
+
+if TYPE_CHECKING:
+    from pymongo.collection import Collection
+
+    from analysis_store.documents import Document
 
 AT_ONCE = 1000
 """So many uids are named in one request."""
@@ -23,18 +28,18 @@ WORTH = 50
 Edges = Callable[[list[str]], Iterable[Edge]]
 
 
-def known(own: Any, uids: Iterable[str]) -> set[str]:
+def known(own: Collection[Document], uids: Iterable[str]) -> set[str]:
     """Return those of these uids that are runs."""
     return {str(found["_id"]) for found in _among(own, "_id", uids)}
 
 
-def all_edges(own: Any, order: Sequence[str] = ("order",)) -> Iterator[Edge]:
+def all_edges(own: Collection[Document], order: Sequence[str] = ("order",)) -> Iterator[Edge]:
     """Yield (child, parent) for every parent that a run names, in the order of insertion, or of other fields."""
     for run in own.find({"committed": True}, {"parents": True}).sort([(name, 1) for name in order]):
         yield from ((str(run["_id"]), str(parent)) for parent in run["parents"])
 
 
-def edges_above(own: Any, uids: Iterable[str]) -> list[Edge]:
+def edges_above(own: Collection[Document], uids: Iterable[str]) -> list[Edge]:
     """Return (child, parent) for these runs and all they came from."""
 
     def at(level: list[str]) -> list[Edge]:
@@ -43,7 +48,7 @@ def edges_above(own: Any, uids: Iterable[str]) -> list[Edge]:
     return by_levels(uids, _sooner(own, at, start=0), end=1)
 
 
-def edges_below(own: Any, uids: Iterable[str]) -> list[Edge]:
+def edges_below(own: Collection[Document], uids: Iterable[str]) -> list[Edge]:
     """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
 
     def at(level: list[str]) -> list[Edge]:
@@ -54,7 +59,7 @@ def edges_below(own: Any, uids: Iterable[str]) -> list[Edge]:
     return by_levels(uids, _sooner(own, at, start=1), end=0)
 
 
-def _sooner(own: Any, at: Edges, start: int) -> Edges:
+def _sooner(own: Collection[Document], at: Edges, start: int) -> Edges:
     """Return what gives the edges at a level, of which ``start`` is the end: by a request for each, as long as few.
 
     Once the requests have taken as long as reading all edges does, all are read: whichever of the two is sooner
@@ -85,7 +90,7 @@ def _by_end(edges: Iterable[Edge], start: int) -> dict[str, list[Edge]]:
     return found
 
 
-def _among(own: Any, field: str, uids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+def _among(own: Collection[Document], field: str, uids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     """Yield what of each run is needed for its lineage, where a field has one of these uids."""
     wanted = [uid for uid in uids if is_text(uid)]
     shown = {"parents": True, "time": True, "order": True}

@@ -14,7 +14,10 @@ from analysis_store.catalogs.slices import Answer, Points, Slice, answers, gathe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pymongo.collection import Collection
+
     from analysis_store.catalogs.query import Query
+    from analysis_store.documents import Document
 
 Filter = dict[str, Any]
 
@@ -27,7 +30,7 @@ MOST_LEAVES = 1000
 class Search:
     """One query put to our own collection."""
 
-    def __init__(self, own: Any, query: Query) -> None:
+    def __init__(self, own: Collection[Document], query: Query) -> None:
         self._own = own
         self._query = query
         node = gather(query.node)
@@ -37,7 +40,7 @@ class Search:
         self._exact = len(found) <= MOST_LEAVES
         self._filter = {"$and": [{"committed": True}, self._of(node, over=True) if self._exact else {}]}
 
-    def page(self, order: Order, offset: int, limit: int | None) -> list[Mapping[str, Any]]:
+    def page(self, order: Order, offset: int, limit: int | None) -> list[Document]:
         """Return a page of the runs found, in this order."""
         if limit == 0:
             return []
@@ -46,7 +49,7 @@ class Search:
             return list(self._found(direction).skip(offset).limit(limit or 0))
         return list(islice(self.hits(order), offset, None if limit is None else offset + limit))
 
-    def hits(self, order: Order) -> Iterator[Mapping[str, Any]]:
+    def hits(self, order: Order) -> Iterator[Document]:
         """Yield every run found, in this order, which MongoDB knows if it is that of time."""
         keys, direction = up_to_time(order)
         found = (own for own in self._found(direction) if self._exact or self._satisfies(own))
@@ -57,7 +60,8 @@ class Search:
         if limit == 0:
             return 0
         if self._exact:
-            return int(self._own.count_documents(self._filter, **({} if limit is None else {"limit": limit})))
+            most: dict[str, Any] = {} if limit is None else {"limit": limit}
+            return int(self._own.count_documents(self._filter, **most))
         return sum(1 for _ in islice(self.hits([]), limit))
 
     def _found(self, direction: int) -> Any:
@@ -116,7 +120,7 @@ def _documents(own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] |
     return read_json(own["start"]), None if own["stop"] is None else read_json(own["stop"])
 
 
-def _sorted(found: list[Mapping[str, Any]], keys: Order) -> list[Mapping[str, Any]]:
+def _sorted(found: list[Document], keys: Order) -> list[Document]:
     """Sort by the least scalar value at each key, what has none last, leaving equals in the order they have."""
     for key, direction in reversed(keys):
         values = {own["_id"]: min(scalars(key, *_documents(own)), default=None) for own in found}

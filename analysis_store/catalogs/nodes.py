@@ -5,9 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from analysis_store.catalogs.values import equal, found, is_number, pattern, reach, same_kind, texts, words
+
+Scalar: TypeAlias = bool | int | float | str | None
+"""A value that is neither a list nor a mapping."""
 
 Start = Mapping[str, Any]
 Stop = Mapping[str, Any] | None

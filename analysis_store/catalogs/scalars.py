@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.nodes import Key, Start, Stop
 from analysis_store.catalogs.terms import scalar_term
 from analysis_store.catalogs.values import holds_nan
 from analysis_store.errors import QueryError
+
+if TYPE_CHECKING:
+    from analysis_store.catalogs.nodes import Scalar
 
 Order = Sequence[tuple[Key, int]]
 
@@ -32,16 +35,16 @@ def up_to_time(order: Order) -> tuple[Order, int]:
     return order[:at], order[at][1] if at < len(order) else -1
 
 
-def scalars(key: Key, start: Start, stop: Stop) -> dict[bytes, Any]:
+def scalars(key: Key, start: Start, stop: Stop) -> dict[bytes, Scalar]:
     """Return the scalar values at a key by their terms; NaN, which nothing equals, is none of them."""
     values = (value for value in key.values(start, stop) if not isinstance(value, (list, dict)))
     return {scalar_term(value): value for value in values if not holds_nan(value)}
 
 
-def tally(documents: Iterable[tuple[Start, Stop]], key: Key) -> list[tuple[Any, int]]:
+def tally(documents: Iterable[tuple[Start, Stop]], key: Key) -> list[tuple[Scalar, int]]:
     """Return the scalar values at a key with the number of runs that have them, the most frequent first."""
     counts: Counter[bytes] = Counter()
-    values: dict[bytes, Any] = {}
+    values: dict[bytes, Scalar] = {}
     for start, stop in documents:
         for term, value in scalars(key, start, stop).items():
             counts[term] += 1

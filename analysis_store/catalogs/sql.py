@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from analysis_store.catalogs.base import Documents, Note, RunRecord
     from analysis_store.catalogs.kinship import Edge
+    from analysis_store.catalogs.nodes import Scalar
     from analysis_store.catalogs.query import Query
 
 _RESULT_PLACE = place(key_of(RESULT_KEY))
@@ -215,7 +216,7 @@ class SqlCatalog(Catalog):
         """Return how many runs satisfy ``query``, and no more than ``limit``."""
         return read(self._open(), lambda connection: Search(connection, query).count(limit))
 
-    def distinct(self, query: Query, key: str) -> list[tuple[Any, int]]:
+    def distinct(self, query: Query, key: str) -> list[tuple[Scalar, int]]:
         """Return the scalar values of a key among the hits with their counts, the most frequent first."""
         return read(self._open(), lambda connection: Search(connection, query).distinct(key_of(key)))
 
@@ -295,7 +296,7 @@ class SqlCatalog(Catalog):
         self._closed = True
         self._engine.dispose()
 
-    def info(self) -> Mapping[str, Any]:
+    def info(self) -> Mapping[str, object]:
         """Return the kind of database, where it is, and the version of the schema."""
         return {"kind": self._engine.dialect.name, "location": location(self._engine), "schema": HEAD}
 

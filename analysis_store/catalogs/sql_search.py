@@ -39,6 +39,7 @@ from analysis_store.catalogs.terms import MANY, SEVERAL, place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analysis_store.catalogs.nodes import Scalar
     from analysis_store.catalogs.query import Query
 
 ENOUGH = 20_000
@@ -121,7 +122,7 @@ class Search:
             return int(self._connection.scalar(select(func.count()).select_from(found)) or 0)
         return sum(1 for _ in islice(self._judged(_of(plan)), limit))
 
-    def distinct(self, key: Key) -> list[tuple[Any, int]]:
+    def distinct(self, key: Key) -> list[tuple[Scalar, int]]:
         """Return the scalar values at a key among the runs found with their counts, the most frequent first."""
         many = Points(place(key), (MANY,))
         self._settle()

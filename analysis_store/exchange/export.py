@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from analysis_store.exchange.content import Export
 
-Target = str | os.PathLike[str] | IO[Any]
+Target = str | os.PathLike[str] | IO[bytes] | IO[str]
 
 
 @overload
@@ -43,7 +43,7 @@ def export(
 @overload
 def export(
     run: Run,
-    target: IO[Any],
+    target: IO[bytes] | IO[str],
     format: str | None = None,
     *,
     stream: str | None = None,
@@ -144,7 +144,7 @@ def export(
 
 
 def read_export(
-    source: str | os.PathLike[str] | IO[Any],
+    source: str | os.PathLike[str] | IO[bytes] | IO[str],
     format: str | None = None,  # noqa: A002 - as `export` has it
     *,
     missing: Literal["error", "plain"] = "error",

@@ -62,7 +62,7 @@ def translated(what: object) -> Iterator[None]:
 
 
 @contextmanager
-def incoming(source: str | os.PathLike[str] | IO[Any]) -> Iterator[BinaryIO]:
+def incoming(source: str | os.PathLike[str] | IO[bytes] | IO[str]) -> Iterator[BinaryIO]:
     """Give a real, seekable binary file, whatever came; what is no file with a path is copied to one first.
 
     Raises

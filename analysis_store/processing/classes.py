@@ -22,7 +22,7 @@ _IMPLIED = {"__init_subclass__", "__class_getitem__", "__new__"}
 _WRITTEN = (bool, int, float, complex, str, bytes, type(None))
 
 
-def class_contents(one: type, to: Description) -> list[Any]:
+def class_contents(one: type, to: Description) -> list[object]:
     """Describe a class: its bases, and those of its members that its text does not give.
 
     Raises
@@ -48,7 +48,7 @@ def _members(one: type) -> dict[str, Any]:
     return dict(one.__members__) if issubclass(one, Enum) else {}
 
 
-def _value(member: Any, to: Description) -> list[Any]:
+def _value(member: Any, to: Description) -> list[object]:
     to.watch.value(lambda it: (it._value_,), member)  # what `value` gives
     return [to.of(member.value)]
 

@@ -62,13 +62,13 @@ class Description:
         self._done: dict[tuple[int, int], Any] = {}
         self._alive: list[Any] = []
 
-    def at(self, place: Place, value: object) -> Any:
+    def at(self, place: Place, value: object) -> object:
         """Describe what a name stands for: a class by what it is made of where it is the class of that name."""
         if isinstance(value, type) and (value.__module__, value.__qualname__) == place:
             return class_contents(value, self)
         return self.of(value)
 
-    def of(self, value: Any) -> Any:
+    def of(self, value: Any) -> object:
         """Describe a value: lists of texts and numbers, equal for equal values."""
         kind = type(value)
         if kind in SIMPLE:
@@ -95,7 +95,7 @@ class Description:
         finally:
             self.level, self.in_library, self.watch = was
 
-    def _once(self, value: Any) -> Any:
+    def _once(self, value: object) -> object:
         """Describe what may hold itself, or be met again."""
         number, key = id(value), (id(value), self.level)
         if number in self._open:

@@ -46,7 +46,7 @@ BUILTIN = (
 """What is compiled."""
 
 
-def class_(value: type, to: Description) -> Any:
+def class_(value: type, to: Description) -> object:
     """Describe a class by its name; one that no name leads to, by what it is made of."""
     name = f"{value.__module__}:{value.__qualname__}"
     if not to.own.has(value.__module__):
@@ -57,7 +57,7 @@ def class_(value: type, to: Description) -> Any:
     return ["class", name] if stands_for(name) is value else ["class", name, class_contents(value, to)]
 
 
-def function(value: types.FunctionType, to: Description) -> list[Any]:
+def function(value: types.FunctionType, to: Description) -> list[object]:
     """Describe a function by its name, and by what it holds beyond its text."""
     to.watch.value(look_at_function, value)
     module = value.__globals__.get("__name__")
@@ -72,14 +72,14 @@ def function(value: types.FunctionType, to: Description) -> list[Any]:
     return ["function", f"{place[0]}:{value.__code__.co_qualname}", *_held_by(value, place, to)]
 
 
-def module(value: types.ModuleType, to: Description) -> Any:
+def module(value: types.ModuleType, to: Description) -> object:
     """Describe a module by its name; all that is in one of one's own may be used."""
     if to.own.has(value.__name__):
         to.places.append((value.__name__, WHOLE))
     return ["module", value.__name__]
 
 
-def builtin(value: Any, to: Description) -> Any:
+def builtin(value: Any, to: Description) -> object:
     """Describe a compiled function by its name, and by the object whose method it is."""
     owner = getattr(value, "__objclass__", None) or getattr(value, "__self__", None)
     home = getattr(value, "__module__", None) or getattr(owner, "__module__", None)
@@ -89,7 +89,7 @@ def builtin(value: Any, to: Description) -> Any:
     return ["builtin", name, to.of(owner)]
 
 
-def wrapper(value: object, to: Description) -> Any:
+def wrapper(value: object, to: Description) -> object:
     """Describe what wraps functions by these."""
     names = WRAPPERS.get(type(value))
     if names is None:
@@ -98,7 +98,7 @@ def wrapper(value: object, to: Description) -> Any:
     return [type(value).__name__, *(to.of(getattr(value, name)) for name in names)]
 
 
-def processor(value: Processor, to: Description) -> Any:
+def processor(value: Processor, to: Description) -> object:
     """Describe a processor by its function."""
     return ["processor", value.id, value.version, to.of(value.function)]
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from enum import Enum
 
+    from analysis_store.dtypes import AnyArray
     from analysis_store.processing.described import Description
 
 _LONG = 100
@@ -25,7 +26,7 @@ _LONG = 100
 _MAPPINGS = {dict, types.MappingProxyType, defaultdict, OrderedDict, Counter}
 
 
-def sequence(value: list[Any] | tuple[Any, ...] | deque[Any], to: Description) -> Any:
+def sequence(value: list[object] | tuple[object, ...] | deque[object], to: Description) -> object:
     """Describe a list, tuple or deque by its members."""
     if type(value) not in {list, tuple, deque}:
         return None
@@ -34,7 +35,7 @@ def sequence(value: list[Any] | tuple[Any, ...] | deque[Any], to: Description) -
     return [type(value).__name__, *map(_by_length(len(value), to), tuple(value))]
 
 
-def set_(value: set[Any] | frozenset[Any], to: Description) -> Any:
+def set_(value: set[object] | frozenset[object], to: Description) -> object:
     """Describe a set by its members, in no order."""
     if type(value) not in {set, frozenset}:
         return None
@@ -43,7 +44,7 @@ def set_(value: set[Any] | frozenset[Any], to: Description) -> Any:
     return [type(value).__name__, *sorted(digest_of(say(one)) for one in tuple(value))]
 
 
-def mapping(value: Any, to: Description) -> Any:
+def mapping(value: Any, to: Description) -> object:
     """Describe a dict by its items, in their order; in that of a library they have none."""
     if type(value) not in _MAPPINGS:
         return None
@@ -55,7 +56,7 @@ def mapping(value: Any, to: Description) -> Any:
     return [type(value).__name__, *made, *(sorted(map(digest_of, items)) if to.in_library else items)]
 
 
-def array(value: np.ndarray[Any, Any], to: Description) -> Any:
+def array(value: AnyArray, to: Description) -> object:
     """Describe an array by the digest of its elements."""
     plain = value.view(np.ndarray)
     if plain.dtype.hasobject:
@@ -69,27 +70,27 @@ def array(value: np.ndarray[Any, Any], to: Description) -> Any:
     return [type(value).__name__, array_digest(plain), *held, *more]
 
 
-def scalar(value: np.generic, _to: Description) -> Any:
+def scalar(value: np.generic, _to: Description) -> object:
     """Describe a number of NumPy by its bytes."""
     return ["scalar", array_digest(np.asarray(value))]
 
 
-def dtype(value: np.dtype, _to: Description) -> Any:
+def dtype(value: np.dtype, _to: Description) -> object:
     """Describe a dtype as NumPy writes it."""
     return ["dtype", repr(value)]
 
 
-def member(value: Enum, to: Description) -> Any:
+def member(value: Enum, to: Description) -> object:
     """Describe a member of an Enum by its class and name."""
     return [to.of(type(value)), value.name or repr(value)]
 
 
-def reference(value: weakref.ref[Any], to: Description) -> Any:
+def reference(value: weakref.ref[object], to: Description) -> object:
     """Describe a weak reference by what it refers to."""
     return ["reference", to.of(value())]
 
 
-def logger(value: logging.Logger, _to: Description) -> Any:
+def logger(value: logging.Logger, _to: Description) -> object:
     """Describe a logger by its name; what it does with messages changes no result."""
     return ["logger", value.name]
 

@@ -52,7 +52,7 @@ _CONSTANT = (
 """What cannot be changed, and is not looked at again."""
 
 
-def object_(value: object, to: Description) -> Any:
+def object_(value: object, to: Description) -> object:
     """Describe an object by its class and what it holds.
 
     One of one's own is looked at as deep as it goes. One of a library has secrets, caches and addresses: it is looked
@@ -73,21 +73,21 @@ def object_(value: object, to: Description) -> Any:
     return [kind, *_of_library(value, to)] if to.level else [kind]
 
 
-def attributes(value: object, to: Description) -> list[Any]:
+def attributes(value: object, to: Description) -> list[object]:
     """Describe what an object holds under names."""
     to.watch.value(look_at_attributes, value)
     found = sorted(attributes_of(value).items())
     return [[name, to.of(one)] for name, one in found if not (to.in_library and "cache" in name)]
 
 
-def _of_library(value: Any, to: Description) -> list[Any]:
+def _of_library(value: Any, to: Description) -> list[object]:
     if says_itself(type(value)):
         return _said(value, to, to.level - 1)
     with to.inside(to.level - 1, library=True):
         return [*attributes(value, to), *_also(value, to)]
 
 
-def _also(value: Any, to: Description) -> list[Any]:
+def _also(value: Any, to: Description) -> list[object]:
     """Describe what is in an object that is a list, dict, set, text or number as well."""
     kind: Any = next((one for one in _ALSO if isinstance(value, one)), None)
     if kind is None:

@@ -10,12 +10,14 @@ from abc import ABC, abstractmethod
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis_store.errors import MissingDependencyError, ProcessorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class Crew(ABC):
         """How much can be done at the same time."""
 
     @abstractmethod
-    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
+    def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Give one piece of work."""
 
     @abstractmethod
@@ -48,7 +50,7 @@ class Crew(ABC):
 
 
 @contextmanager
-def crew(executor: Any, most: int) -> Iterator[Crew | None]:
+def crew(executor: object, most: int) -> Iterator[Crew | None]:
     """Open the workers that are asked for; None if the work is to be done here.
 
     Parameters
@@ -78,10 +80,11 @@ def crew(executor: Any, most: int) -> Iterator[Crew | None]:
     opened.close(now=False)
 
 
-def _opened(executor: Any, most: int) -> Crew:
-    if executor == "processes" or (isinstance(executor, int) and not isinstance(executor, bool) and executor > 0):
-        wanted = _cores() if executor == "processes" else executor
-        return ProcessCrew(max(1, min(wanted, most)))
+def _opened(executor: object, most: int) -> Crew:
+    if executor == "processes":
+        executor = _cores()
+    if isinstance(executor, int) and not isinstance(executor, bool) and executor > 0:
+        return ProcessCrew(max(1, min(executor, most)))
     if isinstance(executor, Executor):
         return GivenCrew(executor)
     if (isinstance(executor, str) and "://" in executor) or _is_dask(executor):
@@ -96,7 +99,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _is_dask(executor: Any) -> bool:
+def _is_dask(executor: object) -> bool:
     return any(base.__module__.partition(".")[0] == "distributed" for base in type(executor).__mro__)
 
 
@@ -117,13 +120,13 @@ class ProcessCrew(Crew):
         """How much can be done at the same time."""
         return self._number
 
-    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
+    def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Give one piece of work."""
         try:
             with _interrupts_held():
                 return self._pool.submit(function, *arguments)
         except BrokenProcessPool as error:  # it died between two pieces of work; whoever waits is told as of any other
-            failed: Future[Any] = Future()
+            failed: Future[T] = Future()
             failed.set_exception(error)
             return failed
 
@@ -169,7 +172,7 @@ class GivenCrew(Crew):
         """How much can be done at the same time."""
         return int(getattr(self._executor, "_max_workers", 0)) or _cores()
 
-    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
+    def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Give one piece of work."""
         return self._executor.submit(function, *arguments)
 
@@ -217,9 +220,9 @@ class DaskCrew(Crew):
             logger.warning("the cluster has no workers; the task waits for some")
         return threads or 1
 
-    def submit(self, function: Callable[..., Any], *arguments: object) -> Future[Any]:
+    def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Give one piece of work."""
-        submitted: Future[Any] = self._executor.submit(function, *arguments)
+        submitted: Future[T] = self._executor.submit(function, *arguments)
         return submitted
 
     def renew(self, cause: BaseException) -> None:

@@ -85,7 +85,7 @@ def changed(module: str, name: str) -> ProcessorError:
     )
 
 
-def same_code(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+def same_code(one: Callable[..., object], other: Callable[..., object]) -> bool:
     """Whether two functions do the same, wherever they stand and whatever their docstrings say."""
     codes = [inspect.unwrap(function).__code__ for function in (one, other)]
     return bool(_gist(codes[0]) == _gist(codes[1]))

@@ -113,7 +113,7 @@ class Parameters:
         self._descriptions = descriptions
 
     @classmethod
-    def of(cls, function: Callable[..., Any], name: str) -> Parameters:
+    def of(cls, function: Callable[..., object], name: str) -> Parameters:
         """Return the parameters of a function; the first argument are the inputs.
 
         Raises
@@ -185,7 +185,7 @@ class Parameters:
         return f"{name}: is no parameter; {known}"
 
 
-def _by_name(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def _by_name(function: Callable[..., object]) -> list[inspect.Parameter]:
     """Return the arguments besides the inputs; all of them can be given by name."""
     taken = list(inspect.signature(function).parameters.values())
     if not taken or taken[0].kind not in {taken[0].POSITIONAL_ONLY, taken[0].POSITIONAL_OR_KEYWORD}:
@@ -199,7 +199,7 @@ def _by_name(function: Callable[..., Any]) -> list[inspect.Parameter]:
     return taken[1:]
 
 
-def _hints(function: Callable[..., Any], found: list[inspect.Parameter]) -> dict[str, Any]:
+def _hints(function: Callable[..., object], found: list[inspect.Parameter]) -> dict[str, Any]:
     # Only of the parameters: the hint of the inputs may be one that is imported for the type checker alone.
     told = {one.name: one.annotation for one in found if one.annotation is not one.empty}
     names = getattr(inspect.unwrap(function), "__globals__", {})

@@ -45,7 +45,7 @@ ONLY_VERSION = Source(digest_of("only the version"), ())
 """That of a processor whose author says by the version alone whether its code is the same."""
 
 
-def remember(function: Callable[..., Any]) -> bool:
+def remember(function: Callable[..., object]) -> bool:
     """Keep the text of a function that is being registered: what runs is this, whatever its file says later.
 
     Returns
@@ -57,7 +57,7 @@ def remember(function: Callable[..., Any]) -> bool:
     return module_text(function.__module__) is not None
 
 
-def source_of(function: Callable[..., Any]) -> Source:
+def source_of(function: Callable[..., object]) -> Source:
     """Return the code of a function.
 
     Raises
@@ -71,7 +71,7 @@ def source_of(function: Callable[..., Any]) -> Source:
 
 
 @contextmanager
-def unchanged(before: Source, function: Callable[..., Any]) -> Iterator[None]:
+def unchanged(before: Source, function: Callable[..., object]) -> Iterator[None]:
     """Let code run; what it changes itself, such as a cache, counts afterwards as what it was before.
 
     Raises
@@ -88,7 +88,7 @@ def unchanged(before: Source, function: Callable[..., Any]) -> Iterator[None]:
     _settle(before, function)
 
 
-def _settle(before: Source, function: Callable[..., Any]) -> None:
+def _settle(before: Source, function: Callable[..., object]) -> None:
     if before.walk is None or before.holds:
         return
     was, now = before.walk, _walk(function)
@@ -109,7 +109,7 @@ def package_of(module: str) -> str:
     return module.partition(".")[0]
 
 
-def _walk(function: Callable[..., Any]) -> Walk:
+def _walk(function: Callable[..., object]) -> Walk:
     try:
         return _walked(function, anew=False)
     except ProcessorError:

@@ -107,7 +107,7 @@ class Task:
         """What became of each input last."""
         return self.log.report()
 
-    def run(self, executor: Any = None, progress: Progress | bool | None = None) -> Report:
+    def run(self, executor: object = None, progress: Progress | bool | None = None) -> Report:
         """Do what is missing, and return what became of each input.
 
         An input that fails fails alone. Whatever ends this before its time, nothing that is finished is lost: run it

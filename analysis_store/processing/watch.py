@@ -22,7 +22,7 @@ class Watch:
     def __init__(self) -> None:
         self._names: dict[tuple[int, str], tuple[dict[str, Any], str, Any]] = {}
         self._values: list[tuple[Look, Any, tuple[Any, ...]]] = []
-        self._contents: list[tuple[Callable[[], Any], Any]] = []
+        self._contents: list[tuple[Callable[[], object], Any]] = []
         self._files: dict[str, tuple[Path, Any]] = {}
 
     def name(self, namespace: dict[str, Any], name: str) -> None:
@@ -33,7 +33,7 @@ class Watch:
         """See what a value holds."""
         self._values.append((look, value, look(value)))
 
-    def content(self, compute: Callable[[], Any]) -> None:
+    def content(self, compute: Callable[[], object]) -> None:
         """See what can only be compared by computing it again."""
         self._contents.append((compute, compute()))
 
@@ -62,7 +62,7 @@ class Blind(Watch):
     def value(self, look: Look, value: object) -> None:
         """See nothing."""
 
-    def content(self, compute: Callable[[], Any]) -> None:
+    def content(self, compute: Callable[[], object]) -> None:
         """See nothing."""
 
 

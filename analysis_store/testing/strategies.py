@@ -180,7 +180,7 @@ class Peak:
     history: list[Any]
 
 
-def primitives() -> st.SearchStrategy[Any]:
+def primitives() -> st.SearchStrategy[object]:
     """Return a strategy for values that need no codec: numbers of any size, any text, bytes, None."""
     return st.one_of(
         st.none(),
@@ -195,7 +195,7 @@ def primitives() -> st.SearchStrategy[Any]:
     )
 
 
-def immutables() -> st.SearchStrategy[Any]:
+def immutables() -> st.SearchStrategy[object]:
     """Return a strategy for small values of the standard library: times, exact numbers, paths, members of enums."""
     zones = st.one_of(st.none(), st.just(UTC), st.just(timezone(timedelta(hours=-3, minutes=-30))), st.timezones())
     return st.one_of(
@@ -212,7 +212,7 @@ def immutables() -> st.SearchStrategy[Any]:
     )
 
 
-def keys() -> st.SearchStrategy[Any]:
+def keys() -> st.SearchStrategy[object]:
     """Return a strategy for hashable values that equal themselves, nested ones among them."""
     simple = st.one_of(
         st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), texts, st.binary(max_size=3), st.uuids()
@@ -223,7 +223,7 @@ def keys() -> st.SearchStrategy[Any]:
     )
 
 
-def library_values() -> st.SearchStrategy[Any]:
+def library_values() -> st.SearchStrategy[object]:
     """Return a strategy for arrays, tables and, where their packages are installed, quantities."""
     numbers = arrays()
     kinds = [
@@ -252,7 +252,7 @@ def _quantities() -> list[st.SearchStrategy[Any]]:
     return found
 
 
-def objects(max_leaves: int = 12) -> st.SearchStrategy[Any]:
+def objects(max_leaves: int = 12) -> st.SearchStrategy[object]:
     """Return a strategy for nested objects of all that codecs know, in which some values are met several times."""
     leaves = st.one_of(primitives(), immutables(), keys(), library_values())
     return st.recursive(leaves, _containers, max_leaves=max_leaves)

@@ -50,7 +50,7 @@ class Snapshot:
         info = store.catalog.info()
         if info["kind"] == "sqlite":
             self._final, self._scratch = self._target / CATALOG, scratch_path(self._target / CATALOG)
-            _copy_sqlite(Path(info["location"]), self._scratch)
+            _copy_sqlite(Path(str(info["location"])), self._scratch)
             return "sqlite"
         self._final, self._scratch = self._target / DUMP, scratch_path(self._target / DUMP)
         if info["kind"] == "postgresql" and shutil.which("pg_dump"):

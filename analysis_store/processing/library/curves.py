@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,12 @@ from analysis_store.errors import InputError
 from analysis_store.runs.files import read_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import xarray
 
     from analysis_store.processing.inputs import Input, Inputs
+    from analysis_store.runs.lazy import LazyArray
 
 Floats = NDArray[np.float64]
 
@@ -113,7 +116,11 @@ def columns_of(inputs: Inputs, stream: str) -> Columns:
     return Columns(one.label, found, units, motors, frozenset(key for key in found if device[key] in moved) - {*motors})
 
 
-def numeric(one: Input, stream: str) -> dict[str, Any]:
+Returned: TypeAlias = "list[dict[str, dict[str, xarray.Variable]]] | dict[str, xarray.Dataset]"
+"""Events, or the columns of streams."""
+
+
+def numeric(one: Input, stream: str) -> dict[str, LazyArray]:
     """Return the keys of a stream that hold real numbers, arrays of them among these.
 
     Raises
@@ -139,7 +146,9 @@ def expected(inputs: Inputs, what: str, number: int = 1) -> list[Input]:
     return list(inputs)
 
 
-def returned(rows: Sequence[Mapping[str, Any]], units: Mapping[str, str], dims: Mapping[str, Any]) -> Any:
+def returned(
+    rows: Sequence[Mapping[str, object]], units: Mapping[str, str], dims: Mapping[str, Iterable[str]]
+) -> Returned:
     """Return rows as what a processor may return: the events of stream "primary", whose keys have units and dims.
 
     Parameters

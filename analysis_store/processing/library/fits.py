@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from analysis_store.processing.inputs import Inputs
+    from analysis_store.processing.library.curves import Returned
 
 _SHAPES = {
     "gaussian": "GaussianModel",
@@ -35,7 +36,7 @@ def fit_peak(
     stream: str = "primary",
     model: Literal["gaussian", "lorentzian", "voigt", "pseudo_voigt"] = "gaussian",
     background: Literal["none", "constant", "linear"] = "constant",
-) -> Any:
+) -> Returned:
     """A peak on a background, fitted by least squares.
 
     Models, parameters and start values are those of lmfit (https://lmfit.github.io/lmfit-py/builtin_models.html);

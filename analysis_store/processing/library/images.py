@@ -12,6 +12,7 @@ from analysis_store.processing.library.curves import expected, numeric, returned
 
 if TYPE_CHECKING:
     from analysis_store.processing.inputs import Input, Inputs
+    from analysis_store.processing.library.curves import Returned
 
 _BLOCK = 1 << 23
 """Pixels that are looked at at once; as float64 they take 64 MiB."""
@@ -21,7 +22,7 @@ _BLOCK = 1 << 23
     "centroid_x": {"units": "pixel"}, "centroid_y": {"units": "pixel"}}}})  # fmt: skip
 def image_statistics(
     inputs: Inputs, *, image: str | None = None, stream: str = "primary", saturation: float | None = None
-) -> Any:
+) -> Returned:
     """Sum, mean, spread, extremes, centroid and saturated pixels of each image.
 
     A stack is read block by block, and may be larger than memory.

@@ -13,6 +13,7 @@ from analysis_store.processing.library.curves import Columns, Floats, columns_of
 
 if TYPE_CHECKING:
     from analysis_store.processing.inputs import Inputs
+    from analysis_store.processing.library.curves import Returned
 
 
 @processor(id="peak_statistics", version="1")
@@ -23,7 +24,7 @@ def peak_statistics(
     y: str | None = None,
     stream: str = "primary",
     edge_points: Annotated[int, Field(ge=0)] = 0,
-) -> Any:
+) -> Returned:
     """Maximum, centre of mass, width and area of a peak.
 
     The definitions are those of `bluesky.callbacks.fitting.PeakStats`. Points whose x or y is not finite are left out,

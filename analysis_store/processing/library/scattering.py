@@ -14,6 +14,7 @@ from analysis_store.processing.library.images import image_key
 
 if TYPE_CHECKING:
     from analysis_store.processing.inputs import Input, Inputs
+    from analysis_store.processing.library.curves import Returned
 
 _UNITS = {"q_nm^-1": "1/nm", "q_A^-1": "1/angstrom", "2th_deg": "deg", "2th_rad": "rad", "r_mm": "mm"}
 
@@ -40,7 +41,7 @@ def azimuthal_integration(
     unit: Literal["q_nm^-1", "q_A^-1", "2th_deg", "2th_rad", "r_mm"] = "q_nm^-1",
     points: Annotated[int, Field(ge=2)] = 1000,
     negative: bool = False,
-) -> Any:
+) -> Returned:
     """The intensity of each image over the scattering angle, averaged around the beam.
 
     pyFAI does it (https://pyfai.readthedocs.io), splitting pixels at their corners and correcting for the solid angle.

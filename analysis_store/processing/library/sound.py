@@ -37,7 +37,7 @@ FLOOR = -200.0
         }
     },
 )
-def audio_level(inputs: Inputs) -> dict[str, Any]:
+def audio_level(inputs: Inputs) -> dict[str, object]:
     """Peak and root mean square of a sound file, in dB of full scale.
 
     ``20 log10`` of the largest magnitude, and of the root of the mean square, over all channels, where full scale is 1
@@ -97,7 +97,7 @@ def audio_level(inputs: Inputs) -> dict[str, Any]:
 )
 def audio_spectrogram(
     inputs: Inputs, *, window: Annotated[int, Field(ge=2)] = 1024, step: Annotated[int, Field(ge=1)] = 512
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The level of a sound file over time and frequency.
 
     The magnitude of `scipy.signal.ShortTimeFFT` with a Hann window, scaled so that a sine of amplitude a, at the centre

@@ -16,6 +16,7 @@ from analysis_store.processing.library.peaks import finite
 
 if TYPE_CHECKING:
     from analysis_store.processing.inputs import Inputs
+    from analysis_store.processing.library.curves import Returned
 
 _KNOWN = ("mutrans", "mufluor", "xmu")
 _FEW = 5
@@ -34,7 +35,7 @@ def absorption(
     signal: str = "itrans",
     mode: Literal["transmission", "fluorescence"] = "transmission",
     stream: str = "primary",
-) -> Any:
+) -> Returned:
     """The absorption of a sample, from the intensities before and behind it.
 
     In transmission it is ``ln(i0 / signal)``, the law of Beer and Lambert; in fluorescence ``signal / i0``, which is
@@ -85,7 +86,7 @@ def normalise_absorption(
     pre: tuple[float | None, float | None] = (None, None),
     post: tuple[float | None, float | None] = (None, None),
     degree: Literal[0, 1, 2, 3] | None = None,
-) -> Any:
+) -> Returned:
     """The normalised absorption spectrum: the edge rises from 0 to 1.
 
     As IFEFFIT and Larch define it (M. Newville, J. Phys. Conf. Ser. 430, 012007 (2013);
