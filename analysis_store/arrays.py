@@ -3,89 +3,24 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from types import EllipsisType
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis_store.dtypes import AnyArray
+from analysis_store.core.lazy import Index, Known
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from analysis_store.dtypes import AnyArray
 
-_Part: TypeAlias = SupportsIndex | slice | EllipsisType | Sequence[int] | AnyArray
-Index: TypeAlias = _Part | tuple[_Part, ...]
-"""What selects values of an array: a number, a slice, ``...``, numbers or a mask; or one of these for each axis."""
 
 _BLOCK = 16 << 20
 
 
-class Lazy(ABC):
-    """An array that is not in memory; whatever reads it says what an index gives, this what follows from its shape."""
-
-    @property
-    @abstractmethod
-    def shape(self) -> tuple[int, ...]:
-        """Of all values; axis 0 counts them."""
-
-    @property
-    @abstractmethod
-    def dtype(self) -> np.dtype:
-        """Of the values; object where each is one of its own."""
-
-    @abstractmethod
-    def read(self) -> Any:
-        """Return all values."""
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions, the first included."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Size in memory, bytes."""
-        return self.size * self.dtype.itemsize
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        values = np.asarray(self.read())
-        return values if dtype is None else values.astype(dtype, copy=bool(copy))
-
-
-class LazyValue(Lazy):
-    """The value of one event that stays where it is: its elements are read when they are asked for, in C order.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the value.
-    dtype : numpy.dtype
-        Of its elements.
-    """
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._shape, self._dtype = shape, dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the value."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the elements."""
-        return self._dtype
+class LazyValue(Known):
+    """The value of one event that stays where it is: its elements are read when they are asked for, in C order."""
 
     @abstractmethod
     def elements(self, start: int, stop: int) -> AnyArray:

@@ -30,6 +30,7 @@ import numpy as np
 from blake3 import blake3
 
 from analysis_store.arrays import LazyValue
+from analysis_store.core.text import to_utf8
 from analysis_store.dtypes import TEXT_KINDS, AnyArray, named_in_file
 from analysis_store.errors import InvalidDataError
 from analysis_store.roots import opened
@@ -234,10 +235,7 @@ def utf8(text: object) -> bytes:
     """
     if not isinstance(text, str):
         raise InvalidDataError(f"{text!r} of type {type(text).__name__} is among text; expected only str.")
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidDataError(f"{text!r} holds a lone surrogate; expected text that UTF-8 can say.") from error
+    return to_utf8(text)
 
 
 def _dtype_text(dtype: np.dtype) -> str:

@@ -13,11 +13,11 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cache
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.text import to_utf8
 from analysis_store.errors import InvalidDocumentError, InvalidMetadataError
 
 if TYPE_CHECKING:
@@ -135,9 +135,8 @@ def document_text(value: object, where: str) -> str:
     if type(value) is str and value.isascii():
         return value
     if isinstance(value, str):
-        with suppress(UnicodeEncodeError):
-            value.encode()
-            return str.__str__(value)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
+        to_utf8(value, where, InvalidDocumentError)
+        return str.__str__(value)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
     raise InvalidDocumentError(f"{where}: got {value!r:.80}; expected text that UTF-8 can hold. Correct the document.")
 
 
@@ -190,10 +189,7 @@ def _clean_mapping(value: Mapping[Any, Any], where: str, *, in_list: bool, depth
 
 
 def _clean_text(text: str, where: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidMetadataError(f"{where}: the text {text[:40]!r} is not valid Unicode ({error.reason}).") from error
+    to_utf8(text, where, InvalidMetadataError)
     return str.__str__(text)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from analysis_store.arrays import as_objects
+from analysis_store.core.zones import restore_zone, zone_name
 from analysis_store.errors import DamagedFileError, InvalidDataError
 
 if TYPE_CHECKING:
@@ -218,15 +219,10 @@ def _sentence(what: str) -> str:
 
 
 def _zoned(values: Any, dtype: pd.DatetimeTZDtype, what: str) -> Part:
-    zone = str(dtype.tz)
     try:
-        same = pd.DatetimeTZDtype(dtype.unit, zone) == dtype
-    except (TypeError, ValueError, KeyError, LookupError):
-        same = False
-    if not same:
-        raise InvalidDataError(
-            f"{_sentence(what)} is in the time zone {zone!r}, which has no name; use .tz_convert('Europe/Berlin')."
-        )
+        zone = zone_name(dtype.tz)
+    except InvalidDataError as error:
+        raise InvalidDataError(f"{_sentence(what)}: {error}") from error
     return Part({"kind": "zoned", "zone": zone}, {"values": np.asarray(values.tz_convert(None))})
 
 
@@ -288,7 +284,7 @@ def _make_numpy(part: Part) -> Any:
 
 
 def _make_zoned(part: Part) -> Any:
-    return pd.DatetimeIndex(part.rows["values"]).tz_localize("UTC").tz_convert(str(part.spec["zone"])).array
+    return pd.DatetimeIndex(part.rows["values"]).tz_localize("UTC").tz_convert(restore_zone(part.spec["zone"])).array
 
 
 def _make_text(part: Part) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.query import Query
+from analysis_store.core.text import counted
 from analysis_store.errors import RunNotFoundError, StoreClosedError
 from analysis_store.pairs import HandlerRegistry
 from analysis_store.provenance import Lookup, Policy
@@ -18,7 +19,6 @@ from analysis_store.runs.callback import Callback
 from analysis_store.runs.finding import find
 from analysis_store.runs.gather import StreamData, WriterEntry, gather
 from analysis_store.runs.intake import Intake
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.measured import measured_run
 from analysis_store.runs.notes import Notes
 from analysis_store.runs.noting import Noting

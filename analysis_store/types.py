@@ -13,10 +13,10 @@ from analysis_store.names import loaded_when_used
 if TYPE_CHECKING:
     from event_model.documents import Document as Document
 
-    from analysis_store.arrays import Index as Index
     from analysis_store.catalogs.base import Note as Note
     from analysis_store.catalogs.query import Moment as Moment
     from analysis_store.catalogs.query import QueryLike as QueryLike
+    from analysis_store.core.lazy import Index as Index
     from analysis_store.processing.comparison import Comparison as Comparison
     from analysis_store.processing.explanation import Explanation as Explanation
     from analysis_store.processing.inputs import InputsLike as InputsLike

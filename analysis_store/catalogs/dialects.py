@@ -26,7 +26,8 @@ from analysis_store.catalogs.nodes import (
     TimeSpan,
     UidPrefix,
 )
-from analysis_store.catalogs.values import is_number, plain, seconds, words
+from analysis_store.catalogs.values import plain, seconds, words
+from analysis_store.core.equality import is_number
 from analysis_store.errors import QueryError
 
 MAX_DEPTH = 64

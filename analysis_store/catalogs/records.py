@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import Note, RunRecord, check_kind
 from analysis_store.catalogs.terms import run_terms
-from analysis_store.catalogs.values import is_number
+from analysis_store.core.equality import is_number
+from analysis_store.core.text import is_utf8
 from analysis_store.errors import DamagedFileError, DuplicateRunError, InvalidDocumentError, RunNotFoundError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def is_text(text: str) -> bool:
     """Tell whether a database can hold a text: no NUL, no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return "\0" not in text and is_utf8(text)
 
 
 def check_names(record: RunRecord) -> None:

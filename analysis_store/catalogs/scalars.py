@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analysis_store.catalogs.dialects import key_of
 from analysis_store.catalogs.nodes import Key, Start, Stop
 from analysis_store.catalogs.terms import scalar_term
-from analysis_store.catalogs.values import holds_nan
+from analysis_store.core.equality import holds_nan
 from analysis_store.errors import QueryError
 
 if TYPE_CHECKING:

@@ -39,7 +39,8 @@ from analysis_store.catalogs.terms import (
     text_term,
     value_term,
 )
-from analysis_store.catalogs.values import fixed_beginning, holds_nan
+from analysis_store.catalogs.values import fixed_beginning
+from analysis_store.core.equality import holds_nan
 
 STRINGS = (VALUE + b"s", VALUE + b"t")
 NUMBERS = (VALUE + b"n", VALUE + b"o")

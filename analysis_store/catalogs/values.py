@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from os import PathLike, fspath
-from typing import Any, TypeGuard
+from typing import Any
 
+from analysis_store.core.equality import is_number
 from analysis_store.errors import QueryError
 
 WORD = re.compile(r"\w+")
@@ -25,36 +26,6 @@ DEEPEST = 100
 
 UNREAD_TEXT = frozenset({"uid", "parent_uids", "provenance"})
 """Keys of the start document whose text nobody wrote: digests and package lists would only blur a full-text search."""
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Tell whether a value is a number; a bool is not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def same_kind(a: object, b: object) -> bool:
-    """Tell whether two values have an order: number with number, string with string."""
-    return (is_number(a) and is_number(b)) or (isinstance(a, str) and isinstance(b, str))
-
-
-def equal(a: object, b: object) -> bool:
-    """Tell whether two JSON values are the same value, whatever the order of keys and the type of number."""
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
-        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
-    if isinstance(a, bool) or isinstance(b, bool) or a is None or b is None:
-        return a is b
-    return same_kind(a, b) and bool(a == b)
-
-
-def holds_nan(value: object) -> bool:
-    """Tell whether a value holds a NaN at any depth, so that it equals nothing."""
-    if isinstance(value, float):
-        return math.isnan(value)
-    if isinstance(value, Mapping):
-        return any(map(holds_nan, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(holds_nan, value))
 
 
 def reach(node: object, path: str | None) -> Iterator[Any]:

@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from analysis_store.core.jsonable import as_shown
+
 _WHOLE = {"time", "uid"}
 """Columns that are never broken: the others give way."""
 _UID = re.compile(r"\b([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -26,7 +28,7 @@ def complain(error: Exception, *, as_json: bool) -> None:
 
 def print_json(value: object) -> None:
     """Print a value as JSON, indented for a person and on one line for a pipe."""
-    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=_plain))  # noqa: T201
+    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=as_shown))  # noqa: T201
 
 
 def say(*lines: str) -> None:
@@ -119,11 +121,4 @@ def fields(values: Mapping[str, object], indent: str = "") -> Iterator[str]:
             yield f"{indent}{name}"
             yield from (f"{indent}  {line}" for line in value.splitlines())
         else:
-            yield f"{indent}{name:<{width}}  {value if isinstance(value, str) else json.dumps(value, default=_plain)}"
-
-
-def _plain(value: Any) -> Any:
-    """Return an array or a number of NumPy as plain Python, anything else as text."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+            yield f"{indent}{name:<{width}}  {value if isinstance(value, str) else json.dumps(value, default=as_shown)}"

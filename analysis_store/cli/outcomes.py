@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from analysis_store.cli.console import note, print_json, table
-from analysis_store.runs.lazy import counted
+from analysis_store.core.text import counted
 
 if TYPE_CHECKING:
     from analysis_store.processing import Task

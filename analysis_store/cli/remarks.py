@@ -25,7 +25,7 @@ def retract(
 
     Nothing is removed. Printed are the uids of the runs that it concerns.
     """
-    from analysis_store.runs.lazy import counted
+    from analysis_store.core.text import counted
 
     with open_store(store) as opened:
         notes = opened.retract(find_run(opened, uid).uid, reason)

@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis_store.codecs.model import PRIMITIVES
 from analysis_store.codecs.nodes import FORTRAN, LIST, Node, codec_layer, raw
+from analysis_store.core.text import is_utf8
 from analysis_store.exact import MAX_NDIM
 
 if TYPE_CHECKING:
@@ -157,12 +158,7 @@ def _are_names(keys: Any) -> bool:
 
 
 def _is_name(key: str) -> bool:
-    if key.isascii():
-        return 0 < len(key) <= _LONGEST_NAME and "\0" not in key
-    try:
-        return len(key.encode()) <= _LONGEST_NAME and "\0" not in key
-    except UnicodeEncodeError:
-        return False
+    return _is_plain_text(key) and 0 < len(key.encode()) <= _LONGEST_NAME
 
 
 def _offsets(parts: Sequence[Any]) -> Node:
@@ -235,15 +231,7 @@ def _utf8(value: str) -> bytes:
 
 def _is_plain_text(value: str) -> bool:
     """Whether HDF5's text can hold a string: no NUL, no lone surrogate."""
-    if "\0" in value:
-        return False
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return "\0" not in value and is_utf8(value)
 
 
 # -------------------------------------------------------------------------------------------------- arrays

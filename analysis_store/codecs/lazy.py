@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from analysis_store.arrays import Lazy
 from analysis_store.codecs.values import read_values
+from analysis_store.core.lazy import Known
 from analysis_store.hdf5.opening import dtypes_of
 
 if TYPE_CHECKING:
-    import numpy as np
     from h5py import h5d
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.dtypes import AnyArray
 
 LARGE = 1 << 20
 """Bytes from which an array is left in the file by ``load(..., lazy=True)``."""
 
 
-class LazyValues(Lazy):
+class LazyValues(Known):
     """An array in a file; it can be read as long as the file is open.
 
     Examples
@@ -31,18 +30,8 @@ class LazyValues(Lazy):
 
     def __init__(self, dataset: h5d.DatasetID) -> None:
         self._dataset = h5py.Dataset(dataset)
-        self._stored, self._dtype = dtypes_of(dataset)
-        self._shape = tuple(map(int, dataset.shape))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Of the array."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the array, as it was given."""
-        return self._dtype
+        self._stored, dtype = dtypes_of(dataset)
+        super().__init__(tuple(map(int, dataset.shape)), dtype)
 
     def __getitem__(self, key: Index) -> Any:
         """Return what ``key`` selects, as h5py takes it, reading no more than that."""

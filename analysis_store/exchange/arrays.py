@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis_store.arrays import as_objects
+from analysis_store.core.text import is_utf8
 from analysis_store.dtypes import VARIABLE_TEXT, AnyArray
 from analysis_store.errors import DamagedFileError
 
@@ -92,12 +93,8 @@ def _told(array: AnyArray, convert: Convert) -> Tree:
 
 
 def _text(array: AnyArray, convert: Convert) -> Tree:
-    texts = array.tolist()
-    try:
-        "".join(array.ravel().tolist()).encode()
-    except UnicodeEncodeError:
-        return _nested([convert(text) for text in array.ravel().tolist()], array.shape)
-    return texts
+    texts = array.ravel().tolist()
+    return array.tolist() if is_utf8("".join(texts)) else _nested(list(map(convert, texts)), array.shape)
 
 
 def _nested(items: list[Any], shape: tuple[int, ...]) -> Tree:

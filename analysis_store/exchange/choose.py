@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.text import counted
 from analysis_store.errors import ExportError, KeyNotFoundError
-from analysis_store.runs.lazy import counted
 
 if TYPE_CHECKING:
     import pandas

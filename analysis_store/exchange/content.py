@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.lazy import InMemory
 from analysis_store.errors import ExportError, KeyNotFoundError, StreamNotFoundError
-from analysis_store.runs.lazy import LazyArray, Memory
+from analysis_store.runs.lazy import LazyArray
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ class ExportedStream(Mapping[str, Any]):
         self.time = time
         self.seq_num = seq_num
         self.data_keys: dict[str, Document] = {key: data_keys.get(key, {}) for key in values}
-        self._columns = {key: LazyArray(key, Memory(column), self.data_keys[key]) for key, column in values.items()}
+        self._columns = {key: LazyArray(key, InMemory(column), self.data_keys[key]) for key, column in values.items()}
 
     def __getitem__(self, key: str) -> Any:
         return self._column(key).read()

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
+from analysis_store.core.jsonable import rebuilt
+from analysis_store.digests import ALGORITHM
+
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
 
@@ -48,7 +51,7 @@ class Parameters:
         text = canonical(values)
         digest = blake3(text.encode()).hexdigest()
         shown = _AWKWARD.sub("_", ",".join(f"{_short(key)}={_shown(value)}" for key, value in _flat(values)))
-        return cls(values, text, f"blake3:{digest}", f"{shown[:_SHOWN] or 'no-parameters'}-{digest[:_DIGITS]}")
+        return cls(values, text, f"{ALGORITHM}:{digest}", f"{shown[:_SHOWN] or 'no-parameters'}-{digest[:_DIGITS]}")
 
     def flat(self) -> Iterator[tuple[str, Any]]:
         """Yield each value that is no mapping, with its dotted key."""
@@ -77,17 +80,11 @@ def _at(place: Any, key: str) -> Any:
 
 def canonical(value: object) -> str:
     """Return JSON that is the same for equal values: 3 and 3.0, or a mapping in another order."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    return json.dumps(rebuilt(value, _whole), sort_keys=True, separators=(",", ":"))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
-        return int(value)
-    return value
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT else value
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

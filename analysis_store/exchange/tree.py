@@ -15,6 +15,7 @@ import numpy as np
 
 from analysis_store.codecs.model import Codec, Plain, type_name
 from analysis_store.codecs.registry import for_name, for_type, revive
+from analysis_store.core.text import is_utf8
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,
@@ -99,7 +100,7 @@ class _Encoder:
             ) from error
 
     def _mapping(self, value: dict[Any, Any]) -> Tree:
-        if all(type(key) is str and not key.startswith("$") and _is_text(key) for key in value):
+        if all(type(key) is str and not key.startswith("$") and is_utf8(key) for key in value):
             return {key: self._at(f"[{key!r}]", item) for key, item in value.items()}
         pairs = [[self._at(".keys()", key), self._at(f"[{key!r}]", item)] for key, item in value.items()]
         return {"$map": pairs}
@@ -116,14 +117,6 @@ class _Encoder:
         return path if len(path) < 200 else f"{path[:100]}…{path[-100:]}"
 
 
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _integer(value: int) -> Tree:
     return value if -(2**63) <= value < 2**64 else {"$int": hex(value)}
 
@@ -133,7 +126,7 @@ def _float(value: float) -> Tree:
 
 
 def _str(value: str) -> Tree:
-    return value if _is_text(value) else {"$text": _base64(value.encode("utf-8", "surrogatepass"))}
+    return value if is_utf8(value) else {"$text": _base64(value.encode("utf-8", "surrogatepass"))}
 
 
 def _base64(value: bytes) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from h5py import h5d
 
-from analysis_store.arrays import Lazy, LazyValue, rows_at_once
+from analysis_store.arrays import LazyValue, rows_at_once
+from analysis_store.core.lazy import Lazy
 from analysis_store.core.memory import check_fits
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from h5py import h5f
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
 
 Runs = list[tuple[int, tuple[int, int, int]]]
 """Along one axis: where in the result, and start, count and step in the dataset."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from analysis_store.arrays import Lazy, as_objects, select_objects
+from analysis_store.arrays import as_objects, select_objects
+from analysis_store.core.lazy import Lazy
 from analysis_store.errors import DamagedFileError
 from analysis_store.handlers.base import Handler
 from analysis_store.handlers.columns import OpenDataset, check_number
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from h5py import h5f
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.dtypes import AnyArray
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from analysis_store.core.text import to_utf8
 from analysis_store.digests import ValueDigest
 from analysis_store.errors import InvalidDataError, ProcessorError
 
@@ -179,12 +180,7 @@ def _key(key: Any) -> bytes:
 
 
 def _text(value: str) -> bytes:
-    try:
-        raw = value.encode()
-    except UnicodeEncodeError as error:
-        raise _RefusedError(
-            f"{value!r:.80} came; expected text that UTF-8 can say, without lone surrogates."
-        ) from error
+    raw = to_utf8(value, refused=_RefusedError)
     return _LENGTH.pack(b"s", len(raw)) + raw
 
 

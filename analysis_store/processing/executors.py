@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import signal
 from abc import ABC, abstractmethod
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from analysis_store.core.pools import cores, process_pool, submit
 from analysis_store.errors import MissingDependencyError, ProcessorError
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def crew(executor: object, most: int) -> Iterator[Crew | None]:
 
 def _opened(executor: object, most: int) -> Crew:
     if executor == "processes":
-        executor = _cores()
+        executor = cores()
     if isinstance(executor, int) and not isinstance(executor, bool) and executor > 0:
         return ProcessCrew(max(1, min(executor, most)))
     if isinstance(executor, Executor):
@@ -93,10 +91,6 @@ def _opened(executor: object, most: int) -> Crew:
         f'executor: {executor!r:.200} came; expected None, "serial", "processes", a number of processes, a '
         "concurrent.futures.Executor, a dask.distributed Client or cluster, or the address of a scheduler."
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_dask(executor: object) -> bool:
@@ -110,10 +104,7 @@ class ProcessCrew(Crew):
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._pool = self._made()
-
-    def _made(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._number, multiprocessing.get_context("spawn"), _leave_interrupts)
+        self._pool = process_pool(number)
 
     @property
     def width(self) -> int:
@@ -123,8 +114,7 @@ class ProcessCrew(Crew):
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Give one piece of work."""
         try:
-            with _interrupts_held():
-                return self._pool.submit(function, *arguments)
+            return submit(self._pool, function, *arguments)
         except BrokenProcessPool as error:  # it died between two pieces of work; whoever waits is told as of any other
             failed: Future[T] = Future()
             failed.set_exception(error)
@@ -134,7 +124,7 @@ class ProcessCrew(Crew):
         """Start new processes."""
         logger.warning("a worker process died (%s); new ones are started", cause)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._pool = self._made()
+        self._pool = process_pool(self._number)
 
     def close(self, *, now: bool) -> None:
         """End the processes."""
@@ -142,22 +132,6 @@ class ProcessCrew(Crew):
             for process in list((self._pool._processes or {}).values()):  # noqa: SLF001 - terminate_workers is of 3.14
                 process.terminate()
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Take Ctrl-C at the end only: a process that is started meanwhile is not met by it before it can ignore it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _leave_interrupts() -> None:
-    """Ignore Ctrl-C, which every process of a terminal gets: the one that started this one decides."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 class GivenCrew(Crew):
@@ -170,7 +144,7 @@ class GivenCrew(Crew):
     @property
     def width(self) -> int:
         """How much can be done at the same time."""
-        return int(getattr(self._executor, "_max_workers", 0)) or _cores()
+        return int(getattr(self._executor, "_max_workers", 0)) or cores()
 
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
         """Give one piece of work."""

@@ -5,20 +5,23 @@ None of these libraries is imported here: whoever holds such a run has it loaded
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from analysis_store.arrays import as_objects
+from analysis_store.core.jsonable import rebuilt
+from analysis_store.core.lazy import Lazy
 from analysis_store.errors import InputError
 from analysis_store.processing.input_base import DocumentedInput, InputStream, run_digest
 from analysis_store.provenance.parts import Parent
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
-    from analysis_store.arrays import Index
+    from collections.abc import Iterator
+
+    from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
 
 _DATA = "data"
@@ -49,12 +52,12 @@ class ForeignInput(DocumentedInput):
     @property
     def start(self) -> Document:
         """A copy of the start document."""
-        return dict(_plain(self._run.metadata["start"]))
+        return dict(_copied(self._run.metadata["start"]))
 
     @property
     def stop(self) -> Document | None:
         """The stop document."""
-        found = _plain(self._run.metadata.get("stop"))
+        found = _copied(self._run.metadata.get("stop"))
         return dict(found) if found else None
 
     @property
@@ -83,7 +86,7 @@ class ForeignInput(DocumentedInput):
         )
 
 
-class RemoteColumn:
+class RemoteColumn(Lazy):
     """A column behind a Tiled client; what can be is cut out where it lies."""
 
     def __init__(self, client: Any) -> None:
@@ -129,15 +132,11 @@ def _is_simple(part: Any) -> bool:
 
 def _data_keys(stream: Any) -> dict[str, Document]:
     """Return what the descriptors of a stream say of its keys."""
-    metadata = _plain(stream.metadata)
+    metadata = _copied(stream.metadata)
     descriptors = metadata.get("descriptors") or [metadata]
     return {key: entry for descriptor in descriptors for key, entry in descriptor.get("data_keys", {}).items()}
 
 
-def _plain(value: Any) -> Any:
+def _copied(value: object) -> Any:
     """Return a copy of metadata as dicts and lists; clients have read-only ones of their own."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_plain(item) for item in value]
-    return value
+    return rebuilt(value, lambda leaf: leaf)

@@ -8,34 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store.arrays import as_objects, select_objects
+from analysis_store.core.lazy import InMemory, Known, Source, Through
 from analysis_store.handlers.columns import select
 from analysis_store.runs.columns import stack
 
 if TYPE_CHECKING:
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.runs.columns import Column
-    from analysis_store.runs.lazy import Source
 
 
-class ReadOnly:
+class ReadOnly(Through):
     """A source whose arrays cannot be written to: the same for results from the disk and from memory.
 
     Otherwise a function that changes its input would work on the one and fail on the other.
     """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        super().__init__(source)
         self.form: str = str(getattr(source, "form", "array"))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Events first."""
-        return tuple(self._source.shape)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the values."""
-        return self._source.dtype
 
     def __getitem__(self, key: Index) -> Any:
         return self._sealed(self._source[key])
@@ -66,14 +56,12 @@ def held(column: Column) -> ReadOnly:
     return ReadOnly(HeldArray(np.array(values, order="C") if isinstance(values, np.ndarray) else stack(values)))
 
 
-class HeldArray:
+class HeldArray(InMemory):
     """The values of a column that is one array."""
 
     def __init__(self, values: np.ndarray) -> None:
-        self._values = values
-        self._values.flags.writeable = False
-        self.shape: tuple[int, ...] = values.shape
-        self.dtype: np.dtype = values.dtype
+        super().__init__(values)
+        values.flags.writeable = False
 
     def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
@@ -81,19 +69,14 @@ class HeldArray:
         found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
         return found if found.flags.c_contiguous else found.copy()  # in the order in which it would be read
 
-    def read(self) -> np.ndarray:
-        """Return all values."""
-        return self._values
 
-
-class HeldObjects:
+class HeldObjects(Known):
     """The values of a column that has one array, table or object per event."""
 
     def __init__(self, form: str, values: Any) -> None:
         self.form = form
         self._values = [copy.deepcopy(value) for value in values]
-        self.shape: tuple[int, ...] = (len(self._values),)
-        self.dtype: np.dtype = np.dtype(object)
+        super().__init__((len(self._values),), np.dtype(object))
 
     def __getitem__(self, key: Index) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects."""

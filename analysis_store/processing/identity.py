@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
+from analysis_store.digests import ALGORITHM
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.canonical import feed
 
@@ -28,7 +29,7 @@ def digest_of(value: object) -> str:
     """
     hasher = blake3()
     feed(hasher, value)
-    return f"blake3:{hasher.hexdigest()}"
+    return f"{ALGORITHM}:{hasher.hexdigest()}"
 
 
 @dataclass(frozen=True)

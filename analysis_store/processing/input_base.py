@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis_store.core.text import counted
 from analysis_store.errors import InputError, KeyNotFoundError, StreamNotFoundError
 from analysis_store.processing.held import ReadOnly
 from analysis_store.processing.identity import digest_of
-from analysis_store.runs.lazy import LazyArray, Source, counted
+from analysis_store.runs.lazy import LazyArray
 from analysis_store.runs.notes import retraction_of, retraction_text
 from analysis_store.runs.stream import Keys, dataset_of
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import xarray
 
+    from analysis_store.core.lazy import Source
     from analysis_store.documents import Document
     from analysis_store.provenance.parts import InputFile, Parent
     from analysis_store.run_store import RunStore

@@ -9,6 +9,7 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from analysis_store.core.text import counted
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.function import Processor
 from analysis_store.processing.identity import digest_of
@@ -187,7 +188,7 @@ class Pipeline:
 
     def __repr__(self) -> str:
         names = self._names()
-        lines = [f"<Pipeline of {len(self)} step{'' if len(self) == 1 else 's'}>"]
+        lines = [f"<Pipeline of {counted(len(self), 'step')}>"]
         for name, step in self.names.items():
             source = ", ".join(names[parent] for parent in step.parents) or "inputs"
             lines.append(f"  {name}: {step.preset!r} of {source}")

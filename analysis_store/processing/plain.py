@@ -12,6 +12,8 @@ import numpy as np
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from analysis_store.core.text import to_utf8
+
 _SAME = frozenset({type(None), bool, int, float})
 _MOST_BITS = 1024
 # What NumPy's scalars of these kinds hold, Python's hold too; `item` of a datetime64 is now a datetime, now a number.
@@ -98,10 +100,7 @@ def _jsonable(value: Any, path: str) -> Any:
 
 
 def _text(value: str, path: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise NotPlainError(f"{path}: {value!r:.80} came; it holds a lone surrogate, which no file can") from error
+    to_utf8(value, path, NotPlainError)
     return value
 
 

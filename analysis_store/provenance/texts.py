@@ -6,10 +6,12 @@ from pathlib import Path
 
 from blake3 import blake3
 
+from analysis_store.digests import ALGORITHM
+
 
 def text_digest(text: str) -> str:
     """Return ``blake3:<hex>`` of a text in UTF-8: what `digest_file` gives for a file of exactly this text."""
-    return f"blake3:{blake3(text.encode()).hexdigest()}"
+    return f"{ALGORITHM}:{blake3(text.encode()).hexdigest()}"
 
 
 def file_text(path: str) -> str:

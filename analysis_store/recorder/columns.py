@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store.arrays import as_objects
+from analysis_store.core.lazy import Lazy
 from analysis_store.digests import utf8
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.handlers.columns import OpenDataset
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import h5py
     from h5py import h5f
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.dtypes import AnyArray
     from analysis_store.hdf5.blocks import Compression
     from analysis_store.recorder.forms import Form
@@ -122,7 +123,7 @@ def returned(form: Form, value: Any) -> Any:
     return value[()] if value.ndim == 0 else value.copy()
 
 
-class ColumnSource:
+class ColumnSource(Lazy):
     """The values of a key in a file, for `Series`: every reading sees what is committed then, and reads no more.
 
     Parameters
@@ -137,8 +138,12 @@ class ColumnSource:
 
     def __init__(self, read: Read, base: str, form: Form) -> None:
         self._read, self._base, self._form = read, base, form
-        self.dtype: np.dtype = form.dtype if form.kind == "array" else np.dtype(object)
         self._opened: tuple[h5f.FileID, OpenDataset] | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self._form.array_dtype
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import h5py
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.series import Series

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import orjson
 
+from analysis_store.core.text import to_utf8
 from analysis_store.dtypes import AnyArray, parse_array
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.exact import exact_text
@@ -67,6 +68,11 @@ class Form:
 
     attrs: Mapping[str, Any] = field(default_factory=dict)
     """``units`` and whatever else is known of the values."""
+
+    @property
+    def array_dtype(self) -> np.dtype:
+        """Of an array of the values: object where each is one of its own."""
+        return self.dtype if self.kind == "array" else np.dtype(object)
 
     def fitted(self, value: Any, key: str) -> Any:
         """Return a value as it is kept: an array that is a copy, a str, or of an object the bytes of `packed`.
@@ -225,12 +231,7 @@ def _check_attribute(name: str, value: Any) -> None:
 def _text(value: Any, key: str) -> str:
     if type(value) not in {str, np.str_}:
         raise InvalidDataError(_refusal(key, value, "text"))
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidDataError(
-            f"{key!r}: {value!r} holds a lone surrogate; expected text that UTF-8 can say."
-        ) from error
+    to_utf8(value, repr(key))
     return exact_text(value)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store.arrays import as_objects
+from analysis_store.core.lazy import Lazy
 from analysis_store.recorder.base import DataStore
 from analysis_store.recorder.forms import Form
 from analysis_store.recorder.packing import unpacked
@@ -14,7 +15,7 @@ from analysis_store.recorder.selection import select
 from analysis_store.recorder.series import Series
 
 if TYPE_CHECKING:
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.dtypes import AnyArray
 
 
@@ -64,17 +65,21 @@ class InMemoryDataStore(DataStore):
         return f"<InMemoryDataStore of {len(self._forms)} keys>"
 
 
-class Listed:
+class Listed(Lazy):
     """Values in a list, as `Form.fitted` gave them; as an array of those that are asked for."""
 
     def __init__(self, values: list[Any], form: Form) -> None:
         self._values, self._form = values, form
-        self.dtype: np.dtype = form.dtype if form.kind == "array" else np.dtype(object)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Values first."""
         return (len(self._values), *self._form.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self._form.array_dtype
 
     def __getitem__(self, key: Index) -> Any:
         return select(key, self.shape, self.rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import time
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +36,7 @@ from analysis_store.roots import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 _BOUNDS = ("v110", "v110")
 _PATIENCE = 1.0

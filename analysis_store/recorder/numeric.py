@@ -8,41 +8,33 @@ import numpy as np
 
 from analysis_store.dtypes import AnyArray, encode_text
 from analysis_store.errors import InvalidDataError
+from analysis_store.exact import exact_array
 
 PLAIN = "biufcmM"
 """Kinds of dtypes that a number or a time has."""
 
-_INTEGERS = range(-(2**63), 2**63)
+_TEXT = "US"
 _DEEPEST = 32
 
 
 def as_array(value: object) -> AnyArray | None:
-    """Return a number, an array or a regular list of numbers as an array; None of what is something else."""
-    if type(value) is int:
-        return np.array(value, np.int64) if value in _INTEGERS else None
-    if type(value) in {bool, float, complex}:
-        return np.array(value)
-    if type(value) is list:
-        return _regular(value)
-    if isinstance(value, np.generic) or type(value) is np.ndarray:
-        found = np.asarray(value)
-        fixed = found.dtype.kind in "US" and type(value) is np.ndarray and _is_fixed(found)  # one by one, widths vary
-        return found if found.dtype.kind in PLAIN or fixed else None
-    return None
+    """Return a number, an array or a regular list of numbers as `exact_array` does; None of what is something else.
 
-
-def _regular(values: list[Any]) -> AnyArray | None:
-    """Return numbers in lists of equal lengths, if an array says the same."""
-    if not values or not _is_numbers(values):
+    Text is one only as an array, because single texts differ in width, and a tuple stays a tuple.
+    """
+    kind = type(value)
+    if kind is tuple or kind is np.memmap or (kind is list and not _is_numbers(value)):
         return None
-    try:
-        made = np.array(values)
-    except (ValueError, OverflowError):  # of many lengths
+    found = exact_array(value)
+    if found is None or not (found.size or kind is np.ndarray):
         return None
-    return made if made.dtype.kind in "if" and made.size and is_same(np.array(values, object), made) else None
+    if kind is np.ndarray and found.dtype.kind in _TEXT:
+        return found if _is_fixed(found) else None
+    is_large = kind in {int, list} and found.dtype.kind == "u"
+    return found if found.dtype.kind in PLAIN and not is_large else None
 
 
-def _is_numbers(values: list[Any], depth: int = 0) -> bool:
+def _is_numbers(values: Any, depth: int = 0) -> bool:
     return depth < _DEEPEST and all(
         type(item) in {int, float} or (type(item) is list and _is_numbers(item, depth + 1)) for item in values
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.lazy import Through
 from analysis_store.errors import KeyNotFoundError
 from analysis_store.recorder.finish import KEY, SET
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from analysis_store.arrays import Index
     from analysis_store.runs.run import Run
 
 
@@ -71,22 +69,12 @@ class Recording(Mapping[str, Any]):
         return f"<Recording of {len(self)} keys in run {self.run.uid}>"
 
 
-class Current:
+class Current(Through):
     """The values of a key, where they are now: in the live file, or in the run that it became."""
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self._find = find
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Values first."""
-        return tuple(self._find().shape)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the values."""
-        found: np.dtype = self._find().dtype
-        return found
-
-    def __getitem__(self, key: Index) -> Any:
-        return self._find()[key]
+    def _source(self) -> Any:
+        return self._find()

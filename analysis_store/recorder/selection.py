@@ -10,7 +10,7 @@ import numpy as np
 from analysis_store.handlers.columns import select as select_runs
 
 if TYPE_CHECKING:
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.dtypes import AnyArray
     from analysis_store.handlers.columns import Runs
 

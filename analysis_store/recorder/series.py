@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,26 +12,8 @@ from analysis_store.runs.lazy import Values
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Source
     from analysis_store.dtypes import AnyArray
-
-
-class Source(Protocol):
-    """Where the values are."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Values first; what it is now."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the values; object for text, ragged arrays and objects."""
-        ...
-
-    def __getitem__(self, key: Index) -> Any:
-        """Return what NumPy's index selects, reading no more than that."""
-        ...
 
 
 class Series(Values):

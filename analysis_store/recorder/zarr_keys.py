@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from analysis_store.core.lazy import Lazy
 from analysis_store.errors import AnalysisStoreError, DamagedFileError
 from analysis_store.recorder.memory import Listed
 from analysis_store.recorder.selection import select
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.zarr_arrays import Arrays, Latest
@@ -52,12 +53,16 @@ class Key:
         return {**told, "sizes": self.arrays.sizes if self.arrays is not None else {}}
 
 
-class KeyValues:
+class KeyValues(Lazy):
     """The values of a key, those on disk and those that wait."""
 
     def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
         self._entry, self._lock, self._refresh = entry, lock, refresh
-        self.dtype: np.dtype = entry.form.dtype if entry.form.kind == "array" else np.dtype(object)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self._entry.form.array_dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -101,9 +106,10 @@ class KeyValues:
 class KeyTimes(KeyValues):
     """When the values of a key were known."""
 
-    def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
-        super().__init__(entry, lock, refresh)
-        self.dtype: np.dtype = np.dtype(float)
+    @property
+    def dtype(self) -> np.dtype:
+        """Of times, s."""
+        return np.dtype(float)
 
     def _row(self) -> tuple[int, ...]:
         return ()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from analysis_store.arrays import LazyValue
+from analysis_store.core.text import is_utf8, to_utf8
 from analysis_store.documents import MAX_INLINE_SIZE
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import NUMBERS, exact_text
@@ -197,10 +198,8 @@ def _integers(values: Sequence[int]) -> np.ndarray:
 
 def _of_strings(values: Sequence[str], where: Place) -> Column:
     for index, value in enumerate(values):
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidDataError(f"{where.at(index)}: the text is not valid Unicode ({error.reason}).") from error
+        if not is_utf8(value):
+            to_utf8(value, where.at(index))
     longest = max(map(len, values), default=0)
     fixed = longest * len(values) * 4 <= _MAX_FIXED_TEXT and not any("\0" in value for value in values)
     array = np.array(values, dtype=f"<U{max(longest, 1)}") if fixed else np.array(values, dtype=object)

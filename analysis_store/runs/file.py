@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5d, h5f, h5g, h5s
 
 from analysis_store import layout
+from analysis_store.core.text import utc_or_1970
 from analysis_store.documents import Document, compose_resource, dumps, validate
 from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import InvalidDataError
@@ -91,8 +91,8 @@ class RunFileWriter:
         stop = self._draft.finish(time=time())
         write_string(entry, "title", _title(start))
         write_string(entry, "entry_identifier", self._draft.uid)
-        write_string(entry, "start_time", _iso(start["time"]))
-        write_string(entry, "end_time", _iso(stop["time"]))
+        write_string(entry, "start_time", utc_or_1970(start["time"]))
+        write_string(entry, "end_time", utc_or_1970(stop["time"]))
         _write_process(entry, self._draft)
         _write_documents(entry, self._draft)
 
@@ -233,7 +233,7 @@ def _write_process(entry: h5g.GroupID, draft: Draft) -> None:
     process = create_group(entry, layout.PROCESS, {"NX_class": "NXprocess"})
     write_string(process, "program", str(code.get("name") or "unknown"))
     write_string(process, "version", str(code.get("version") or code.get("commit") or code.get("digest") or "unknown"))
-    write_string(process, "date", _iso(draft.start["time"]))
+    write_string(process, "date", utc_or_1970(draft.start["time"]))
     _write_origin(process, origin, code)
     _write_parameters(process, _mapping(origin.get("parameters")))
     _write_note(process, "patch", draft.attachments.patch, "text/x-diff")
@@ -322,10 +322,3 @@ def _title(start: Document) -> str:
         if isinstance(start.get(key), str) and start[key]:
             return str(start[key])
     return "analysis"
-
-
-def _iso(time: Any) -> str:
-    try:
-        return datetime.datetime.fromtimestamp(float(time), datetime.UTC).isoformat()
-    except (ValueError, OverflowError, OSError):
-        return _EPOCH

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Required, TypeAlias, TypedDict
 
+from analysis_store.core.text import to_utf8
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_text
 from analysis_store.runs import columns
@@ -206,8 +207,5 @@ def check_name(name: object, where: str) -> str:
     if "." in name or "/" in name or "\0" in name:
         plain = name.replace(".", "_").replace("/", "_").replace("\0", "_")
         raise InvalidDataError(f'{where}["{name}"]: names must not hold ".", "/" or NUL; rename it, e.g. {plain!r}.')
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidDataError(f"{where}[{name!r}]: the name is not valid Unicode ({error.reason}).") from error
+    to_utf8(name, where)
     return exact_text(name)

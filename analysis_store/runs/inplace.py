@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from h5py import h5a, h5d, h5g, h5o
 
+from analysis_store.core.lazy import Through
 from analysis_store.hdf5.columns import Stored, chunk_of
 from analysis_store.hdf5.encoding import name_of
 from analysis_store.hdf5.making import UTF8_LINK, set_attrs
@@ -14,15 +15,13 @@ from analysis_store.layout import DTYPE, FORM, UNITS
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    import numpy as np
-
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.runs.lazy import LazyArray
 
 _READ = 4 << 20
 
 
-class InPlace:
+class InPlace(Through):
     """The values of a column that the file holds already; they are read where they are asked for.
 
     Parameters
@@ -35,29 +34,16 @@ class InPlace:
     """
 
     def __init__(self, values: LazyArray, path: str) -> None:
-        self._values = values
+        super().__init__(values)
         self._path = path
         self._digest = values.digest()
         self._first = values[0]
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Events first."""
-        return self._values.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the values."""
-        return self._values.dtype
-
-    def __len__(self) -> int:
-        return len(self._values)
-
     def __getitem__(self, key: Index) -> Any:
-        return self._first if type(key) is int and key == 0 else self._values[key]
+        return self._first if type(key) is int and key == 0 else self._source[key]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self._values)
+        return iter(self._source)
 
     def link(
         self, group: h5g.GroupID, name: str, _: object, *, compression: object, attrs: Mapping[str, object]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis_store import layout
+from analysis_store.core.lazy import InMemory, Source
 from analysis_store.documents import Document, document_text, dumps, loads, unpack_page
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -25,7 +26,6 @@ from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.draft import Draft, StreamDraft
 from analysis_store.runs.emit import NamedDocument, StreamDocuments
 from analysis_store.runs.gather import StreamData
-from analysis_store.runs.lazy import Memory, Source
 from analysis_store.runs.per_event import together
 from analysis_store.runs.values import storable
 
@@ -352,7 +352,7 @@ class JournalStream:
         present = [value for value in values if value is not None]
         if len(present) < len(values) and set(map(type, present)) <= {int, float} and are_floats(present):
             values = [float("nan") if value is None else float(value) for value in values]
-        return Memory(together(values))
+        return InMemory(together(values))
 
     def read(self, key: str, index: int, open_handler: Callable[[Document], Any]) -> Any:
         """Return the value of one event through the handler of its resource; None where the event lacks the key.

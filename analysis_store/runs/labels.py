@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.arrays import Lazy
+from analysis_store.core.lazy import Lazy
 from analysis_store.documents import clean_metadata, dumps
 from analysis_store.errors import InvalidDataError
 

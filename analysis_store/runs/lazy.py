@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis_store.arrays import Lazy, rows_at_once
+from analysis_store.arrays import rows_at_once
+from analysis_store.core.lazy import InMemory, Known, Source, Through
 from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import AnalysisStoreError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from dask.array.core import Array as DaskArray
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
 
 
@@ -29,43 +30,12 @@ _OBJECTS = 64
 """How many objects are read at once by who goes through all of them."""
 
 
-class Source(Protocol):
-    """Where values come from: a dataset of the run file, a handler that is called event by event, or memory."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Events first."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the values."""
-        ...
-
-    def __getitem__(self, key: Index) -> Any: ...
-
-    def read(self) -> Any:
-        """Return all values."""
-        ...
-
-
-class Values(Lazy):
+class Values(Through):
     """The values of a key, which a source gives as far as they are asked for."""
 
-    def __init__(self, key: str, source: Any) -> None:
+    def __init__(self, key: str, source: Source) -> None:
+        super().__init__(source)
         self.key = key
-        self._source = source
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Values first, those of a stream by event."""
-        return tuple(self._source.shape)
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Of the values; ``object`` for tables, objects, ragged arrays and text of variable length."""
-        dtype: np.dtype = self._source.dtype
-        return dtype
 
     @property
     @abstractmethod
@@ -111,11 +81,12 @@ def _one(value: Any) -> Any:
     return value[()] if type(value) is np.ndarray and value.ndim == 0 and value.dtype.isnative else value
 
 
-class _Fixed:
+class _Fixed(Known):
     """Values as many as there were once."""
 
     def __init__(self, values: Values, shape: tuple[int, ...]) -> None:
-        self._values, self.shape, self.dtype, self.ndim = values, shape, values.dtype, len(shape)
+        super().__init__(shape, values.dtype)
+        self._values = values
 
     def __getitem__(self, key: Index) -> Any:
         return self._values[key]
@@ -155,7 +126,7 @@ class LazyArray(Values):
 
     def loaded(self) -> LazyArray:
         """Return the same column with its values in memory."""
-        return LazyArray(self.key, Memory(self.read()), self._data_key)
+        return LazyArray(self.key, InMemory(self.read()), self._data_key)
 
     def read(self) -> Any:
         """Return all values.
@@ -198,51 +169,6 @@ class LazyArray(Values):
         for start in range(0, len(self), step):
             digest.update(np.asarray(self._source[start : start + step]))
         return digest.result()
-
-
-class Memory:
-    """A source that holds its values already."""
-
-    def __init__(self, values: Any) -> None:
-        self._values = values
-        self.shape: tuple[int, ...] = tuple(values.shape)
-        self.dtype: np.dtype = values.dtype
-
-    def __getitem__(self, key: Index) -> Any:
-        return self._values[key]
-
-    def read(self) -> Any:
-        """Return all values."""
-        return self._values
-
-
-class Unreadable:
-    """A source whose values are not within reach: whatever is asked of it is answered with the reason."""
-
-    def __init__(self, reason: AnalysisStoreError) -> None:
-        self._reason = reason
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Raise the reason."""
-        raise self._reason
-
-    @property
-    def dtype(self) -> np.dtype:
-        """Raise the reason."""
-        raise self._reason
-
-    def __getitem__(self, key: Index) -> Any:
-        raise self._reason
-
-    def read(self) -> Any:
-        """Raise the reason."""
-        raise self._reason
-
-
-def counted(number: object, thing: str) -> str:
-    """Return e.g. "1 event", "3 events"."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def safe_dtype(text: Any) -> np.dtype:

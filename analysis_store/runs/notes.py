@@ -14,6 +14,7 @@ from analysis_store import layout
 from analysis_store.catalogs.base import Catalog, Note
 from analysis_store.catalogs.kinship import downwards
 from analysis_store.catalogs.records import note_row
+from analysis_store.core.text import to_utf8
 from analysis_store.documents import dumps, is_time
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -125,7 +126,7 @@ class Notes:
     def _keep(self, notes: list[Note], durable: bool) -> None:
         for note in notes:
             note_row(note)  # refused before the log has it
-            _check_text(note)
+            to_utf8(dumps(asdict(note)), f"a note on run {note.uid!r}", InvalidDocumentError)
         self._catalog.check_writable()
         log = AppendLog(month_log(self._root, notes[0].time))
         log.append(map(asdict, notes), durable)
@@ -136,17 +137,6 @@ class Notes:
                 f"the note on run {notes[0].uid} is kept in {log.path}, but it is not in the catalog: {error}. It is "
                 "found when the catalog is rebuilt; making it again makes a second one."
             ) from error
-
-
-def _check_text(note: Note) -> None:
-    """Refuse text that no file of ours could hold: a name that is no UTF-8, as a shell hands it on."""
-    try:
-        dumps(asdict(note)).encode()
-    except UnicodeEncodeError as error:
-        shown = error.object[max(error.start - 20, 0) : error.end]
-        raise InvalidDocumentError(
-            f"a note on run {note.uid!r} holds the text {shown!r}, which is not valid Unicode; write it otherwise."
-        ) from error
 
 
 def logged(root: Path) -> Iterable[Note]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
+from analysis_store.core.text import counted
 from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError, InvalidDataError, RunClosedError, StoreWriteError
 from analysis_store.runs import columns
@@ -18,7 +19,6 @@ from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.descriptor_md import add_descriptor_md, checked_descriptor_md
 from analysis_store.runs.gather import StreamData, check_name, gather
 from analysis_store.runs.labels import LABELS, check_same
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.values import read_handle
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from analysis_store.arrays import as_objects, select_objects
+from analysis_store.core.lazy import Lazy
 from analysis_store.core.memory import check_fits
 from analysis_store.digests import ValueDigest, digest_foreign, digest_values
 from analysis_store.errors import (
@@ -27,7 +28,7 @@ from analysis_store.runs.values import NoArrayError, as_array
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from analysis_store.arrays import Index
+    from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
 
 _NUMBERS = "biufcmM"
@@ -50,7 +51,7 @@ class _One(NamedTuple):
 _OBJECT = _One((), np.dtype(object))
 
 
-class PerEvent:
+class PerEvent(Lazy):
     """A source that calls a handler for each event that is asked for.
 
     Shape and dtype are those of the first value, whatever a document says of them: many documents say nothing, or

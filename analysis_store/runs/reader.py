@@ -25,7 +25,8 @@ from analysis_store.runs.seal import seal_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from analysis_store.runs.lazy import Source
+    from analysis_store.core.lazy import Source
+
 
 _GROUP = f"/{layout.ENTRY}/{layout.DOCUMENTS}"
 _NAMES = (

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import xarray
 
     from analysis_store.catalogs.base import Catalog, Note, RunRecord
+    from analysis_store.core.lazy import Source
     from analysis_store.documents import Document
-    from analysis_store.runs.lazy import Source
     from analysis_store.runs.verify import Report
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import html
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from analysis_store.core.text import counted, local_time
 from analysis_store.errors import AnalysisStoreError
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.notes import retraction_text
 from analysis_store.runs.results import summary
 
@@ -26,10 +25,8 @@ _TOLD = ("sample_name", "scan_id", "analysis_stage")
 
 def when(time: Any) -> str:
     """Return a POSIX time as local time, to the second."""
-    try:
-        return f"{datetime.datetime.fromtimestamp(float(time)).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError, OSError):
-        return str(time)
+    moment = local_time(time)
+    return str(time) if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def made_by(start: Mapping[str, object]) -> str:

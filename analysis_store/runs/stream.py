@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from analysis_store.core.lazy import Source, Unreadable
+from analysis_store.core.text import counted
 from analysis_store.documents import Document, event_uid
 from analysis_store.errors import AnalysisStoreError, KeyNotFoundError, StoreClosedError, UnknownSpecError
 from analysis_store.hdf5.opening import kept_open
 from analysis_store.pairs import call_handler
 from analysis_store.runs.journal import JournalStream
-from analysis_store.runs.lazy import LazyArray, Source, Unreadable, counted
+from analysis_store.runs.lazy import LazyArray
 from analysis_store.runs.per_event import PerEvent
 from analysis_store.runs.reader import FileStream
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis_store.arrays import Lazy, LazyValue
+from analysis_store.arrays import LazyValue
+from analysis_store.core.lazy import Lazy
 from analysis_store.dtypes import VARIABLE_TEXT, AnyArray, encode_text
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import MAX_NDIM, exact_array

@@ -15,6 +15,7 @@ from tiled.structures.array import ArrayStructure, BuiltinDtype, StructDtype
 from tiled.structures.core import Spec, StructureFamily
 from tiled.utils import OneShotCachedMap
 
+from analysis_store.core.jsonable import rebuilt
 from analysis_store.errors import InvalidDataError, TooLargeError
 from analysis_store.server.nodes import Node
 
@@ -168,13 +169,7 @@ def transportable(value: object) -> Any:
 
     The documents themselves are sent with the integer; see `analysis_store.server.documents`.
     """
-    if isinstance(value, Mapping):
-        return {key: transportable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [transportable(item) for item in value]
-    if isinstance(value, int) and value not in _SENT_INTEGERS:
-        return str(value)
-    return value
+    return rebuilt(value, lambda leaf: str(leaf) if isinstance(leaf, int) and leaf not in _SENT_INTEGERS else leaf)
 
 
 def _narrowed(places: Iterable[range | int], part: NDSlice) -> tuple[range | int, ...]:

@@ -15,18 +15,19 @@ from tiled.adapters.table import TableAdapter
 from tiled.structures.table import TableStructure
 from tiled.utils import OneShotCachedMap
 
+from analysis_store.core.lazy import InMemory, Known
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
 from analysis_store.exchange.json import dumps, loads
 from analysis_store.exchange.tree import to_tree
 from analysis_store.runs.dataset import EVENT_TIME, coordinate_dims, free_dims, label_of
-from analysis_store.runs.lazy import LazyArray, Memory
+from analysis_store.runs.lazy import LazyArray
 from analysis_store.runs.times import always_fits, integers, told
 from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
 from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
-    from analysis_store.arrays import Index
     from analysis_store.catalogs.base import Document
+    from analysis_store.core.lazy import Index
     from analysis_store.runs.stream import Stream
 
 Makers = dict[str, Callable[[], Variable]]
@@ -109,7 +110,7 @@ class Columns:
             self._ragged[key] = column
             self.left_out[key] = {"reason": "its arrays differ in shape", "found_at": f"ragged/{key}"}
         else:
-            self._arrays[key] = column if column.dtype.kind in SERVED_KINDS else Memory(as_text(column))
+            self._arrays[key] = column if column.dtype.kind in SERVED_KINDS else InMemory(as_text(column))
 
 
 class Unread(LazyArray):
@@ -129,20 +130,15 @@ class Unread(LazyArray):
         return attrs if self._times is None else told(self._times, attrs)
 
 
-class _Integers:
+class _Integers(Known):
     """A column of times, as the integers that they are in memory."""
 
     def __init__(self, column: Any) -> None:
+        super().__init__(column.shape, np.dtype(np.int64).newbyteorder(column.dtype.byteorder))
         self._column = column
-        self.shape = column.shape
-        self.dtype = np.dtype(np.int64).newbyteorder(column.dtype.byteorder)
 
     def __getitem__(self, key: Index) -> np.ndarray:
         return integers(np.asarray(self._column[key]))
-
-    def read(self) -> np.ndarray:
-        """Return all of them."""
-        return self[:]
 
 
 class _Numbered(Mapping[str, Any]):

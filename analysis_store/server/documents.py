@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request, Security
 from fastapi.responses import StreamingResponse
 from tiled.server.authentication import (
@@ -19,6 +18,7 @@ from tiled.server.authentication import (
 from tiled.server.dependencies import get_entry, get_root_tree
 
 from analysis_store.catalogs.base import Document
+from analysis_store.core.jsonable import as_python, rebuilt
 
 router = APIRouter()
 
@@ -70,13 +70,4 @@ def as_line(named: tuple[str, Document]) -> str:
             "datum_kwargs": {key: [value] for key, value in doc["datum_kwargs"].items()},
         }
         name, doc = "datum_page", page
-    return dumps({"name": name, "doc": plain(doc)}) + "\n"
-
-
-def plain(value: object) -> Any:
-    """Return a document with NumPy's values as Python's own."""
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+    return dumps({"name": name, "doc": rebuilt(doc, as_python)}) + "\n"

@@ -18,13 +18,13 @@ A key that cannot be served in ``data`` is left out of it alone; the metadata of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tiled.structures.core import Spec
 from tiled.utils import OneShotCachedMap
 
+from analysis_store.core.text import local_time
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.server.arrays import dataset, transportable
 from analysis_store.server.columns import Columns, configuration
@@ -74,18 +74,11 @@ def run_metadata(record: RunRecord, stream_names: list[str]) -> Document:
         "scan_id": start.get("scan_id"),
         "plan_name": start.get("plan_name"),
         "timestamp": start["time"],
-        "datetime": _iso(start["time"]),
+        "datetime": moment.isoformat(timespec="seconds") if (moment := local_time(start["time"])) else None,
         "duration": times[1] - times[0] if stop else None,
         "stream_names": stream_names,
     }
     return {"start": start, "stop": stop, "summary": summary}
-
-
-def _iso(time: float) -> str | None:
-    try:
-        return datetime.fromtimestamp(time).astimezone().isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError):  # a clock that was never set
-        return None
 
 
 def _stream(store: RunStore, record: RunRecord, name: str) -> Node:

@@ -13,11 +13,11 @@ from rich.filesize import decimal
 
 from analysis_store import layout
 from analysis_store.core.atomic_files import replace
+from analysis_store.core.text import counted
 from analysis_store.core.write_errors import write_errors
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import SettingsError
 from analysis_store.progress import Progress, watched
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import buried, quarantined, read_removal
 from analysis_store.settings import FILE_NAME
 from analysis_store.trust.copying import Copier

@@ -16,13 +16,13 @@ from blake3 import blake3
 from rich.filesize import decimal
 
 from analysis_store import __version__, layout
+from analysis_store.core.text import counted
 from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.exchange.files import Outgoing
 from analysis_store.folders import sync
 from analysis_store.progress import Progress, watched
 from analysis_store.roots import opened
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.run import Run
 from analysis_store.trust.bundle import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.query import Query
+from analysis_store.core.text import counted
 from analysis_store.errors import InputError, SettingsError
 from analysis_store.progress import watched
-from analysis_store.runs.lazy import counted
 from analysis_store.trust.findings import Finding, findings_text
 from analysis_store.trust.indexed import index_findings
 from analysis_store.trust.leftovers import log_findings, other_findings

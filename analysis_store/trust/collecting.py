@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
+from analysis_store.core.text import counted
 from analysis_store.errors import SettingsError
 from analysis_store.folders import sync_folder
 from analysis_store.locks import FileLock, is_held, is_running
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.removed import Removal, quarantine_folder
 from analysis_store.trust.naming import Naming
 from analysis_store.trust.quarantine import (

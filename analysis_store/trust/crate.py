@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from analysis_store.core.text import person_of, utc_or_1970
 from analysis_store.documents import dumps
 from analysis_store.trust.bundle import CRATE, FILES, Entry, Manifest
-from analysis_store.trust.provjson import PERSON_KEYS, PREFIXES
+from analysis_store.trust.provjson import PREFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class Crate:
             "@type": "Dataset",
             "name": name,
             "description": description,
-            "datePublished": _moment(made),
+            "datePublished": utc_or_1970(made, "seconds"),
             "license": {"@id": _RIGHTS},
             "conformsTo": {"@id": _PROFILE},
         }
@@ -110,15 +110,15 @@ class Crate:
             "description": described or "an analysis",
             "instrument": {"@id": self._software(provenance.get("code"))},
             "result": {"@id": _uri(entry.file)},
-            "startTime": _moment(start["time"]),
-            "endTime": _moment((stop or start)["time"]),
+            "startTime": utc_or_1970(start["time"], "seconds"),
+            "endTime": utc_or_1970((stop or start)["time"], "seconds"),
             "actionStatus": f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus",
         }
         objects = [*self._parents(entry.parents), *self._inputs(provenance.get("files"))]
         objects += self._parameters(entry.uid, provenance.get("parameters"))
         if objects:
             action["object"] = _ids(dict.fromkeys(objects))
-        if person := _person(start):
+        if person := person_of(start):
             action["agent"] = {"@id": self._add({"@id": f"#person-{_uri(person)}", "@type": "Person", "name": person})}
         if not done:
             action["error"] = str((stop or {}).get("reason") or (stop or {}).get("exit_status"))
@@ -216,23 +216,6 @@ def _ids(names: Iterable[str]) -> list[Entity] | Entity:
 
 def _uri(text: object) -> str:
     return quote(str(text), safe="/._-")
-
-
-def _person(start: Document) -> str | None:
-    for key in PERSON_KEYS:
-        value = start.get(key)
-        first = value[0] if isinstance(value, list) and value else value
-        name = first.get("name") if isinstance(first, dict) else first
-        if isinstance(name, str) and name.strip():
-            return name
-    return None
-
-
-def _moment(seconds: Any) -> str:
-    try:
-        return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
-    except (ValueError, OverflowError, OSError, TypeError):  # a clock that never was set
-        return "1970-01-01T00:00:00+00:00"
 
 
 def _plain(value: Any) -> Any:

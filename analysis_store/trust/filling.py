@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import RunRecord
+from analysis_store.core.text import counted
 from analysis_store.errors import AnalysisStoreError, RunNotFoundError
 from analysis_store.progress import watched
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.verify import place_fault
 from analysis_store.trust.findings import Finding, findings_text

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 from analysis_store import layout
 from analysis_store.catalogs.kinship import downwards
 from analysis_store.catalogs.query import Query
@@ -154,25 +156,20 @@ def _of_package(store: RunStore, name: str, version: str) -> dict[str, str]:
     around = Query.parse({"provenance.environment.digest": {"$in": digests}})
     found = {record.uid: f"made where {name} {version} was installed" for record in store.catalog.search(around)}
     for record in store.catalog.search(Query.parse({"provenance.code.version": version})):
-        if _plain(str(_code(record).get("name"))) == _plain(name):
+        if canonicalize_name(str(_code(record).get("name"))) == canonicalize_name(name):
             found[record.uid] = f"made by {name} {version}"
     return found
 
 
 def _environments_with(root: Path, name: str, version: str) -> Iterator[str]:
     """Yield the digests of the environments in which a package of this version was installed."""
-    wanted = (_plain(name), version)
+    wanted = (canonicalize_name(name), version)
     for path in sorted((root / layout.ENVIRONMENTS).glob("*.json")):
         listed: list[Any] = read_package_file(path)  # a file that somebody damaged may list anything
         if wanted in (
-            (_plain(str(each.get("name"))), each.get("version")) for each in listed if isinstance(each, dict)
+            (canonicalize_name(str(each.get("name"))), each.get("version")) for each in listed if isinstance(each, dict)
         ):
             yield f"{ALGORITHM}:{path.stem}"
-
-
-def _plain(name: str) -> str:
-    """Return the name of a package as all ways to write it have in common."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _provenance(record: RunRecord) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analysis_store.core.text import counted
 from analysis_store.errors import DuplicateRunError, ProvenanceError, StoreWriteError
 from analysis_store.progress import Progress, watched
-from analysis_store.runs.lazy import counted
 from analysis_store.runs.notes import REINSTATED, RETRACTED, Notes, passed_on
 from analysis_store.trust.bundle_arrival import Arrival, Prospect, told
 from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, STAYING

@@ -6,7 +6,6 @@ the person are agents of it.
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from urllib.parse import quote
 
 from blake3 import blake3
 
+from analysis_store.core.text import person_of, utc_time
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance import Provenance
 
@@ -33,8 +33,6 @@ PREFIXES = {
 }
 """The name spaces of the document: a URN, which holds no underscore, says which run it is, wherever the store lies."""
 
-PERSON_KEYS = ("user", "username", "operator", "owner", "login_id", "experimenter")
-"""Where start documents name the person, the first that does."""
 
 _CODE_TERMS = ("version", "commit", "url", "entry_point", "digest")
 
@@ -58,7 +56,9 @@ def _add_run(parts: dict[str, dict[str, Any]], record: RunRecord) -> None:
     result, activity = _name("run", record.uid), _name("activity", record.uid)
     parts["entity"].setdefault(result, {}).update(_result(record))
     parts["activity"][activity] = _activity(record, told)
-    _relate(parts, "wasGeneratedBy", entity=result, activity=activity, time=_time((record.stop or start).get("time")))
+    _relate(
+        parts, "wasGeneratedBy", entity=result, activity=activity, time=utc_time((record.stop or start).get("time"))
+    )
     inputs = [_name("run", uid) for uid in record.parents]
     for uid in record.parents:
         parts["entity"].setdefault(_name("run", uid), {"prov:type": _type("Run")})
@@ -91,7 +91,7 @@ def _activity(record: RunRecord, told: Provenance) -> dict[str, Any]:
     start = record.start
     processing = start.get("processing")
     made_by = processing.get("processor") if isinstance(processing, dict) else None
-    times = {"prov:startTime": _time(start.get("time")), "prov:endTime": _time((record.stop or {}).get("time"))}
+    times = {"prov:startTime": utc_time(start.get("time")), "prov:endTime": utc_time((record.stop or {}).get("time"))}
     words = {"processor": made_by, "origin": told.origin, "note": told.note, "waiver": told.waiver}
     parameters = json.dumps(told.parameters, sort_keys=True) if told.parameters else None
     label = made_by or start.get("plan_name")
@@ -112,7 +112,7 @@ def _agents(parts: dict[str, dict[str, Any]], start: Mapping[str, Any], told: Pr
         words = {term: document.get(term) for term in _CODE_TERMS}
         kind = {"prov:type": {"$": "prov:SoftwareAgent", "type": "prov:QUALIFIED_NAME"}}
         parts["agent"][name] = _kept({**kind, "prov:label": document.get("name"), **words, "dirty": told.code.dirty})
-    person = next((start[key] for key in PERSON_KEYS if isinstance(start.get(key), str) and start[key]), None)
+    person = person_of(start)
     if person is not None:
         found.append(name := _name("person", person))
         kind = {"prov:type": {"$": "prov:Person", "type": "prov:QUALIFIED_NAME"}}
@@ -146,11 +146,3 @@ def _kept(words: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in words.items()
         if isinstance(value, (str, bool, int, float)) or (isinstance(value, dict) and "$" in value)
     }
-
-
-def _time(moment: Any) -> str | None:
-    """Return seconds since 1970 UTC as xsd:dateTime."""
-    try:
-        return datetime.datetime.fromtimestamp(float(moment), datetime.UTC).isoformat()
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None

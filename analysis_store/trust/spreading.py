@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 from collections import deque
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from analysis_store.core.pools import cores, may_start_processes, process_pool, submit
 from analysis_store.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +53,7 @@ def spread(
         waiting: deque[Future[Result]] = deque()
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(work, chunk))
+                waiting.append(submit(pool, work, chunk))
                 if len(waiting) > _AHEAD * number:
                     yield waiting.popleft().result()
             while waiting:
@@ -86,31 +81,8 @@ def share(total: int, most: int, workers: int | None) -> int:
 
 
 def _number(workers: int | None) -> int:
-    return workers or os.cpu_count() or 1
+    return workers or cores()
 
 
-@contextmanager
-def _pool(number: int, processes: bool) -> Iterator[Executor]:
-    pool: Executor
-    if processes and number > 1 and may_start_processes():
-        # A fork would take over threads and open files.
-        pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), _leave_interrupts)
-    else:
-        pool = ThreadPoolExecutor(number)
-    with pool:
-        yield pool
-
-
-def may_start_processes() -> bool:
-    """Tell whether a fresh process would do nothing but our work.
-
-    It imports the script that is running, and one without ``if __name__ == "__main__":`` would do all that it does a
-    second time; from its outside nobody can tell. A prompt has none, and programs of packages are made for it.
-    """
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return file is None or Path(file).name in {"analysis-store", "__main__.py", "pytest"}
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C ends the process that waits for us, which then ends us."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _pool(number: int, processes: bool) -> Executor:
+    return process_pool(number) if processes and number > 1 and may_start_processes() else ThreadPoolExecutor(number)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.kinship import downwards
+from analysis_store.core.equality import equal
 from analysis_store.digests import digest_file
 from analysis_store.runs.notes import retraction_text, retractions
 
@@ -148,8 +149,8 @@ def _parameters(run: Run) -> Mapping[str, Any]:
 
 
 def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether parameters that both have are the same: a newer version may have more of them, or fewer."""
-    return all(one[name] == other[name] for name in one.keys() & other.keys())
+    """Return True if parameters that both have are the same: a newer version may have more of them, or fewer."""
+    return all(equal(one[name], other[name], nan=True) for name in one.keys() & other.keys())
 
 
 def _file_fault(file: InputFile) -> str | None:

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from analysis_store import AnalysisStore, Provenance
+from analysis_store.core.lazy import InMemory
 from analysis_store.errors import DamagedFileError
 from analysis_store.runs.dataset import free_dims, label_of
-from analysis_store.runs.lazy import LazyArray, Memory
+from analysis_store.runs.lazy import LazyArray
 
 DIMS: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, list[str]]]] = {
     "time and time_": ({"time": (), "time_": (2,)}, {}),
@@ -50,7 +51,7 @@ def test_the_dims_of_many_keys_are_found_in_one_pass() -> None:
             return super().shape
 
     def asked_for(count: int) -> int:
-        columns = {f"k{number}": Counting(f"k{number}", Memory(np.zeros((2, 3))), {}) for number in range(count)}
+        columns = {f"k{number}": Counting(f"k{number}", InMemory(np.zeros((2, 3))), {}) for number in range(count)}
         Counting.asked = 0
         free_dims(columns)
         return Counting.asked

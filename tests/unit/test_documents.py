@@ -79,12 +79,12 @@ def test_what_loses_nothing_is_converted(value: object, plain: object) -> None:
         ({"a": np.arange(17)}, r"an array of 17 elements"),
         ({"a": np.complex128(1j)}, r"complex128"),
         ({"a": object()}, r'md\["a"\]: a object'),
-        ({"a": "\ud800"}, r"not valid Unicode"),
+        ({"a": "\ud800"}, r"lone surrogate"),
         ({"a": np.datetime64("NaT", "s")}, r"datetime64"),
         ({"a": pd.NaT}, r'md\["a"\]: a pandas.*NaT'),
         ({"a": [Point(1, 2)]}, r'md\["a"\]\[0\]: a tests.zoo.Point cannot be kept'),
-        ({"a": np.str_("\ud800")}, r'md\["a"\]: the text .* not valid Unicode'),
-        ({"a": np.array(["b", "\ud800"])}, r'md\["a"\]\[1\]: the text .* not valid Unicode'),
+        ({"a": np.str_("\ud800")}, r'md\["a"\]: .* lone surrogate'),
+        ({"a": np.array(["b", "\ud800"])}, r'md\["a"\]\[1\]: .* lone surrogate'),
     ],
 )
 def test_what_would_lose_something_is_refused_with_its_path(md: dict[object, object], where: str) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis_store.core.lazy import InMemory
 from analysis_store.errors import InputError
 from analysis_store.processing.inputs import InputStream
 from analysis_store.processing.library import images
 from analysis_store.processing.library.images import image_statistics
 from analysis_store.runs.gather import StreamData
-from analysis_store.runs.lazy import Memory
 from tests.unit.library_inputs import Scan, inputs, run
 
 
@@ -47,7 +47,7 @@ def test_blocks_do_not_show(monkeypatch):
     assert statistics(stack).identical(whole)
 
 
-class Watched(Memory):
+class Watched(InMemory):
     """Values of which it is known what was asked for."""
 
     def __init__(self, values):

@@ -141,7 +141,7 @@ def test_a_note_that_only_the_log_took(store: AnalysisStore, run: Run) -> None:
 def test_a_log_that_cannot_be_written(store: AnalysisStore, run: Run) -> None:
     """Then the catalog has no note either."""
     (store.root / "notes").write_text("a file is in the way")
-    with pytest.raises(StoreWriteError, match="nothing was added"):
+    with pytest.raises(StoreWriteError, match="Nothing was added"):
         store.note(run.uid, "reuse", {})
     Path(store.root / "notes").unlink()
     assert store.notes(run.uid) == []

@@ -25,9 +25,9 @@ from numpy.dtypes import StringDType
 
 from analysis_store.codecs.libraries.arrays import array as exact
 from analysis_store.codecs.libraries.arrays import some
-from analysis_store.codecs.libraries.pandas_scalars import restore_zone, zone_name
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect
+from analysis_store.core.zones import restore_zone, zone_name
 from analysis_store.errors import InvalidDataError
 
 State = dict[str, Any]

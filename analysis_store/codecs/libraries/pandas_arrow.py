@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from analysis_store.codecs.libraries.arrays import array as exact
-from analysis_store.codecs.libraries.pandas_scalars import restore_zone
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect
+from analysis_store.core.zones import restore_zone
 from analysis_store.errors import InvalidDataError
 
 State = dict[str, Any]

@@ -16,7 +16,6 @@ A zone comes back as pandas makes it of the name: one of `zoneinfo` from pandas 
 from __future__ import annotations
 
 import datetime
-import re
 import string
 from functools import partial
 from typing import Any
@@ -27,50 +26,10 @@ import pandas as pd
 from analysis_store.codecs.libraries.arrays import array
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect
+from analysis_store.core.zones import restore_zone, zone_name
 from analysis_store.errors import InvalidDataError
 
 State = dict[str, Any]
-
-# pandas would open any file that `dateutil/...` names.
-_ZONE = re.compile(r"UTC([+-]\d\d:\d\d(:\d\d)?)?|(?!dateutil)[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
-
-
-# ------------------------------------------------------------------------------------------------ time zones
-
-
-def zone_name(zone: Any) -> str | None:
-    """Return the name of a time zone, ``Europe/Berlin`` or ``UTC+01:00``; of none, None.
-
-    Raises
-    ------
-    InvalidDataError
-        It has no name by which pandas would find it.
-    """
-    if zone is None:
-        return None
-    try:
-        if pd.DatetimeTZDtype("ns", restore_zone(str(zone))) == pd.DatetimeTZDtype("ns", zone):
-            return str(zone)
-    except (TypeError, ValueError, LookupError):
-        pass
-    raise InvalidDataError(
-        f"The time zone {zone!r} has no name; expected one like 'Europe/Berlin' or 'UTC+01:00'. Use .tz_convert(...)."
-    )
-
-
-def restore_zone(name: str | None) -> Any:
-    """Return the time zone of a name, as this version of pandas makes it.
-
-    Raises
-    ------
-    ValueError
-        It is no name of a zone.
-    """
-    if name is None:
-        return None
-    if not _ZONE.fullmatch(expect(str, name)):
-        raise ValueError(f"{name[:60]!r} is not the name of a time zone")
-    return pd.DatetimeTZDtype("ns", name).tz
 
 
 # ------------------------------------------------------------------------------------------------ times
