@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from analysis_store.roots import open_inside
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _named: dict[str, tuple[int, int]] = {}
 """Device and inode of each path whose name this process has made durable, with those of all folders above it."""

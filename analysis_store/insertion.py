@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time as clock
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from analysis_store.runs.packages import packages_kept
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.emit import NamedDocument
     from analysis_store.runs.gather import DataLike

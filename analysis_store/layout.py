@@ -6,12 +6,9 @@ import datetime
 import os
 import re
 import secrets
+from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
 
 LAYOUT_VERSION = "2"
 LAYOUT_ATTRIBUTE = "analysis_store_layout"

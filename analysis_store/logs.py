@@ -6,18 +6,15 @@ import fcntl
 import json
 import os
 import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from analysis_store.core.write_errors import write_errors
 from analysis_store.errors import DamagedFileError, InvalidDocumentError, UnsafeFileError
 from analysis_store.folders import sync, sync_names
 from analysis_store.roots import open_inside, opened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
 
 _NOTHING_ADDED = "Nothing was added; free space or fix the permission, then try again"
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from analysis_store import settings
@@ -29,9 +32,7 @@ from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import new_draft
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
-    from types import TracebackType
+    from collections.abc import Callable
 
     import xarray
 

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from zlib import crc32
 
 from analysis_store.catalogs.terms import run_terms
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 Term = tuple[int, bytes]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,6 @@ from analysis_store.documents import unpack_page
 from analysis_store.errors import StoreVersionError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from pymongo.database import Database
 
     from analysis_store.catalogs.base import Document, RunRecord

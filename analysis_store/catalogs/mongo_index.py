@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.index_digest import Term, index_digest, read_index
 from analysis_store.catalogs.records import check_names, start_time, terms_of, texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     from pymongo.collection import Collection
 
     from analysis_store.catalogs.base import RunRecord

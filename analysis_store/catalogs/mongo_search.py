@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from analysis_store.catalogs.scalars import Order, scalars, up_to_time
 from analysis_store.catalogs.slices import Answer, Points, Slice, answers, gather, leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from pymongo.collection import Collection
 
     from analysis_store.catalogs.query import Query

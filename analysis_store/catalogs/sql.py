@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,6 @@ from analysis_store.catalogs.terms import VALUE, place, text_term
 from analysis_store.errors import StoreClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
     from sqlalchemy.engine import URL
 
     from analysis_store.catalogs.base import Documents, Note, RunRecord

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, cast, exists, false, not_, or_, select, true
@@ -15,8 +16,6 @@ from analysis_store.catalogs.slices import Answer, Points, Slice
 from analysis_store.catalogs.sql_schema import run, term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from sqlalchemy.sql.compiler import SQLCompiler
 
 

@@ -7,6 +7,7 @@ up. Pages are read by statements of their own: one that reads all would keep a v
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,6 @@ from analysis_store.catalogs.sql_rows import CHUNK, mark_of
 from analysis_store.catalogs.sql_schema import run, term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from analysis_store.catalogs.sql_rows import RowWriter
 
 PAGE = 20_000

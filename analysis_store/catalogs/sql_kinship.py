@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from analysis_store.catalogs.sql_engine import read
 from analysis_store.catalogs.sql_schema import lineage, note, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from analysis_store.catalogs.base import Note
     from analysis_store.catalogs.kinship import Edge
 

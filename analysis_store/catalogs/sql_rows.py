@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, select
 
@@ -11,9 +12,6 @@ from analysis_store.catalogs.index_digest import Term, index_digest, read_index
 from analysis_store.catalogs.records import check_names, start_time, terms_of, texts_of
 from analysis_store.catalogs.sql_schema import lineage, run, term
 from analysis_store.errors import DamagedFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 CHUNK = 500
 """So many runs are read by one statement."""

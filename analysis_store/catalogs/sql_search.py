@@ -9,6 +9,7 @@ different values in the index.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,6 @@ from analysis_store.catalogs.sql_values import FEW_VALUES, settle
 from analysis_store.catalogs.terms import MANY, SEVERAL, place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.catalogs.nodes import Scalar
     from analysis_store.catalogs.query import Query
 

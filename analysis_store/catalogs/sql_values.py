@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, select
 
@@ -10,9 +10,6 @@ from analysis_store.catalogs.nodes import Contains, Leaf, Regex
 from analysis_store.catalogs.slices import Answer, Points, Span
 from analysis_store.catalogs.sql_schema import term
 from analysis_store.catalogs.terms import VALUE, is_cut, text_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 FEW_VALUES = 400
 """So many different strings at one key are tried before a run is looked at; more of them when they must be."""

@@ -13,12 +13,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from analysis_store.errors import StoreBusyError, StoreWriteError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _TICK = 0.05
 """Seconds, and more than it takes until a further change of a file has another time."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_store.codecs.model import Codec, Plain
 from analysis_store.codecs.registry import register_codec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import h5py
 
     from analysis_store.hdf5.blocks import Compression

@@ -9,6 +9,7 @@ The encoding goes on where that of `analysis_store.digests` ends; ``text``, ``ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,6 @@ from analysis_store.codecs.nodes import GROUPS, Node
 from analysis_store.digests import ALGORITHM, ValueDigest, feed_head, feed_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from analysis_store.dtypes import AnyArray
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
+from collections.abc import Callable
 from inspect import getattr_static
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis_store.codecs.attributes import FURTHER, Default, Shape, as_mapping, compare, lasting
 from analysis_store.codecs.model import PRIMITIVES, Codec, type_name
 from analysis_store.errors import CodecError, InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def derive(

@@ -6,9 +6,10 @@ pickle takes for them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,6 @@ from analysis_store.dtypes import encode_text, refuse
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import MAX_NDIM
 from analysis_store.hdf5.encoding import as_stored, is_plain, plain_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MAX_DEPTH = 100
 """How deep values may lie in each other: what Python itself walks through without a deeper stack."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis_store.errors import CodecError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PRIMITIVES = frozenset({type(None), bool, int, float, complex, str, bytes})
 """Types that need no codec and have no identity. Besides them, exactly `list`, `dict` and `numpy.ndarray` are plain."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from analysis_store.codecs.model import Codec, type_name
 from analysis_store.errors import CodecError, DamagedFileError, MissingDependencyError, UnknownTypeError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
 
 GROUP = "analysis_store.codecs"
 """Entry points: the name is a package, the value a module with ``CODECS``, an iterable of `Codec`."""

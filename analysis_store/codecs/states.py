@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis_store.codecs.model import PRIMITIVES
 from analysis_store.errors import InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _MOST_HASHED = 1 << 24
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, Self
+from pathlib import Path
+from typing import BinaryIO, Self
 
 from analysis_store.folders import forget_names, sync, sync_folder, sync_names
 from analysis_store.layout import scratch_path
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
 """What a system says where it cannot link a file, but may rename or copy it."""

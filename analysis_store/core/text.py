@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from analysis_store.errors import InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PERSON_KEYS = ("user", "username", "operator", "owner", "login_id", "experimenter")
 """Where start documents name the person, the first that does."""

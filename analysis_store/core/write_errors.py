@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from analysis_store.errors import AnalysisStoreError, StoreWriteError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _ERRNO = re.compile(r"errno = (\d+)")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from analysis_store.arrays import as_objects
 from analysis_store.errors import ExportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from analysis_store.dtypes import AnyArray
     from analysis_store.runs.lazy import LazyArray
     from analysis_store.runs.stream import Stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import suitcase.jsonl
@@ -11,8 +12,6 @@ import suitcase.msgpack
 from analysis_store.errors import ExportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.exchange.formats import Options
     from analysis_store.runs.emit import NamedDocument
     from analysis_store.runs.run import Run

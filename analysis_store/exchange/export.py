@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,6 @@ from analysis_store.progress import Progress, silent, watched
 from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from analysis_store.exchange.content import Export
 
 Target = str | os.PathLike[str] | IO[bytes] | IO[str]

@@ -6,17 +6,14 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import IO, Any, BinaryIO, Self, cast
 
 from analysis_store.core.atomic_files import AtomicFile
 from analysis_store.core.write_errors import write_error, write_errors
 from analysis_store.errors import DamagedFileError, StoreWriteError, TargetExistsError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _NOTHING_KEPT = "Nothing of it was kept; free space or fix the permission, then export again"
 

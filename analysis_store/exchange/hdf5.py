@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,8 +24,6 @@ from analysis_store.hdf5.writing import written
 from analysis_store.roots import opened as open_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.exchange.content import ExportedStream
     from analysis_store.exchange.formats import Options
     from analysis_store.exchange.tree import Missing

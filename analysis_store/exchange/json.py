@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -11,8 +12,6 @@ from analysis_store.errors import DamagedFileError, ExportError
 from analysis_store.exchange.skeleton import MARK, VERSION, check_held, export_of, metadata_tree, stream_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.content import Export

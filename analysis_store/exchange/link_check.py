@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,6 @@ from analysis_store import layout
 from analysis_store.errors import DamagedFileError, ExportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 FORM = "analysis_store_link_tree"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,6 @@ from analysis_store.exchange.parameters import Parameters, canonical, parameters
 from analysis_store.progress import watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from analysis_store.catalogs.query import QueryLike
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,8 +19,6 @@ from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.runs.npz import read_npz
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.content import ExportedStream
     from analysis_store.exchange.formats import Options

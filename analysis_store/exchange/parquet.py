@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -15,8 +16,6 @@ from analysis_store.exchange.choose import chosen_events, chosen_keys, chosen_ta
 from analysis_store.exchange.content import metadata_of, one_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.formats import Options
     from analysis_store.runs.lazy import LazyArray

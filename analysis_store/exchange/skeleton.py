@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -16,8 +17,6 @@ from analysis_store.exchange.content import Export, ExportedStream, metadata_of,
 from analysis_store.exchange.tree import Missing, from_tree, to_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.formats import Options
     from analysis_store.runs.lazy import LazyArray

@@ -10,6 +10,7 @@ import csv
 import io
 import warnings
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -22,8 +23,6 @@ from analysis_store.exchange.choose import chosen_events, chosen_keys, chosen_ta
 from analysis_store.exchange.content import one_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     import pandas
 
     from analysis_store.exchange.formats import Options

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import math
 import re
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,9 +25,6 @@ from analysis_store.errors import (
     UnknownTypeError,
 )
 from analysis_store.exchange.arrays import Tree, array_of, array_tree, is_plain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Missing = Literal["error", "plain"]
 

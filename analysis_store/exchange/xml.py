@@ -6,6 +6,7 @@ A file is ``<analysis_store_export version="1">`` with ``<metadata>`` and a ``<s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
@@ -15,8 +16,6 @@ from analysis_store.exchange.skeleton import MARK, VERSION, check_held, export_o
 from analysis_store.exchange.xml_values import attribute, attributes, elements, only, tree_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.content import Export
     from analysis_store.exchange.formats import Options

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
@@ -13,7 +14,6 @@ from analysis_store.errors import DamagedFileError
 from analysis_store.exchange.json import dumps, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from xml.etree.ElementTree import Element
 
     from analysis_store.exchange.arrays import Tree

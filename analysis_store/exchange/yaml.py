@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -16,8 +17,6 @@ from analysis_store.errors import DamagedFileError, ExportError
 from analysis_store.exchange.skeleton import MARK, VERSION, check_held, export_of, metadata_tree, stream_parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.content import Export
     from analysis_store.exchange.formats import Options

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +21,6 @@ from analysis_store.errors import DamagedFileError
 from analysis_store.roots import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from analysis_store.dtypes import AnyArray
 
 _BEGIN = b"GCOL\x01\x00\x00\x00"

@@ -8,6 +8,8 @@ import pickle
 import threading
 import time
 import uuid
+from collections.abc import Mapping
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store.catalogs.nodes import And, Between, Key, Node, Not, Or
@@ -22,9 +24,6 @@ from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
-
     from analysis_store.catalogs.query import QueryLike
     from analysis_store.processing.pipeline import PipelineLike
     from analysis_store.run_store import RunStore

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.processing.computation import run_pipeline
@@ -13,9 +15,6 @@ from analysis_store.processing.inputs import Inputs
 from analysis_store.processing.outcomes import Failure, Outcome, Success
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.results import Results
     from analysis_store.run_store import RunStore

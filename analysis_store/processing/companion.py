@@ -14,13 +14,11 @@ import subprocess
 import sys
 import threading
 import traceback
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, Any
 
 from analysis_store.processing.batch import Batch, received, sent
 from analysis_store.processing.outcomes import Failure, Outcome
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,8 +15,6 @@ from analysis_store.processing.differences import Differences, kind_of
 from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
     from analysis_store.runs.lazy import LazyArray

@@ -11,6 +11,7 @@ import os
 import types
 import weakref
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import PurePath
@@ -26,8 +27,6 @@ from analysis_store.processing.function import Processor
 from analysis_store.processing.watch import Blind, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from analysis_store.processing.own import Own, Place
 
 _BY_REPR = (complex, range, type(...), type(NotImplemented))

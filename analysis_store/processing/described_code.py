@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import functools
 import types
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.processing.classes import class_contents, is_generated
@@ -12,8 +13,6 @@ from analysis_store.processing.inside import content_of, look_at_function, stand
 from analysis_store.processing.loaded import computed_defaults, gist_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.processing.described import Description
     from analysis_store.processing.function import Processor
     from analysis_store.processing.own import Place

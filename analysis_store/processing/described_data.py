@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import types
+import weakref
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +17,6 @@ from analysis_store.processing.identity import digest_of
 from analysis_store.processing.inside import array_digest, look_at_mapping
 
 if TYPE_CHECKING:
-    import logging
-    import weakref
-    from collections.abc import Callable
-    from enum import Enum
-
     from analysis_store.dtypes import AnyArray
     from analysis_store.processing.described import Description
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store.errors import AnalysisStoreError, StoreWriteError
@@ -11,9 +13,6 @@ from analysis_store.processing.history import TaskLog
 from analysis_store.processing.outcomes import Outcome, status_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
     from analysis_store.processing.pipeline import Pipeline
     from analysis_store.processing.selection import Selection
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,6 @@ from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.stored import stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from analysis_store.documents import Document
     from analysis_store.processing.identity import Identity
     from analysis_store.processing.inputs import InputsLike

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +15,6 @@ from analysis_store.processing.batch import Batch, received, sent, work
 from analysis_store.processing.outcomes import Failure, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from analysis_store.processing.executors import Crew
 
 logger: logging.Logger = logging.getLogger(__name__)

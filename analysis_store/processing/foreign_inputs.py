@@ -5,6 +5,7 @@ None of these libraries is imported here: whoever holds such a run has it loaded
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,6 @@ from analysis_store.provenance.parts import Parent
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from analysis_store.processing.input_base import Input, InputStream
 from analysis_store.processing.input_kinds import RunInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from analysis_store.runs.gather import StreamData
     from analysis_store.runs.run import Run
 

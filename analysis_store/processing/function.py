@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, Generic
 
@@ -12,8 +13,6 @@ from analysis_store.errors import ParameterError, ProcessorError
 from analysis_store.processing.parameters import Parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from analysis_store.processing.pipeline import Pipeline, PipelineLike
     from analysis_store.processing.preset import Preset
     from analysis_store.processing.source import Source

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import ast
-    from collections.abc import Iterable
-
     from analysis_store.processing.pieces import Piece
 
 _UNKNOWN = {

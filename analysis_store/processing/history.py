@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.core.write_errors import write_errors
@@ -17,9 +19,6 @@ from analysis_store.processing.outcomes import Outcome, Report, Status, status_o
 from analysis_store.runs.notes import who
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
-
     from analysis_store.documents import Document
 
 _FOLDER = "tasks"

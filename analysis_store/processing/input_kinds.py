@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +16,6 @@ from analysis_store.provenance.inputs import inspect_files
 from analysis_store.provenance.parts import InputFile, Parent
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator
-
     from analysis_store.documents import Document
     from analysis_store.runs.run import Run
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 import copyreg
 import sys
 import types
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
 
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.processing.modules import quiet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _DATA = ("pandas", "xarray")
 """Libraries whose objects are data: they have a digest as such."""

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 from bisect import bisect_right
+from collections.abc import Callable
 from functools import cache
 from importlib.machinery import SourceFileLoader
 from types import CodeType, FunctionType
@@ -18,8 +19,6 @@ from analysis_store.processing.modules import quiet
 from analysis_store.processing.syntax import form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analysis_store.processing.modules import ModuleText
 
 _HAS_DOCSTRING = 0x4000000  # since 3.13; before, the docstring is the first constant of every function

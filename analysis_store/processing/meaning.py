@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections.abc import Callable, Iterator
 from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from analysis_store.processing.own import ABSENT, Own, Place, loaded, root_of
 from analysis_store.processing.pieces import piece_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from analysis_store.processing.modules import ModuleText, Target
     from analysis_store.processing.scopes import Chain
     from analysis_store.processing.watch import Watch

@@ -8,16 +8,13 @@ import threading
 import tokenize
 import warnings
 from collections import defaultdict
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.homes import file_of, is_installed, within
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
-    from pathlib import Path
 
 Target = tuple[str, tuple[str, ...]]
 """A module, and the way from it to what is imported: attributes, or modules below it."""

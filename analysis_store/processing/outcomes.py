@@ -6,13 +6,12 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import TracebackType
 from typing import TYPE_CHECKING, Literal, overload
 
 from analysis_store import errors
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from analysis_store.documents import Document
 
 Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]

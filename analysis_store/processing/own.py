@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FunctionType, ModuleType
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.homes import is_installed, within
 from analysis_store.processing.loaded import changed, place_of
 from analysis_store.processing.modules import ModuleText, module_text
-
-if TYPE_CHECKING:
-    from types import FunctionType, ModuleType
 
 Place = tuple[str, str]
 """A module and a name in it."""

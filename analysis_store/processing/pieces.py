@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from analysis_store.processing.scopes import Chain, chains
 from analysis_store.processing.syntax import form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.processing.modules import ModuleText
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,8 +13,6 @@ from analysis_store.processing.function import Processor
 from analysis_store.processing.identity import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.documents import Document
     from analysis_store.processing.pipeline import Pipeline, PipelineLike
 

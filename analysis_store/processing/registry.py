@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Concatenate, cast
+from typing import Any, Concatenate, cast
 
 from packaging.version import InvalidVersion, Version
 
@@ -19,9 +20,6 @@ from analysis_store.errors import ProcessorError, UnknownProcessorError
 from analysis_store.processing.function import Processor, Q, S
 from analysis_store.processing.loaded import same_code
 from analysis_store.processing.source import remember
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 GROUP = "analysis_store.processors"
 """Entry points: the value is a module whose decorated functions register when it is imported, or a processor."""

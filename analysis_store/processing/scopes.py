@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 Chain = tuple[str, ...]
 """A name with the attributes that are taken of it: ``a.b.c`` is ``("a", "b", "c")``."""

@@ -7,9 +7,10 @@ package counts by its name only; its version is in the environment of the run. W
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing import state
@@ -17,9 +18,6 @@ from analysis_store.processing.homes import within
 from analysis_store.processing.identity import digest_of
 from analysis_store.processing.modules import keep_text, module_text
 from analysis_store.processing.walk import Walk
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 _OURS = __name__.partition(".")[0]
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis_store.runs.notes import retraction_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
-
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 

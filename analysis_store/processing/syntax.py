@@ -6,10 +6,7 @@ Only the standard library is used here, so that any interpreter can be asked for
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
 
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 # How a name is used follows from where it stands; the rest is told by comments or by the spelling of a constant.

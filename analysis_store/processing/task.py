@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store.errors import ProcessorError
@@ -18,9 +20,6 @@ from analysis_store.processing.selection import Selection
 from analysis_store.progress import Progress, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
     from analysis_store.processing.pipeline import PipelineLike
     from analysis_store.processing.selection import SelectionLike
     from analysis_store.run_store import RunStore

@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from operator import is_
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any
 
 Look = Callable[[Any], tuple[Any, ...]]
 """Gives what a value holds itself: a tuple of objects that are compared by identity."""

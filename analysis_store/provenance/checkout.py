@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance.git import git, names
 from analysis_store.provenance.reach import exists, is_folder
 from analysis_store.provenance.urls import file_url, public_url
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 LOOK_EVERY = 2.0
 """Seconds after which the checkout is looked at again, although nothing told of a change."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,6 @@ from analysis_store.provenance.texts import text_digest
 from analysis_store.provenance.urls import public_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.provenance.model import Provenance
     from analysis_store.provenance.policy import Policy
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis_store.errors import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.documents import Document
 
 DIRTY = ("allow", "diff", "refuse")

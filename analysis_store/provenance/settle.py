@@ -6,6 +6,7 @@ up, files are hashed. Everything that is missing is told in one error.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,6 @@ from analysis_store.provenance.inputs import Lookup, inspect_files, parents_in, 
 from analysis_store.provenance.model import NOTHING, ORIGINS, Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.provenance.policy import Policy
 

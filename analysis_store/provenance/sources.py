@@ -6,13 +6,11 @@ has its library loaded, and nobody else should have to load it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from analysis_store.errors import ProvenanceError, RunNotFoundError, SettingsError
 from analysis_store.provenance.urls import public_url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 _STORE = "analysis_store"
 _LIBRARIES = ("databroker", "tiled", "bluesky_tiled_plugins")

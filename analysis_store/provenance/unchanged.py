@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
+from typing import TypeVar
 
 T = TypeVar("T")
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from analysis_store.errors import InvalidDataError, KeyNotFoundError, RunClosedError, StoreWriteError
 from analysis_store.recorder.forms import Declared, Form, checked_declared, form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
-
     from analysis_store.recorder.series import Series
 
 _LONGEST_REASON = 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,8 +13,6 @@ import numpy as np
 from analysis_store.recorder.mending import REFUSALS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import h5py
     from h5py import h5d
 

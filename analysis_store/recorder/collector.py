@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from analysis_store.errors import RunClosedError, StoreBusyError, StoreWriteError
@@ -15,8 +16,6 @@ from analysis_store.recorder.redis_link import Link
 from analysis_store.recorder.redis_values import decoded, form_told
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from analysis_store.recorder.base import DataStore
 
 _MANY = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import warnings
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,6 @@ from analysis_store.recorder.finish import KEY, arrange, draft_of
 from analysis_store.recorder.mending import is_of_one_key, tried, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path, PurePosixPath
 
     import h5py

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
 
 import h5py
 from h5py import h5f
@@ -16,10 +18,6 @@ from analysis_store.recorder.forms import ROW
 from analysis_store.recorder.lock import is_written
 from analysis_store.recorder.overlay import Overlay, redo_path
 from analysis_store.recorder.safe import is_cut
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 _PATIENCE = 1.0
 _T = TypeVar("_T")

@@ -7,6 +7,7 @@ import errno
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -52,8 +53,6 @@ from analysis_store.recorder.safe import boot
 from analysis_store.recorder.series import Series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import h5py
     from h5py import h5f
 

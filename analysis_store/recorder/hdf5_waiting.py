@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from analysis_store.recorder.packing import unpacked
 from analysis_store.recorder.trial import try_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import h5py
 
     from analysis_store.hdf5.blocks import Compression

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from h5py import h5a, h5g
@@ -12,8 +13,6 @@ from analysis_store.recorder.head import read_head
 from analysis_store.recorder.run import RunDataStore
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -24,9 +25,6 @@ from analysis_store.recorder.lock import lock_to_write
 from analysis_store.recorder.mending import REFUSALS, await_others, changed, make, mend, opened, writing
 from analysis_store.recorder.overlay import Overlay
 from analysis_store.recorder.safe import keep_spans, settle
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
 
 _T = TypeVar("_T")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import warnings
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import (
@@ -28,9 +30,6 @@ from analysis_store.recorder.safe import is_cut
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from analysis_store.documents import Document
     from analysis_store.recorder.run import RunDataStore
     from analysis_store.run_store import RunStore

@@ -7,15 +7,12 @@ import io
 import os
 import struct
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from analysis_store.folders import sync, sync_folder
 from analysis_store.recorder.safe import Safe, is_cut, is_kept, keep, read_safe
 from analysis_store.recorder.superblock import SIZE, end_of, settled
 from analysis_store.roots import open_inside, opened, read
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = 4096
 _HEAD = struct.Struct("<8s32sQQ")

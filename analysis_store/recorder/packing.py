@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def packed(value: object, key: str = "value") -> bytes:

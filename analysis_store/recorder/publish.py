@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.core.atomic_files import link_or_rename
@@ -14,9 +16,6 @@ from analysis_store.folders import sync_file, sync_folder
 from analysis_store.recorder.mending import writing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path, PurePosixPath
-
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 

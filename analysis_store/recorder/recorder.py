@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,9 +14,6 @@ from analysis_store.recorder.base import DataStore, reason_of
 from analysis_store.recorder.forms import Declared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-
     from analysis_store.recorder.series import Series
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.recorder.redis_values import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analysis_store.recorder.forms import Form
     from analysis_store.recorder.redis_link import Link
 

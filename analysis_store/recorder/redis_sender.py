@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,6 @@ from analysis_store.errors import StoreBusyError, StoreWriteError
 from analysis_store.recorder import redis_scripts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analysis_store.recorder.redis_link import Link
 
 Entry = tuple[str, str, float, bytes]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from analysis_store.errors import DamagedFileError, StoreWriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from analysis_store.errors import AnalysisStoreError

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis_store import layout
@@ -24,9 +26,6 @@ from analysis_store.recorder.series import Series
 from analysis_store.runs.draft import Attachments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
     from h5py import h5f
 
     from analysis_store.documents import Document

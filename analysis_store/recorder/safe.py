@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from analysis_store.errors import DamagedFileError
 from analysis_store.folders import sync, sync_file, sync_folder
 from analysis_store.roots import open_inside, opened, read
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _MAGIC = b"safe 1\r\n"
 _DIGEST = slice(8, 40)

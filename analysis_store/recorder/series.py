@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from analysis_store.errors import TooLargeError
 from analysis_store.runs.lazy import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.core.lazy import Source
     from analysis_store.dtypes import AnyArray
 

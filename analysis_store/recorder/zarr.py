@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,6 @@ from analysis_store.recorder.zarr_directory import Directory, number_told
 from analysis_store.recorder.zarr_keys import Key, KeyTimes, KeyValues, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.locks import FileLock
 
 _FORM = Form("array", np.dtype(float))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,8 +14,6 @@ from analysis_store.core.memory import check_fits
 from analysis_store.errors import DamagedFileError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import zarr
 
     from analysis_store.dtypes import AnyArray

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,9 +15,6 @@ from analysis_store.recorder.memory import Listed
 from analysis_store.recorder.selection import select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
     from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
     from analysis_store.recorder.forms import Form

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from analysis_store.errors import SettingsError
 from analysis_store.provenance.sources import name_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from analysis_store.provenance import Policy
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DamagedFileError, InvalidDocumentError, StoreWriteError
@@ -10,9 +12,6 @@ from analysis_store.runs.journal import draft_journal
 from analysis_store.runs.recording import Recording, Recordings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import ExitStack
-
     from analysis_store.documents import Document
     from analysis_store.provenance.settle import Settled
     from analysis_store.runs.draft import Draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from analysis_store.errors import DamagedFileError
@@ -9,8 +10,6 @@ from analysis_store.runs.stream import Keys, Stream, dataset_of
 from analysis_store.runs.verify import faults_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     import numpy as np
     import xarray
 

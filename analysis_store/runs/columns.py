@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,9 +16,6 @@ from analysis_store.errors import InvalidDataError
 from analysis_store.exact import NUMBERS, exact_text
 from analysis_store.runs.labels import column_labels, common_labels, is_xarray, labelled
 from analysis_store.runs.values import NoArrayError, as_array, is_array, read_handle
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 Form = Literal["array", "ragged", "table", "object", "foreign"]
 

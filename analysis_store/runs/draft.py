@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ from analysis_store.documents import Document, compose_descriptor, compose_stop,
 from analysis_store.runs.emit import NamedDocument, StreamDocuments, run_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
 
     from analysis_store.runs.columns import Column

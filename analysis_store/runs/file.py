@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,9 +30,6 @@ from analysis_store.runs.seal import seal_of
 from analysis_store.writers.arrays import ArrayWriter, write_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path, PurePosixPath
-
     from analysis_store.hdf5.blocks import Compression
     from analysis_store.hdf5.columns import Stored
     from analysis_store.runs.columns import Column, Form

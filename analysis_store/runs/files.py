@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 from analysis_store.errors import InvalidDataError
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping
-
     import numpy as np
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nxs")

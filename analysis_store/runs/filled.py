@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.documents import unpack_page
 from analysis_store.errors import AnalysisStoreError, StoreClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.documents import Document
     from analysis_store.runs.emit import NamedDocument
     from analysis_store.runs.lazy import LazyArray

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Required, TypeAlias, TypedDict
@@ -15,8 +16,6 @@ from analysis_store.runs.columns import Column, Place
 from analysis_store.runs.descriptor_md import add_descriptor_md, check_options, mapping_or_none
 
 if TYPE_CHECKING:
-    import os
-
     import pandas
     import xarray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -16,7 +17,6 @@ from analysis_store.runs.file_rows import FileRows, Source, SourceFile
 PART_OF_IT = "Take a part of it with dataset=."
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _LARGE = 1 << 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from h5py import h5a, h5d, h5g, h5o
@@ -13,8 +14,6 @@ from analysis_store.hdf5.making import UTF8_LINK, set_attrs
 from analysis_store.layout import DTYPE, FORM, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-
     from analysis_store.core.lazy import Index
     from analysis_store.runs.lazy import LazyArray
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import RunRecord
@@ -17,10 +20,6 @@ from analysis_store.runs.run import Context, Run
 from analysis_store.runs.save import RunSaver, checked_metadata, compose_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
     from analysis_store.catalogs.base import Catalog, Documents
     from analysis_store.hdf5.blocks import Compression
     from analysis_store.provenance import Lookup, Policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,6 @@ from analysis_store.dtypes import TEXT_KINDS
 from analysis_store.errors import AnalysisStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dask.array.core import Array as DaskArray
 
     from analysis_store.core.lazy import Index

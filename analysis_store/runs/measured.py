@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +20,6 @@ from analysis_store.runs.file_rows import FileRows
 from analysis_store.runs.files import FileColumns, read_columns
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping
-
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.draft import Draft
     from analysis_store.runs.gather import DataLike

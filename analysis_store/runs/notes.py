@@ -8,7 +8,8 @@ import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from analysis_store import layout
 from analysis_store.catalogs.base import Catalog, Note
@@ -27,9 +28,6 @@ from analysis_store.errors import (
 )
 from analysis_store.locks import user_and_host
 from analysis_store.logs import AppendLog
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RETRACTED = "retracted"
 """The kind of the note on a run that shall not be used any more."""

@@ -7,6 +7,7 @@ import time as clock
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
@@ -22,8 +23,6 @@ from analysis_store.runs.labels import LABELS, check_same
 from analysis_store.runs.values import read_handle
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from analysis_store.documents import Document
     from analysis_store.runs.gather import ColumnsLike
     from analysis_store.runs.run import Run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,6 @@ from analysis_store.folders import sync_names
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from analysis_store.provenance.settle import Settled
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,8 +27,6 @@ from analysis_store.runs.lazy import safe_dtype
 from analysis_store.runs.values import NoArrayError, as_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from analysis_store.core.lazy import Index
     from analysis_store.documents import Document
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from analysis_store.runs.journal import Journal
 from analysis_store.runs.seal import seal_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from analysis_store.core.lazy import Source
 
 

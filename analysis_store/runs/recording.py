@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.documents import Document, check_name, compose_stop, unpack_page, validate
@@ -10,8 +11,6 @@ from analysis_store.errors import InvalidDocumentError
 from analysis_store.runs.journal import listed, plain_document
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.runs.emit import NamedDocument
 
 

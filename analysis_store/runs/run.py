@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analysis_store.catalogs.query import QueryLike
@@ -23,8 +24,6 @@ from analysis_store.runs.stream import Keys, Stream
 from analysis_store.runs.whereabouts import placed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import xarray
 
     from analysis_store.catalogs.base import Catalog, Note, RunRecord

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from blake3 import blake3
 
 from analysis_store.digests import ALGORITHM, digest_array
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
 
 Times = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,6 @@ import numpy as np
 from analysis_store.dtypes import TIME_KINDS, units_of_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.dtypes import AnyArray
 
 NAMED = "dtype_numpy"

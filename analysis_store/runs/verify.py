@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store.core.memory import SMALL_ENOUGH
@@ -15,9 +17,6 @@ from analysis_store.runs.reader import RunFile
 from analysis_store.runs.save import relative_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
     from analysis_store.runs.lazy import LazyArray

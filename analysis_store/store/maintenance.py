@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
-
     from analysis_store.runs.run import Run
     from analysis_store.trust.backups import BackupReport
     from analysis_store.trust.checking import CheckReport

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from analysis_store.processing.comparison import Comparison
     from analysis_store.processing.explanation import Explanation
     from analysis_store.processing.inputs import InputsLike

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable
-
     from analysis_store.catalogs.query import QueryLike
     from analysis_store.runs.run import RunsLike
     from analysis_store.trust.bundle_writing import BundleReport

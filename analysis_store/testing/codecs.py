@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from itertools import count, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import patch
 
@@ -24,7 +25,6 @@ from analysis_store.testing.equality import assert_identical
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
 _PACKING = 1200
 """Small values beside others, that make the engine pack all into columns."""

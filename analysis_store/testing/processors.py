@@ -7,10 +7,11 @@ import pickle
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jsonschema_rs
 
@@ -22,9 +23,6 @@ from analysis_store.processing.registry import get_processor
 from analysis_store.processing.returned import gather_returned
 from analysis_store.provenance import Policy, Provenance
 from analysis_store.store import AnalysisStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _OFFERED: tuple[Any, ...] = (None, True, -1, 0, 1.5, "no such text", [], [None], {}, {"no": "such"})
 """Values of every kind, some of which are outside any schema."""

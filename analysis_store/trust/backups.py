@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -27,8 +28,6 @@ from analysis_store.trust.snapshot import DUMP, Snapshot
 from analysis_store.trust.walking import Entry, Kind, walk
 
 if TYPE_CHECKING:
-    import os
-
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import DamagedFileError, StoreVersionError, UnsafeFileError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 VERSION = 1
 MANIFEST = "manifest.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,8 +21,6 @@ from analysis_store.runs.packages import packages_path
 from analysis_store.runs.whereabouts import kept_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from analysis_store.catalogs.base import Note, RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import takewhile
@@ -21,8 +22,6 @@ from analysis_store.trust.bundle_cargo import Cargo, Piece
 from analysis_store.trust.bundle_values import Traveller, differences, places_due
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.run_store import RunStore
 

@@ -6,9 +6,11 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from blake3 import blake3
@@ -21,9 +23,6 @@ from analysis_store.trust.bundle import FILES, MANIFEST, Entry, Manifest, check_
 from analysis_store.trust.bundle_cargo import Cargo, Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
     from analysis_store.trust.bundle_arrival import Offer
 
 _MOST_TEXT = 512 << 20

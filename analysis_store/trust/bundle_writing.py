@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 import zipfile
@@ -32,8 +33,6 @@ from analysis_store.trust.crate import crate_of
 from analysis_store.trust.provjson import prov_document
 
 if TYPE_CHECKING:
-    import os
-
     from analysis_store.catalogs.base import Note, RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
@@ -29,9 +31,6 @@ from analysis_store.trust.removal import named_text
 from analysis_store.trust.walking import Entry, Kind, scratch_owner, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
     from analysis_store.trust.findings import Finding

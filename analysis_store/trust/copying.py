@@ -8,7 +8,7 @@ import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from analysis_store.core.atomic_files import CANNOT_LINK, make_folders, replace
 from analysis_store.digests import digest_file
@@ -17,9 +17,6 @@ from analysis_store.folders import sync_file, sync_folder, sync_names
 from analysis_store.layout import scratch_path
 from analysis_store.roots import opened
 from analysis_store.trust.findings import Finding
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,8 +14,6 @@ from analysis_store.trust.bundle import CRATE, FILES, Entry, Manifest
 from analysis_store.trust.provjson import PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from analysis_store.trust.graph import Lineage
 
 _SPECIAL = re.compile(r"(?!(?<=\d):\d)[^\w .,/+()-]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,8 +22,6 @@ from analysis_store.trust.spreading import MANY, chunked, spread
 from analysis_store.trust.walking import run_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from analysis_store.catalogs.base import Catalog
     from analysis_store.documents import Document
     from analysis_store.runs.emit import NamedDocument

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
@@ -18,9 +20,6 @@ from analysis_store.runs.packages import read_package_file
 from analysis_store.runs.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore

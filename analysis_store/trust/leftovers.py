@@ -6,7 +6,9 @@ import os
 import time
 import warnings
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.records import note_row
@@ -21,9 +23,6 @@ from analysis_store.trust.quarantine import unfinished
 from analysis_store.trust.walking import Entry, Kind, scratch_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-    from pathlib import Path
-
     from analysis_store.catalogs.base import Note
     from analysis_store.run_store import RunStore
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.kinship import downwards, nearest, upwards
@@ -11,8 +12,6 @@ from analysis_store.runs.notes import retractions
 from analysis_store.trust.graph import Lineage, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from analysis_store.catalogs.base import Catalog, RunRecord
     from analysis_store.catalogs.kinship import Edge
     from analysis_store.run_store import RunStore

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ from analysis_store.trust.findings import Finding, findings_text
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
 
     from analysis_store.catalogs.base import Note
     from analysis_store.documents import Document

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
@@ -14,9 +16,6 @@ from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import RECORD, quarantine_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
     from analysis_store.run_store import RunStore
     from analysis_store.runs.removed import Removal
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
@@ -21,8 +22,6 @@ from analysis_store.trust.findings import Finding
 from analysis_store.trust.runcheck import ADVICE, Checked
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.run_store import RunStore
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -18,8 +19,6 @@ from analysis_store.errors import ProvenanceError
 from analysis_store.provenance import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -41,8 +42,6 @@ from analysis_store.trust.findings import Finding
 from analysis_store.trust.naming import named_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 

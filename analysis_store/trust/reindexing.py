@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,6 @@ from analysis_store.progress import silent
 from analysis_store.trust.filling import ReindexReport, filled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analysis_store.run_store import RunStore
 
 _NEW = ".rebuilt"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
@@ -25,9 +27,6 @@ from analysis_store.trust.indexed import KIND, indexed_again
 from analysis_store.trust.leftovers import DAY, quietly_logged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-
     from analysis_store.catalogs.base import Note
     from analysis_store.run_store import RunStore
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,6 @@ from analysis_store.runs.verify import faults_of
 from analysis_store.trust.findings import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.run_store import RunStore
     from analysis_store.runs.verify import Fault

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +19,6 @@ from analysis_store.locks import is_running
 from analysis_store.trust.walking import scratch_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from analysis_store.run_store import RunStore
 
 CATALOG, DUMP = "catalog.sqlite", "catalog.pgdump"

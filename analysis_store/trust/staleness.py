@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,6 @@ from analysis_store.digests import digest_file
 from analysis_store.runs.notes import retraction_text, retractions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from analysis_store.catalogs.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.provenance import InputFile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,8 +19,6 @@ from analysis_store.trust.findings import Finding
 from analysis_store.trust.loading import LoadReport, check_space, merge_notes, remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.catalogs.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore

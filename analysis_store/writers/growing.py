@@ -25,7 +25,6 @@ from analysis_store.writers.base import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _CHUNK = 64 << 10
 _WIDEST_CHARACTER = 4

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import neo
 from neo.core.spiketrainlist import SpikeTrainList
@@ -13,9 +14,6 @@ from analysis_store.codecs.libraries.neo_data import COMMON, give, tell
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect
 from analysis_store.errors import InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _TIMES = {name: name for name in ("file_datetime", "rec_datetime", "index")}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import neo
 import numpy as np
@@ -14,9 +15,6 @@ from analysis_store.codecs.libraries.quantities import tell_units, with_units
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect
 from analysis_store.errors import InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 def _same(*names: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ What the states hold::
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,6 @@ from analysis_store.codecs.states import expect
 from analysis_store.errors import InvalidDataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from analysis_store.dtypes import AnyArray
 
 State = dict[str, Any]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pint
 from pint.facets.measurement.objects import Measurement
@@ -11,9 +12,6 @@ from pint.facets.plain import PlainQuantity, PlainUnit
 
 from analysis_store.codecs.model import Codec
 from analysis_store.errors import InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 def _tell_units(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,8 +18,9 @@ What the states hold::
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,6 @@ from analysis_store.codecs.libraries.arrays import some
 from analysis_store.codecs.model import Codec
 from analysis_store.codecs.states import expect, hashable
 from analysis_store.errors import InvalidDataError
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
 
 State = dict[str, Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,8 +14,6 @@ from analysis_store.processing.library.curves import Floats, columns_of, returne
 from analysis_store.processing.library.peaks import finite, keys_of_scan, scans
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from analysis_store.processing.inputs import Inputs
     from analysis_store.processing.library.curves import Returned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -12,8 +13,6 @@ from analysis_store.processing.function import processor
 from analysis_store.processing.library.curves import Floats, expected
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from analysis_store.processing.inputs import Inputs
 
 _BLOCK = 1 << 20

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from analysis_store.testing.catalogs.kin import KinOfCatalog
 from analysis_store.testing.catalogs.notes import NotesOfCatalog
 from analysis_store.testing.catalogs.runs import RunsOfCatalog
 from analysis_store.testing.catalogs.searches import SearchesOfCatalog
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 __all__ = ["CatalogTests", "is_same", "make_record"]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,9 +12,6 @@ from analysis_store.catalogs.base import Catalog, Note
 from analysis_store.catalogs.query import Query
 from analysis_store.errors import InvalidDocumentError
 from analysis_store.testing.catalogs.cases import INJECTIONS, make_record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class NotesOfCatalog:

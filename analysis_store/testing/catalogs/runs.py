@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,6 @@ from analysis_store.errors import (
     RunNotFoundError,
 )
 from analysis_store.testing.catalogs.cases import INJECTIONS, is_same, make_record, table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class RunsOfCatalog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,8 +14,6 @@ from analysis_store.testing.datastores.suite import Suite
 from analysis_store.testing.equality import assert_identical
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from analysis_store.recorder.base import DataStore
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,6 @@ from analysis_store.testing.datastores.cases import INDICES, NOW, assert_same, r
 from analysis_store.testing.datastores.suite import Suite
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from analysis_store.recorder.base import DataStore
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis_store.testing.datastores.cases import NOW, close_it
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from analysis_store.recorder.base import DataStore
 
 
