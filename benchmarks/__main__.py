@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -11,8 +12,6 @@ from rich.table import Table
 from benchmarks import objects, processing, reading, recording, saving, search, starting, trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from benchmarks.measure import Row
 
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {

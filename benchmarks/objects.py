@@ -6,8 +6,9 @@ import io
 import itertools
 import pickle
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,9 +20,6 @@ from analysis_store.codecs import dump, load
 from analysis_store.exchange import export
 from benchmarks.measure import Row, interleaved, ratio
 from benchmarks.saving import BIG, ORIGIN, durable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FITS = 400
 ROWS = 1_000_000

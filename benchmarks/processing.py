@@ -8,10 +8,11 @@ import os
 import tempfile
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,6 @@ from analysis_store import AnalysisStore, Provenance, insert_analysis
 from analysis_store.processing import AutoAnalysis, Pipeline, Selection, Task, processor
 from benchmarks.measure import Row, bound, interleaved
 from benchmarks.search import build, start_document
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 STORED = 100_000
 TURNS = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,6 @@ from benchmarks.measure import Row, bound, interleaved, ratio
 from benchmarks.saving import BIG, FRAMES, ORIGIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from analysis_store.runs.stream import Stream
 
 

@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,9 +23,6 @@ from benchmarks.measure import Row, bound, faster, interleaved, ratio
 from benchmarks.objects import fresh_paths
 from benchmarks.saving import durable
 from tests.redis_server import RedisServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ARRAYS, WIDTH = 10_000, 256
 SCALARS, KEYS = 100_000, 10

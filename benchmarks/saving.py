@@ -9,8 +9,9 @@ import sqlite3
 import tempfile
 import time
 import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import event_model
 import h5py
@@ -18,9 +19,6 @@ import numpy as np
 
 from analysis_store import AnalysisStore, Provenance, analysis_documents
 from benchmarks.measure import Row, bound, faster, interleaved, ratio
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 ORIGIN = Provenance(origin="synthetic", note="benchmark")
 BIG = (16, 1024, 1024)

@@ -12,9 +12,10 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from analysis_store import AnalysisStore
 from analysis_store.catalogs import open_catalog
@@ -22,9 +23,6 @@ from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.query import Query
 from analysis_store.catalogs.terms import run_terms
 from benchmarks.measure import Row, bound, faster, interleaved, ratio
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 SIZES = (10_000, 1_000_000)
 BATCH = 20_000

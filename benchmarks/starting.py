@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.measure import Row, bound, interleaved
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def rows() -> Iterator[Row]:

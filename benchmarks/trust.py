@@ -6,10 +6,10 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 import numpy as np
 from blake3 import blake3
@@ -18,9 +18,6 @@ from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.trust.reindexing import reindex
 from benchmarks.measure import Row, bound, interleaved, ratio
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ORIGIN = Provenance(origin="synthetic", note="benchmark")
 BIG = (24, 512, 1024)
