@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from analysis_store.catalogs.nodes import All, Compare, In, Key, Text, TimeSpan
 from analysis_store.catalogs.query import Query
 from analysis_store.catalogs.terms import is_vague, value_term
-from analysis_store.catalogs.values import equal, holds_nan, words
+from analysis_store.catalogs.values import words
+from analysis_store.core.equality import equal, holds_nan
 from analysis_store.errors import QueryError
 
 START = {
