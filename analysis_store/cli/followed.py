@@ -12,8 +12,8 @@ import numpy as np
 from analysis_store.cli.options import find_run, open_store
 from analysis_store.errors import AmbiguousUidError, AnalysisStoreError, RunNotFoundError
 from analysis_store.locks import wait_for
-from analysis_store.recorder.lock import is_written
-from analysis_store.recorder.series import Series
+from analysis_store.recorder.core.lock import is_written
+from analysis_store.recorder.core.series import Series
 from analysis_store.runs.lazy import LazyArray
 
 if TYPE_CHECKING:

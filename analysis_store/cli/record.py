@@ -110,7 +110,7 @@ def _declare(recorder: Recorder, dtypes: Sequence[str], ragged: Sequence[str]) -
 
 def _take(lines: Iterable[bytes], recorder: Recorder, live: RunDataStore) -> None:
     from analysis_store.cli.lines import parse_line
-    from analysis_store.recorder.base import checked_key
+    from analysis_store.recorder.core.base import checked_key
 
     for number, line in enumerate(lines, 1):
         try:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from analysis_store.catalogs.records import note_row
 from analysis_store.locks import is_held, is_running
 from analysis_store.logs import AppendLog
-from analysis_store.recorder.lives import live_runs
-from analysis_store.recorder.safe import is_cut
+from analysis_store.recorder.hdf5.safe import is_cut
+from analysis_store.recorder.run.live_runs import live_runs
 from analysis_store.runs.notes import logged, month_log
 from analysis_store.runs.removed import buried, quarantined
 from analysis_store.trust.findings import Finding

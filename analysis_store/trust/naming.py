@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analysis_store import layout
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
-from analysis_store.recorder.publish import SUFFIX
+from analysis_store.recorder.run.publish import SUFFIX
 from analysis_store.roots import opened, read
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import RECORD, quarantine_folder

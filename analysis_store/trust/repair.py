@@ -18,7 +18,7 @@ from analysis_store.errors import AnalysisStoreError, RunNotFoundError, StoreBus
 from analysis_store.folders import sync_names
 from analysis_store.locks import FileLock
 from analysis_store.logs import AppendLog
-from analysis_store.recorder.lives import recover
+from analysis_store.recorder.run.live_runs import recover
 from analysis_store.roots import opened
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.verify import place_fault

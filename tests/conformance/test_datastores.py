@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from analysis_store.recorder import DataStore, HDF5DataStore, InMemoryDataStore, Series, ZarrDataStore
-from analysis_store.recorder.forms import Declared, Form
+from analysis_store.recorder.core.value_kinds import Declared, Form
 from analysis_store.testing import DataStoreTests
 from tests.sweeps import slowly
 

@@ -6,10 +6,11 @@ import os
 import signal
 
 from analysis_store import AnalysisStore, Provenance
-from analysis_store.recorder import RunDataStore, live_runs, redis_scripts, resume
-from analysis_store.recorder.collector import Collector
-from analysis_store.recorder.hdf5 import HDF5DataStore
-from analysis_store.recorder.redis import RedisDataStore
+from analysis_store.recorder import RunDataStore, live_runs, resume
+from analysis_store.recorder.hdf5.datastore import HDF5DataStore
+from analysis_store.recorder.redis import scripts
+from analysis_store.recorder.redis.collector import Collector
+from analysis_store.recorder.redis.datastore import RedisDataStore
 
 PRODUCERS = 3
 VALUES = 2000
@@ -40,10 +41,10 @@ def collect_and_die(connection, url, name, path, *, when):
         run = collector._link.run
 
         def last(script, *arguments):
-            if script == redis_scripts.FORGET and when == "before":
+            if script == scripts.FORGET and when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             answer = run(script, *arguments)
-            if script == redis_scripts.FORGET:
+            if script == scripts.FORGET:
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 

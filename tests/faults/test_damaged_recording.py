@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis_store import AnalysisStore
-from analysis_store.recorder.lives import live_runs
+from analysis_store.recorder.run.live_runs import live_runs
 
 
 @pytest.fixture(scope="module")

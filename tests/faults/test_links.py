@@ -18,7 +18,7 @@ from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFi
 from analysis_store.exchange import export
 from analysis_store.handlers.arrays import ArrayHandler
 from analysis_store.recorder import RunDataStore
-from analysis_store.recorder.lives import live_runs, recover
+from analysis_store.recorder.run.live_runs import live_runs, recover
 from analysis_store.roots import check_opened, open_inside, root_of
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.packages import packages_path, read_packages

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import pytest
 
-import analysis_store.recorder.safe as module
+import analysis_store.recorder.hdf5.safe as module
 from analysis_store import AnalysisStore
 from analysis_store.recorder import HDF5DataStore, live_runs, recorded, recover
 from tests.faults.power import Choice, Trace, kept, lost, mixed, traced

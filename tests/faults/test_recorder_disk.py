@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import StoreWriteError
-from analysis_store.recorder.hdf5 import HDF5DataStore
+from analysis_store.recorder.hdf5.datastore import HDF5DataStore
 from tests.faults.children import call
 from tests.faults.test_disk_full import fill, largest_file, small_disk
 
@@ -142,7 +142,7 @@ ENDS = """
 import resource, sys
 import numpy as np
 from analysis_store.errors import StoreWriteError
-from analysis_store.recorder.hdf5 import HDF5DataStore
+from analysis_store.recorder.hdf5.datastore import HDF5DataStore
 
 datastore = HDF5DataStore(sys.argv[1], block=1 << 16)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

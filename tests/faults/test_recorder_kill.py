@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import StoreBusyError, StoreClosedError
-from analysis_store.recorder.counts import Column
-from analysis_store.recorder.hdf5 import HDF5DataStore
-from analysis_store.recorder.live import LiveFile
-from analysis_store.recorder.mending import repair
+from analysis_store.recorder.hdf5.datastore import HDF5DataStore
+from analysis_store.recorder.hdf5.live import LiveFile
+from analysis_store.recorder.hdf5.repair import repair
+from analysis_store.recorder.hdf5.row_counts import Column
 from tests.faults.children import heard, start
 from tests.sweeps import sizes, some
 

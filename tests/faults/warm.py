@@ -8,7 +8,12 @@ import tempfile
 from analysis_store import AnalysisStore
 from tests.faults.on_disk import ORIGIN, assert_works, result
 
-for name in ("analysis_store.recorder.hdf5", "analysis_store.recorder.collector", "tests.faults.producers", "redis"):
+for name in (
+    "analysis_store.recorder.hdf5.datastore",
+    "analysis_store.recorder.redis.collector",
+    "tests.faults.producers",
+    "redis",
+):
     importlib.import_module(name)
 
 with tempfile.TemporaryDirectory() as folder, AnalysisStore(folder) as store:

@@ -15,9 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from analysis_store.errors import InvalidDataError
 from analysis_store.recorder import DataStore, InMemoryDataStore, ZarrDataStore
-from analysis_store.recorder.forms import Declared, form_of
-from analysis_store.recorder.numeric import as_array
-from analysis_store.recorder.selection import select
+from analysis_store.recorder.core.numeric import as_array
+from analysis_store.recorder.core.selection import select
+from analysis_store.recorder.core.value_kinds import Declared, form_of
 from analysis_store.testing.equality import assert_identical
 
 KEYS = st.sampled_from(["a", "b", "c/x", "c/y", "c/z/deep", "λ %"])

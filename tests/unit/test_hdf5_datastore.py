@@ -14,9 +14,9 @@ import pytest
 from analysis_store.errors import DamagedFileError, InvalidDataError, KeyNotFoundError, RunClosedError
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.recorder import Recorder
-from analysis_store.recorder.forms import Declared
-from analysis_store.recorder.hdf5 import HDF5DataStore
-from analysis_store.recorder.packing import unpacked
+from analysis_store.recorder.core.object_bytes import unpacked
+from analysis_store.recorder.core.value_kinds import Declared
+from analysis_store.recorder.hdf5.datastore import HDF5DataStore
 from tests.faults.children import start, wait_for
 
 
@@ -125,7 +125,7 @@ def seen(path: Path) -> tuple[int, int, object]:
 def test_another_process_follows(path: Path) -> None:
     """Values and keys are visible there though nobody has flushed them, with this class and with h5py."""
     reader = (
-        "import h5py, time\nfrom analysis_store.recorder.hdf5 import HDF5DataStore\n"
+        "import h5py, time\nfrom analysis_store.recorder.hdf5.datastore import HDF5DataStore\n"
         "print(h5py.File(path, swmr=True)['x'][:].tolist())\n"
         "store = HDF5DataStore(path, mode='r')\nprint(store.keys(), store.get_all('x')[:].tolist(), store.get('s'))\n"
     )
@@ -225,7 +225,7 @@ def test_many_keys_are_one_change(path: Path) -> None:
 def test_what_is_not_closed_is_flushed_at_the_end_of_the_process(path: Path) -> None:
     """An ordinary file is left."""
     code = (
-        "from analysis_store.recorder.hdf5 import HDF5DataStore\n"
+        "from analysis_store.recorder.hdf5.datastore import HDF5DataStore\n"
         "datastore = HDF5DataStore(path, flush_every=100)\ndatastore.append('x', 1.0, 0.0)\n"
     )
     elsewhere(code, path)

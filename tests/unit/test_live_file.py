@@ -14,12 +14,12 @@ import pytest
 
 from analysis_store.errors import DamagedFileError, InvalidDataError, RunClosedError, StoreBusyError, StoreWriteError
 from analysis_store.handlers.columns import LazyDataset, OpenDataset
-from analysis_store.recorder.counts import Column
-from analysis_store.recorder.following import read_live, rows_in
-from analysis_store.recorder.live import LiveFile
-from analysis_store.recorder.mending import repair
-from analysis_store.recorder.overlay import Overlay, read_redo, redo_path
-from analysis_store.recorder.superblock import SIZE, checksum, settled
+from analysis_store.recorder.hdf5.copy_on_write import Overlay, read_redo, redo_path
+from analysis_store.recorder.hdf5.live import LiveFile
+from analysis_store.recorder.hdf5.live_reading import read_live, rows_in
+from analysis_store.recorder.hdf5.repair import repair
+from analysis_store.recorder.hdf5.row_counts import Column
+from analysis_store.recorder.hdf5.superblock import SIZE, checksum, settled
 
 FLOAT = np.dtype(float)
 
@@ -136,7 +136,7 @@ def test_redo_is_finished_or_forgotten(live: LiveFile) -> None:
         overlay.apply()
     after = left.read_bytes()
 
-    import analysis_store.recorder.overlay as module
+    import analysis_store.recorder.hdf5.copy_on_write as module
 
     module._write_redo(left, size, changed)
     whole = redo_path(left).read_bytes()

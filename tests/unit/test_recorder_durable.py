@@ -12,21 +12,15 @@ import h5py
 import numpy as np
 import pytest
 
-import analysis_store.recorder.safe as module
+import analysis_store.recorder.hdf5.safe as module
 from analysis_store.errors import DamagedFileError, InvalidDataError, StoreWriteError
-from analysis_store.recorder import (
-    DataStore,
-    HDF5DataStore,
-    InMemoryDataStore,
-    Recorder,
-    ZarrDataStore,
-    chunks,
-)
-from analysis_store.recorder.counts import Column
-from analysis_store.recorder.due import Due
-from analysis_store.recorder.following import read_live
-from analysis_store.recorder.live import LiveFile
-from analysis_store.recorder.safe import is_cut, safe_path
+from analysis_store.recorder import DataStore, HDF5DataStore, InMemoryDataStore, Recorder, ZarrDataStore
+from analysis_store.recorder.core.due import Due
+from analysis_store.recorder.hdf5 import chunks
+from analysis_store.recorder.hdf5.live import LiveFile
+from analysis_store.recorder.hdf5.live_reading import read_live
+from analysis_store.recorder.hdf5.row_counts import Column
+from analysis_store.recorder.hdf5.safe import is_cut, safe_path
 
 Boot = Any
 
@@ -117,7 +111,7 @@ def test_what_cannot_promise_it(tmp_path: Path, make: Any) -> None:
 def test_a_system_that_does_not_tell_its_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There a recording goes on as ever, and promises nothing."""
     monkeypatch.setattr(module, "boot", lambda: "")
-    monkeypatch.setattr("analysis_store.recorder.hdf5.boot", lambda: "")
+    monkeypatch.setattr("analysis_store.recorder.hdf5.datastore.boot", lambda: "")
     with Recorder(HDF5DataStore(tmp_path / "fit.h5")) as recorder:
         recorder.record("x", 1.0)
         with pytest.raises(StoreWriteError, match="does not say when it was started"):

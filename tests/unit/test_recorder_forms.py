@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import DamagedFileError, InvalidDataError
-from analysis_store.recorder.forms import Declared, Form, form_of
-from analysis_store.recorder.hdf5_keys import line_of, parsed
-from analysis_store.recorder.numeric import as_array
-from analysis_store.recorder.packing import packed, unpacked
-from analysis_store.recorder.redis_values import form_text, form_told
+from analysis_store.recorder.core.numeric import as_array
+from analysis_store.recorder.core.object_bytes import packed, unpacked
+from analysis_store.recorder.core.value_kinds import Declared, Form, form_of
+from analysis_store.recorder.hdf5.keys import line_of, parsed
+from analysis_store.recorder.redis.values import form_text, form_told
 
 
 class Colour(IntEnum):

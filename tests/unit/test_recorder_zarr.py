@@ -31,7 +31,7 @@ from analysis_store.errors import (
     TooLargeError,
 )
 from analysis_store.recorder import ZarrDataStore
-from analysis_store.recorder.forms import Declared
+from analysis_store.recorder.core.value_kinds import Declared
 from tests.faults.children import wait_for
 
 KILLS = 20

@@ -20,7 +20,7 @@ from analysis_store.errors import (
     StoreWriteError,
 )
 from analysis_store.recorder import Collector, HDF5DataStore, InMemoryDataStore, Recorder, RedisDataStore
-from analysis_store.recorder.redis_link import Link
+from analysis_store.recorder.redis.connection import Link
 from tests.faults.children import wait_for
 
 
@@ -457,7 +457,7 @@ def test_room_is_bounded(redis_server, name, client):
 
 def test_bytes_are_bounded(redis_server, name, client, monkeypatch):
     """Few large values fill the room as many small ones do."""
-    monkeypatch.setattr("analysis_store.recorder.redis.ROOM_IN_BYTES", 1 << 20)
+    monkeypatch.setattr("analysis_store.recorder.redis.datastore.ROOM_IN_BYTES", 1 << 20)
     datastore = RedisDataStore(redis_server.url, name, wait=0.3)
     for _ in range(20):
         datastore.append("x", np.zeros(16384), 0.0)

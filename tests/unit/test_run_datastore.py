@@ -22,7 +22,7 @@ from analysis_store.errors import (
     StoreClosedError,
 )
 from analysis_store.recorder import InMemoryDataStore, Recorder, RunDataStore, live_runs, recorded, recover
-from analysis_store.recorder.publish import publish
+from analysis_store.recorder.run.publish import publish
 from analysis_store.runs.run import Run
 from analysis_store.testing.equality import assert_identical
 from tests.faults.children import call
@@ -345,7 +345,8 @@ def test_a_run_that_ends_while_it_is_listed(store: AnalysisStore, datastore: Run
     datastore.flush()
     (live,) = live_runs(store)
     seen: list[dict[str, int]] = [live.keys]
-    monkeypatch.setattr("analysis_store.recorder.run.publish", lambda *_: seen.append(live.keys) or publish(*_))
+    published = "analysis_store.recorder.run.datastore.publish"
+    monkeypatch.setattr(published, lambda *_: seen.append(live.keys) or publish(*_))
     datastore.close()
 
     assert [*seen, live.keys] == [{"n": 1}, {}, {}]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis_store.recorder.numeric import as_array
+from analysis_store.recorder.core.numeric import as_array
 from analysis_store.testing.equality import assert_identical
 
 if TYPE_CHECKING:
-    from analysis_store.recorder.base import DataStore
+    from analysis_store.recorder.core.base import DataStore
 
 NOW = 1.7e9
 """When values are known, unless a test is about that: s since 1970."""

@@ -14,7 +14,7 @@ from analysis_store.testing.datastores.suite import Suite
 from analysis_store.testing.equality import assert_identical
 
 if TYPE_CHECKING:
-    from analysis_store.recorder.base import DataStore
+    from analysis_store.recorder.core.base import DataStore
 
 
 class KeysOfDataStore(Suite):

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from analysis_store.errors import InvalidDataError, RunClosedError
-from analysis_store.recorder.forms import Declared
+from analysis_store.recorder.core.value_kinds import Declared
 from analysis_store.testing.datastores.cases import NOW, close_it, record
 from analysis_store.testing.datastores.suite import Suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from analysis_store.recorder.base import DataStore
+    from analysis_store.recorder.core.base import DataStore
 
 _EACH = 500
 _PATIENCE = 10.0

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from analysis_store.recorder.series import Series
+from analysis_store.recorder.core.series import Series
 from analysis_store.testing.datastores.cases import INDICES, NOW, assert_same, record
 from analysis_store.testing.datastores.suite import Suite
 
 if TYPE_CHECKING:
-    from analysis_store.recorder.base import DataStore
+    from analysis_store.recorder.core.base import DataStore
 
 
 class ReadingOfDataStore(Suite):

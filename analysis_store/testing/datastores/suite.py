@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from analysis_store.testing.datastores.cases import NOW, close_it
 
 if TYPE_CHECKING:
-    from analysis_store.recorder.base import DataStore
+    from analysis_store.recorder.core.base import DataStore
 
 
 class Suite:

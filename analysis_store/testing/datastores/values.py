@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import InvalidDataError
-from analysis_store.recorder.forms import Declared
+from analysis_store.recorder.core.value_kinds import Declared
 from analysis_store.testing.datastores.cases import (
     ATTRIBUTES,
     DTYPES,
@@ -28,7 +28,7 @@ from analysis_store.testing.datastores.cases import (
 from analysis_store.testing.datastores.suite import Suite
 
 if TYPE_CHECKING:
-    from analysis_store.recorder.base import DataStore
+    from analysis_store.recorder.core.base import DataStore
 
 
 class ValuesOfDataStore(Suite):

@@ -1,0 +1,1 @@
+"""The datastore in an HDF5 file, which other processes read while it grows."""

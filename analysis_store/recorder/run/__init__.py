@@ -1,0 +1,1 @@
+"""A recording that becomes an analysis run when it is closed."""

@@ -1,0 +1,73 @@
+"""A live file that is complete made a run of its store; whoever dies meanwhile, it can be done again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from analysis_store.core.atomic_files import link_or_rename
+from analysis_store.errors import DuplicateRunError, StoreBusyError, StoreWriteError
+from analysis_store.folders import sync_file, sync_folder
+from analysis_store.recorder.hdf5.repair import writing
+
+if TYPE_CHECKING:
+    from analysis_store.run_store import RunStore
+    from analysis_store.runs.run import Run
+
+SUFFIX = ".live"
+_READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
+
+
+def live_path(root: Path, relative: PurePosixPath) -> Path:
+    """Return where the live file of a run lies, beside the run file that it will be."""
+    return root / f"{relative}{SUFFIX}"
+
+
+def publish(store: RunStore, live: Path) -> Run:
+    """Give a complete live file the name of a run file, and enter it into the catalog.
+
+    The live name goes last: as long as it is there, `recover` finds what is left to do.
+
+    Raises
+    ------
+    DuplicateRunError
+        There is another run of this uid.
+    StoreWriteError
+        The catalog cannot be written; the live file is still there.
+    """
+    final = live.with_suffix("")
+    live.chmod(_READ_ONLY)
+    sync_file(live)  # that it is closed
+    try:
+        link_or_rename(live, final)
+    except FileExistsError as error:
+        if not os.path.samestat(live.stat(), final.stat()):
+            raise DuplicateRunError(
+                f"{final} is there already, and is not the run that was recorded in {live}. Move one of them away."
+            ) from error
+    sync_folder(final.parent)
+    run = store.adopt(final)
+    live.unlink(missing_ok=True)
+    sync_folder(final.parent)
+    return run
+
+
+@contextmanager
+def ending(uid: str, live: Path) -> Iterator[None]:
+    """Say of what keeps a recording from its end that it can be ended later."""
+    try:
+        with writing(live):
+            yield
+    except StoreBusyError:
+        raise
+    except StoreWriteError as error:
+        raise StoreWriteError(
+            error.errno or errno.EIO,
+            f"run {uid} cannot be finished: {error.strerror or error}. Nothing is lost: close it again when that is "
+            "mended, or in another process with recover(store, uid)",
+        ) from error

@@ -1,0 +1,1 @@
+"""The datastore in a Zarr directory."""
