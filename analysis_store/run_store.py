@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from analysis_store import settings
 from analysis_store.catalogs import open_catalog
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.core.text import counted
 from analysis_store.errors import RunNotFoundError, StoreClosedError
 from analysis_store.pairs import HandlerRegistry
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import xarray
 
     from analysis_store.catalogs.base import Catalog
-    from analysis_store.catalogs.query import Moment, QueryLike
+    from analysis_store.catalogs.query.query import Moment, QueryLike
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.gather import DataLike
     from analysis_store.runs.stream import Keys

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from event_model.documents import Document as Document
 
     from analysis_store.catalogs.base import Note as Note
-    from analysis_store.catalogs.query import Moment as Moment
-    from analysis_store.catalogs.query import QueryLike as QueryLike
+    from analysis_store.catalogs.query.query import Moment as Moment
+    from analysis_store.catalogs.query.query import QueryLike as QueryLike
     from analysis_store.core.lazy import Index as Index
     from analysis_store.processing.comparison import Comparison as Comparison
     from analysis_store.processing.explanation import Explanation as Explanation
@@ -52,7 +52,7 @@ else:
         {
             "analysis_store.arrays": ["Index"],
             "analysis_store.catalogs.base": ["Note"],
-            "analysis_store.catalogs.query": ["Moment", "QueryLike"],
+            "analysis_store.catalogs.query.query": ["Moment", "QueryLike"],
             "analysis_store.processing.comparison": ["Comparison"],
             "analysis_store.processing.explanation": ["Explanation"],
             "analysis_store.processing.inputs": ["InputsLike"],

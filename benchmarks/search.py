@@ -20,8 +20,8 @@ from typing import Any
 from analysis_store import AnalysisStore
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import RunRecord
-from analysis_store.catalogs.query import Query
-from analysis_store.catalogs.terms import run_terms
+from analysis_store.catalogs.query.query import Query
+from analysis_store.catalogs.query.terms import run_terms
 from benchmarks.measure import Row, bound, faster, interleaved, ratio
 
 SIZES = (10_000, 1_000_000)

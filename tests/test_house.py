@@ -80,7 +80,7 @@ def test_wheel_holds_all_of_it(wheel):
 
     assert expected - set(wheel) == set()
     assert "analysis_store/py.typed" in wheel
-    assert any(name.startswith("analysis_store/catalogs/migrations/") for name in wheel)
+    assert any(name.startswith("analysis_store/catalogs/sql/migrations/") for name in wheel)
     assert any(name.endswith("licenses/LICENSE") for name in wheel)
 
 

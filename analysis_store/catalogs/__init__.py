@@ -29,11 +29,11 @@ def open_catalog(uri: str) -> Catalog:
     """
     scheme = uri.partition(":")[0].partition("+")[0]
     if scheme in ("sqlite", "postgresql"):
-        from analysis_store.catalogs.sql import SqlCatalog
+        from analysis_store.catalogs.sql.catalog import SqlCatalog
 
         return SqlCatalog(uri)
     if scheme == "mongodb":
-        from analysis_store.catalogs.mongo import MongoCatalog
+        from analysis_store.catalogs.mongo.catalog import MongoCatalog
 
         return MongoCatalog(uri)
     raise SettingsError(

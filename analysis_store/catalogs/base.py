@@ -12,8 +12,8 @@ from analysis_store.catalogs.kinship import Edge, downwards, nearest, upwards
 from analysis_store.errors import DamagedFileError
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.nodes import Scalar
-    from analysis_store.catalogs.query import Query
+    from analysis_store.catalogs.query.nodes import Scalar
+    from analysis_store.catalogs.query.query import Query
 
 _UID, _TEXTS = "_uid", "_texts"
 
@@ -270,7 +270,7 @@ class Catalog(ABC):
 
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
         """Return up to ``limit`` runs whose ``start["processing"]["key"]`` is ``key``, newest first."""
-        from analysis_store.catalogs.query import Query
+        from analysis_store.catalogs.query.query import Query
 
         return self.search(Query.parse({RESULT_KEY: key}), limit=limit)
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from zlib import crc32
 
-from analysis_store.catalogs.terms import run_terms
+from analysis_store.catalogs.query.terms import run_terms
 
 Term = tuple[int, bytes]
 

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import Note, RunRecord, check_kind
-from analysis_store.catalogs.terms import run_terms
+from analysis_store.catalogs.query.terms import run_terms
 from analysis_store.core.equality import is_number
 from analysis_store.core.text import is_utf8
 from analysis_store.errors import DamagedFileError, DuplicateRunError, InvalidDocumentError, RunNotFoundError

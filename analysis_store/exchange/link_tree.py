@@ -28,7 +28,7 @@ from analysis_store.exchange.parameters import Parameters, canonical, parameters
 from analysis_store.progress import watched
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
 

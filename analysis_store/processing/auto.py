@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from analysis_store.catalogs.nodes import And, Between, Key, Node, Not, Or
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.nodes import And, Between, Key, Node, Not, Or
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import AnalysisStoreError, InputError, SettingsError
 from analysis_store.processing.batch import Batch
 from analysis_store.processing.companion import Companion
@@ -24,7 +24,7 @@ from analysis_store.processing.pipeline import Pipeline
 from analysis_store.processing.selection import Selection
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.processing.pipeline import PipelineLike
     from analysis_store.run_store import RunStore
 

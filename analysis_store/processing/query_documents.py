@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from analysis_store.catalogs.nodes import Key, Node
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.nodes import Key, Node
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import QueryError
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from analysis_store.catalogs.dialects import OBJECTS
-from analysis_store.catalogs.query import Query, QueryLike
+from analysis_store.catalogs.query.dialects import OBJECTS
+from analysis_store.catalogs.query.query import Query, QueryLike
 from analysis_store.errors import AmbiguousUidError, InputError, RunNotFoundError
 from analysis_store.processing.inputs import InputLike
 from analysis_store.processing.query_documents import query_document, query_from_document
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.query import Moment
+    from analysis_store.catalogs.query.query import Moment
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.catalogs.base import RunRecord
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.catalogs.records import check_names, start_time
 from analysis_store.errors import DuplicateRunError, RunNotFoundError
 from analysis_store.provenance.settle import Settled, settle

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-from analysis_store.catalogs.nodes import Not, Uids
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.nodes import Not, Uids
+from analysis_store.catalogs.query.query import Query
 from analysis_store.runs.notes import retractions
 from analysis_store.runs.run import Context, Run
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
 
 _PAGE, _LARGEST_PAGE = 100, 1000
 """Runs that are read at once: few at first, for most lists are not read to their end."""

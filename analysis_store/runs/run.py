@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from analysis_store.catalogs.query import QueryLike
+from analysis_store.catalogs.query.query import QueryLike
 from analysis_store.errors import DamagedFileError, StoreClosedError, StreamNotFoundError
 from analysis_store.pairs import HandlerRegistry, open_handler
 from analysis_store.pairs.resources import resolve_path

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tiled.adapters.mapping import MapAdapter
 from tiled.queries import AccessTagsFilter, KeysFilter, SpecsQuery, StructureFamilyQuery
 
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import QueryError
 
 _OF_TILED = (KeysFilter, SpecsQuery, StructureFamilyQuery)

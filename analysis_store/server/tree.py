@@ -11,7 +11,7 @@ from tiled.queries import AccessTagsFilter
 from tiled.structures.core import Spec, StructureFamily
 from tiled.utils import IndexersMixin
 
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import RunNotFoundError, TooLargeError
 from analysis_store.server.documents import router
 from analysis_store.server.nodes import NO_TAGS

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.runs.run import RunLike
     from analysis_store.trust.graph import Lineage
     from analysis_store.trust.impacts import Affected

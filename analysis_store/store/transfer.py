@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.runs.run import RunsLike
     from analysis_store.trust.bundle_writing import BundleReport
     from analysis_store.trust.loading import LoadReport

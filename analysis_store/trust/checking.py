@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.core.text import counted
 from analysis_store.errors import InputError, SettingsError
 from analysis_store.progress import watched

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from analysis_store import layout
 from analysis_store.catalogs.kinship import downwards
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.digests import ALGORITHM, digest_file
 from analysis_store.errors import InputError
 from analysis_store.runs.packages import read_package_file

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.kinship import downwards, nearest, upwards
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.provenance import Provenance
 from analysis_store.runs.notes import retractions
 from analysis_store.trust.graph import Lineage, Member

@@ -116,7 +116,7 @@ def _is_sound(file: Path) -> bool:
     StoreBusyError, StoreWriteError
         Somebody has locked it, or it may not be read: that is no damage, and it is not ours to replace.
     """
-    from analysis_store.catalogs.sqlite_damage import damage_of
+    from analysis_store.catalogs.sql.sqlite_damage import damage_of
 
     if damage_of(file) is not None:
         return False

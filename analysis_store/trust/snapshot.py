@@ -143,7 +143,7 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _dump_postgresql(uri: str, target: Path) -> None:
     """Write our tables as ``pg_restore`` reads them; the password goes where no list of processes shows it."""
-    from analysis_store.catalogs.sql_schema import metadata, version
+    from analysis_store.catalogs.sql.schema import metadata, version
 
     parts = urlsplit(uri)
     bare = parts._replace(scheme="postgresql", netloc=parts.netloc.replace(f":{parts.password}@", "@")).geturl()

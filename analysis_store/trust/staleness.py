@@ -14,7 +14,7 @@ from analysis_store.digests import digest_file
 from analysis_store.runs.notes import retraction_text, retractions
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.provenance import InputFile
     from analysis_store.run_store import RunStore

@@ -19,7 +19,7 @@ from analysis_store.trust.findings import Finding
 from analysis_store.trust.loading import LoadReport, check_space, merge_notes, remarks
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.query import QueryLike
+    from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 

@@ -7,9 +7,9 @@ import sys
 
 from sqlalchemy import create_engine, text
 
-from analysis_store.catalogs.migrations import upgrade
-from analysis_store.catalogs.sql_engine import make_engine
-from analysis_store.catalogs.terms import run_terms
+from analysis_store.catalogs.query.terms import run_terms
+from analysis_store.catalogs.sql.engine import make_engine
+from analysis_store.catalogs.sql.migrations import upgrade
 
 START = '{"uid":"old","time":1.0,"processing":{"key":"key"}}'
 

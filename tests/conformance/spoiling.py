@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, text
 
-from analysis_store.catalogs.sql_engine import make_engine
+from analysis_store.catalogs.sql.engine import make_engine
 
 _RUN = "(SELECT id FROM run WHERE uid = :uid)"
 _STATEMENTS = {

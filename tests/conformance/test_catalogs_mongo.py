@@ -17,9 +17,11 @@ from uuid import uuid4
 import event_model
 import pytest
 
-from analysis_store.catalogs import mongo_documents, mongo_kinship, open_catalog
+from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import RunRecord
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.mongo import documents as mongo_documents
+from analysis_store.catalogs.mongo import kinship as mongo_kinship
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import DuplicateRunError, SettingsError, StoreVersionError, StoreWriteError
 from analysis_store.testing.catalogs import CatalogTests, make_record
 from analysis_store.testing.catalogs.index import Spoil

@@ -17,8 +17,8 @@ import pytest
 
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import Catalog
-from analysis_store.catalogs.sql_engine import make_engine
-from analysis_store.catalogs.sql_schema import metadata
+from analysis_store.catalogs.sql.engine import make_engine
+from analysis_store.catalogs.sql.schema import metadata
 from analysis_store.errors import StoreWriteError
 from analysis_store.testing.catalogs import CatalogTests, make_record
 from analysis_store.testing.catalogs.index import Spoil

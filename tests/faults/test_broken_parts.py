@@ -20,7 +20,7 @@ import pytest
 from event_model import DocumentNames, schema_validators
 
 from analysis_store import AnalysisStore, Writer, analysis_documents, insert_analysis
-from analysis_store.catalogs import sql_engine
+from analysis_store.catalogs.sql import engine as sql_engine
 from analysis_store.errors import DamagedFileError, PairError, RunClosedError, StoreBusyError, StoreWriteError
 from tests.faults.children import call
 from tests.faults.on_disk import ORIGIN, assert_whole, assert_works, listing, result, scratch_files

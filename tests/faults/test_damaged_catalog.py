@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from analysis_store import AnalysisStore
-from analysis_store.catalogs.query import Query
-from analysis_store.catalogs.sqlite_damage import damage_of
+from analysis_store.catalogs.query.query import Query
+from analysis_store.catalogs.sql.sqlite_damage import damage_of
 from analysis_store.errors import AnalysisStoreError, DamagedFileError
 from analysis_store.trust import reindex
 from tests.faults.on_disk import ORIGIN, result

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from analysis_store import AnalysisStore
-from analysis_store.catalogs.sqlite_visit import is_visitor
+from analysis_store.catalogs.sql.sqlite_visit import is_visitor
 from tests.conformance.old_catalogs import made_by
 from tests.faults import visitors
 from tests.faults.children import start

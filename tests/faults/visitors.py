@@ -14,7 +14,7 @@ import pytest
 
 from analysis_store import AnalysisStore
 from analysis_store.catalogs import open_catalog
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import AnalysisStoreError, StoreWriteError
 from tests.faults.on_disk import ORIGIN, result
 from tests.flow_processors import peak
@@ -96,7 +96,7 @@ def open_catalog_of(uri: str) -> None:
 
 def look_while_it_changes(location: str) -> None:
     """Look into the catalog, and let somebody save and close it meanwhile; print what each look has seen."""
-    from analysis_store.catalogs.sql_engine import make_engine, read
+    from analysis_store.catalogs.sql.engine import make_engine, read
 
     seen = []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis_store import AnalysisStore
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.trust import reindex
 from tests.faults.on_disk import ORIGIN, result

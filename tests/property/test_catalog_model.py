@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import RunRecord
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import DuplicateRunError, RunNotFoundError
 from analysis_store.testing.catalogs import is_same
 

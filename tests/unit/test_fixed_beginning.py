@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis_store.catalogs.values import fixed_beginning, found, pattern
+from analysis_store.catalogs.query.values import fixed_beginning, found, pattern
 from analysis_store.errors import QueryError
 
 

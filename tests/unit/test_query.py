@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis_store.catalogs.nodes import All, Compare, In, Key, Text, TimeSpan
-from analysis_store.catalogs.query import Query
-from analysis_store.catalogs.terms import is_vague, value_term
-from analysis_store.catalogs.values import words
+from analysis_store.catalogs.query.nodes import All, Compare, In, Key, Text, TimeSpan
+from analysis_store.catalogs.query.query import Query
+from analysis_store.catalogs.query.terms import is_vague, value_term
+from analysis_store.catalogs.query.values import words
 from analysis_store.core.equality import equal, holds_nan
 from analysis_store.errors import QueryError
 
@@ -303,7 +303,7 @@ def test_an_object_that_only_has_the_name() -> None:
 def test_parsing_loads_nothing_heavy() -> None:
     """Neither Tiled nor a database is imported to understand a query."""
     code = (
-        "import sys; from analysis_store.catalogs.query import Query; Query.parse({'a': {'$gt': 1}}, text='b');"
+        "import sys; from analysis_store.catalogs.query.query import Query; Query.parse({'a': {'$gt': 1}}, text='b');"
         "print([m for m in ('tiled', 'sqlalchemy', 'pymongo', 're2', 'numpy', 'databroker') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,7 +17,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.catalogs.base import Catalog
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import AnalysisStoreError, SettingsError, StoreBusyError, StoreWriteError
 from analysis_store.locks import FileLock
 from analysis_store.trust import reindex
@@ -150,7 +150,7 @@ def test_a_catalog_of_damaged_names(folder: Path, part: bytes) -> None:
 
 def test_a_catalog_that_is_locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not damaged: nothing is put aside, and who asks is told to wait."""
-    monkeypatch.setattr("analysis_store.catalogs.sql_engine.PATIENCE", 0.1)
+    monkeypatch.setattr("analysis_store.catalogs.sql.engine.PATIENCE", 0.1)
     with closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")

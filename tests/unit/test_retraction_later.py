@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis_store import AnalysisStore, Policy, Provenance
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import InputError, RetractedWarning
 from analysis_store.processing import processor
 from analysis_store.recorder import Recorder, RunDataStore

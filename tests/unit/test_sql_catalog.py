@@ -20,13 +20,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, event, inspect
 
-from analysis_store.catalogs import open_catalog, sql_engine, sql_schema
+from analysis_store.catalogs import open_catalog
 from analysis_store.catalogs.base import Catalog, Note, RunRecord
-from analysis_store.catalogs.migrations import upgrade
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.catalogs.records import read_json
-from analysis_store.catalogs.sql_schema import HEAD, metadata
-from analysis_store.catalogs.sql_search import ENOUGH, PATIENCE, Search
+from analysis_store.catalogs.sql import engine as sql_engine
+from analysis_store.catalogs.sql import schema as sql_schema
+from analysis_store.catalogs.sql.migrations import upgrade
+from analysis_store.catalogs.sql.schema import HEAD, metadata
+from analysis_store.catalogs.sql.search import ENOUGH, PATIENCE, Search
 from analysis_store.errors import (
     DamagedFileError,
     InvalidDocumentError,
@@ -288,7 +290,7 @@ class TestFaults:
         code = textwrap.dedent("""
             import resource, signal, sys
             from analysis_store.catalogs import open_catalog
-            from analysis_store.catalogs.query import Query
+            from analysis_store.catalogs.query.query import Query
             from analysis_store.errors import StoreBusyError, StoreWriteError
             from analysis_store.testing.catalogs import make_record
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -362,10 +364,10 @@ def big(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     with pytest.MonkeyPatch.context() as patch, closing(open_catalog(f"sqlite:///{path}")) as catalog:
         if request.param == "small":
             for name, value in SMALL.items():
-                patch.setattr(f"analysis_store.catalogs.sql_search.{name}", value)
-            patch.setattr("analysis_store.catalogs.sql_values.FEW_VALUES", SMALL["FEW_VALUES"])
-            patch.setattr("analysis_store.catalogs.sql_conditions.FEW_POINTS", 2)
-            patch.setattr("analysis_store.catalogs.sql_conditions.MOST_VALUES", 10)
+                patch.setattr(f"analysis_store.catalogs.sql.search.{name}", value)
+            patch.setattr("analysis_store.catalogs.sql.values.FEW_VALUES", SMALL["FEW_VALUES"])
+            patch.setattr("analysis_store.catalogs.sql.conditions.FEW_POINTS", 2)
+            patch.setattr("analysis_store.catalogs.sql.conditions.MOST_VALUES", 10)
         build(500 if request.param == "small" else ENOUGH + PATIENCE + 2000, path)
         yield Big(catalog, catalog.search(Query()))
 
@@ -485,7 +487,7 @@ def documents_of(catalog: Catalog, asked: Any) -> int:
         return read_json(text)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis_store.catalogs.sql_search.read_json", counted)
+        patch.setattr("analysis_store.catalogs.sql.search.read_json", counted)
         catalog.search(Query.parse(asked), limit=10)
     return read["documents"]
 

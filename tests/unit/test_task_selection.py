@@ -9,7 +9,7 @@ import pytest
 from tiled.queries import FullText, Key
 
 from analysis_store import AnalysisStore, Provenance
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import AmbiguousUidError, InputError, QueryError
 from analysis_store.processing import Selection
 

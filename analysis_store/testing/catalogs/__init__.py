@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from analysis_store.catalogs.base import Catalog, Note
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import StoreClosedError
 from analysis_store.testing.catalogs.cases import is_same, make_record, table
 from analysis_store.testing.catalogs.index import IndexOfCatalog, Spoil

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from analysis_store.catalogs.base import Catalog, IndexFaults
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.testing.catalogs.cases import is_same, make_record
 
 SPOILINGS = ("lose", "lose one", "add", "move", "move entries")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from analysis_store.catalogs.base import Catalog, Note
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import InvalidDocumentError
 from analysis_store.testing.catalogs.cases import INJECTIONS, make_record
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from analysis_store.catalogs.base import Catalog, Note, RunRecord
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import (
     DuplicateRunError,
     InvalidDocumentError,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis_store.catalogs.base import Catalog
-from analysis_store.catalogs.nodes import Not, Uids
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.query.nodes import Not, Uids
+from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import QueryError
 from analysis_store.testing.catalogs.cases import INJECTIONS, LONG, QUERIES, is_same, make_record, table
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, Row, Select, func, or_, select, tuple_
 
 from analysis_store.catalogs.records import is_text, note_of, to_json
-from analysis_store.catalogs.sql_engine import read
-from analysis_store.catalogs.sql_schema import lineage, note, run
+from analysis_store.catalogs.sql.engine import read
+from analysis_store.catalogs.sql.schema import lineage, note, run
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note

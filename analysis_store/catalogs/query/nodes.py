@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from analysis_store.catalogs.values import found, pattern, reach, texts, words
+from analysis_store.catalogs.query.values import found, pattern, reach, texts, words
 from analysis_store.core.equality import equal, is_number, same_kind
 
 Scalar: TypeAlias = bool | int | float | str | None

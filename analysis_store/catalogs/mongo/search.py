@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.catalogs.mongo_index import entry
-from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
+from analysis_store.catalogs.mongo.index import entry
+from analysis_store.catalogs.query.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
+from analysis_store.catalogs.query.scalars import Order, scalars, up_to_time
+from analysis_store.catalogs.query.slices import Answer, Points, Slice, answers, gather, leaves
 from analysis_store.catalogs.records import is_text, read_json
-from analysis_store.catalogs.scalars import Order, scalars, up_to_time
-from analysis_store.catalogs.slices import Answer, Points, Slice, answers, gather, leaves
 
 if TYPE_CHECKING:
     from pymongo.collection import Collection
 
-    from analysis_store.catalogs.query import Query
+    from analysis_store.catalogs.query.query import Query
     from analysis_store.documents import Document
 
 Filter = dict[str, Any]

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from analysis_store.catalogs.dialects import from_any, from_field, from_text
-from analysis_store.catalogs.nodes import All, And, Node, Start, Stop, TimeSpan
-from analysis_store.catalogs.values import seconds
+from analysis_store.catalogs.query.dialects import from_any, from_field, from_text
+from analysis_store.catalogs.query.nodes import All, And, Node, Start, Stop, TimeSpan
+from analysis_store.catalogs.query.values import seconds
 from analysis_store.errors import QueryError
 
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Row, select
 
-from analysis_store.catalogs import sql_index, sql_kinship
 from analysis_store.catalogs.base import RESULT_KEY, Catalog, IndexFaults
-from analysis_store.catalogs.dialects import key_of
+from analysis_store.catalogs.query.dialects import key_of
+from analysis_store.catalogs.query.scalars import read_order
+from analysis_store.catalogs.query.terms import VALUE, place, text_term
 from analysis_store.catalogs.records import duplicate, is_text, not_found, note_of, note_row
-from analysis_store.catalogs.scalars import read_order
-from analysis_store.catalogs.sql_conditions import uid_begins
-from analysis_store.catalogs.sql_engine import (
+from analysis_store.catalogs.sql import index as sql_index
+from analysis_store.catalogs.sql import kinship as sql_kinship
+from analysis_store.catalogs.sql.conditions import uid_begins
+from analysis_store.catalogs.sql.engine import (
     check_sound,
     check_writable,
     location,
@@ -23,10 +25,9 @@ from analysis_store.catalogs.sql_engine import (
     read,
     writing,
 )
-from analysis_store.catalogs.sql_rows import CHUNK, Prepared, RowWriter, insertion, mark_of, record_from, records
-from analysis_store.catalogs.sql_schema import HEAD, lineage, note, run
-from analysis_store.catalogs.sql_search import Search
-from analysis_store.catalogs.terms import VALUE, place, text_term
+from analysis_store.catalogs.sql.rows import CHUNK, Prepared, RowWriter, insertion, mark_of, record_from, records
+from analysis_store.catalogs.sql.schema import HEAD, lineage, note, run
+from analysis_store.catalogs.sql.search import Search
 from analysis_store.errors import StoreClosedError
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from analysis_store.catalogs.base import Documents, Note, RunRecord
     from analysis_store.catalogs.kinship import Edge
-    from analysis_store.catalogs.nodes import Scalar
-    from analysis_store.catalogs.query import Query
+    from analysis_store.catalogs.query.nodes import Scalar
+    from analysis_store.catalogs.query.query import Query
 
 _RESULT_PLACE = place(key_of(RESULT_KEY))
 

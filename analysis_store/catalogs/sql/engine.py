@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from analysis_store.catalogs import sqlite_visit
-from analysis_store.catalogs.sql_schema import HEAD, check_version, ensure, found_version
-from analysis_store.catalogs.sqlite_damage import DAMAGED, damage_of
+from analysis_store.catalogs.sql import sqlite_visit
+from analysis_store.catalogs.sql.schema import HEAD, check_version, ensure, found_version
+from analysis_store.catalogs.sql.sqlite_damage import DAMAGED, damage_of
 from analysis_store.errors import (
     AnalysisStoreError,
     DamagedFileError,

@@ -10,10 +10,10 @@ from sqlalchemy import BigInteger, ColumnElement, FromClause, Select, and_, cast
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
-from analysis_store.catalogs.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
+from analysis_store.catalogs.query.nodes import All, And, Node, Not, Or, TimeSpan, UidPrefix, Uids
+from analysis_store.catalogs.query.slices import Answer, Points, Slice
 from analysis_store.catalogs.records import is_text
-from analysis_store.catalogs.slices import Answer, Points, Slice
-from analysis_store.catalogs.sql_schema import run, term
+from analysis_store.catalogs.sql.schema import run, term
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler

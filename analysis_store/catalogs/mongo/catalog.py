@@ -13,18 +13,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from analysis_store.catalogs import mongo_index, mongo_kinship
 from analysis_store.catalogs.base import RESULT_KEY, Catalog, Documents, IndexFaults, Note, RunRecord
-from analysis_store.catalogs.dialects import key_of
-from analysis_store.catalogs.mongo_documents import Writing, prepare, remove_run
-from analysis_store.catalogs.mongo_index import entry, kept
-from analysis_store.catalogs.mongo_kinship import AT_ONCE
-from analysis_store.catalogs.mongo_search import Search
-from analysis_store.catalogs.nodes import UidPrefix
-from analysis_store.catalogs.query import Query
+from analysis_store.catalogs.mongo import index as mongo_index
+from analysis_store.catalogs.mongo import kinship as mongo_kinship
+from analysis_store.catalogs.mongo.documents import Writing, prepare, remove_run
+from analysis_store.catalogs.mongo.index import entry, kept
+from analysis_store.catalogs.mongo.kinship import AT_ONCE
+from analysis_store.catalogs.mongo.search import Search
+from analysis_store.catalogs.query.dialects import key_of
+from analysis_store.catalogs.query.nodes import UidPrefix
+from analysis_store.catalogs.query.query import Query
+from analysis_store.catalogs.query.scalars import read_order, tally
+from analysis_store.catalogs.query.terms import VALUE, place, text_term
 from analysis_store.catalogs.records import duplicate, is_text, not_found, note_of, note_row, to_json
-from analysis_store.catalogs.scalars import read_order, tally
-from analysis_store.catalogs.terms import VALUE, place, text_term
 from analysis_store.errors import (
     DuplicateRunError,
     MissingDependencyError,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from pymongo.database import Database
 
     from analysis_store.catalogs.kinship import Edge
-    from analysis_store.catalogs.nodes import Scalar
+    from analysis_store.catalogs.query.nodes import Scalar
 
 LEASE = 600.0
 """Seconds after which a run that was begun and never finished is taken for a dead process's."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from sqlalchemy import Connection, select
 
-from analysis_store.catalogs.nodes import Contains, Leaf, Regex
-from analysis_store.catalogs.slices import Answer, Points, Span
-from analysis_store.catalogs.sql_schema import term
-from analysis_store.catalogs.terms import VALUE, is_cut, text_of
+from analysis_store.catalogs.query.nodes import Contains, Leaf, Regex
+from analysis_store.catalogs.query.slices import Answer, Points, Span
+from analysis_store.catalogs.query.terms import VALUE, is_cut, text_of
+from analysis_store.catalogs.sql.schema import term
 
 FEW_VALUES = 400
 """So many different strings at one key are tried before a run is looked at; more of them when they must be."""

@@ -24,10 +24,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.catalogs.values import texts, words
+from analysis_store.catalogs.query.values import texts, words
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.nodes import Key
+    from analysis_store.catalogs.query.nodes import Key
 
 VALUE, MEMBER, SEVERAL, MANY = b"=", b"@", b"+", b"*"
 MAPPING = b"d"

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, String, Table
 
-from analysis_store.catalogs.sql_schema import HEAD, metadata, version
-from analysis_store.catalogs.sqlite_visit import is_visitor
+from analysis_store.catalogs.sql.schema import HEAD, metadata, version
+from analysis_store.catalogs.sql.sqlite_visit import is_visitor
 
 _BARRED = {
     *(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR),

@@ -1,7 +1,7 @@
 """The tables of a SQL catalog, and how a database comes to have them.
 
 ``run`` holds the documents, ``lineage`` who came from whom, ``term`` the one index that answers a search on any key
-newest first (`analysis_store.catalogs.terms` says what its values are), ``note`` what was said of runs later.
+newest first (`analysis_store.catalogs.query.terms` says what its values are), ``note`` what was said of runs later.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def ensure(connection: Connection, location: str) -> None:
         _create(connection, location)
     elif there != HEAD:
         check_version(there, location)
-        from analysis_store.catalogs.migrations import upgrade
+        from analysis_store.catalogs.sql.migrations import upgrade
 
         upgrade(connection)
 

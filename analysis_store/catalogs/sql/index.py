@@ -18,14 +18,14 @@ from sqlalchemy import Connection, Engine, case, func, null, select, union_all
 
 from analysis_store.catalogs.base import IndexFaults
 from analysis_store.catalogs.index_digest import PLACE_BITS, entry_digest, index_digest, read_index, time_digest
-from analysis_store.catalogs.sql_conditions import listed_numbers
-from analysis_store.catalogs.sql_engine import read, writing
-from analysis_store.catalogs.sql_kinship import pages
-from analysis_store.catalogs.sql_rows import CHUNK, mark_of
-from analysis_store.catalogs.sql_schema import run, term
+from analysis_store.catalogs.sql.conditions import listed_numbers
+from analysis_store.catalogs.sql.engine import read, writing
+from analysis_store.catalogs.sql.kinship import pages
+from analysis_store.catalogs.sql.rows import CHUNK, mark_of
+from analysis_store.catalogs.sql.schema import run, term
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.sql_rows import RowWriter
+    from analysis_store.catalogs.sql.rows import RowWriter
 
 PAGE = 20_000
 """So many entries are read by one statement."""

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from analysis_store.catalogs.sql_schema import metadata
+from analysis_store.catalogs.sql.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from analysis_store.catalogs.nodes import (
+from analysis_store.catalogs.query.nodes import (
     All,
     And,
     Between,
@@ -25,7 +25,7 @@ from analysis_store.catalogs.nodes import (
     Regex,
     Text,
 )
-from analysis_store.catalogs.terms import (
+from analysis_store.catalogs.query.terms import (
     AFTER_VALUES,
     LONG,
     MANY,
@@ -39,7 +39,7 @@ from analysis_store.catalogs.terms import (
     text_term,
     value_term,
 )
-from analysis_store.catalogs.values import fixed_beginning
+from analysis_store.catalogs.query.values import fixed_beginning
 from analysis_store.core.equality import holds_nan
 
 STRINGS = (VALUE + b"s", VALUE + b"t")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Row, Table, delete, select
 from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.index_digest import Term, index_digest, read_index
 from analysis_store.catalogs.records import check_names, start_time, terms_of, texts_of
-from analysis_store.catalogs.sql_schema import lineage, run, term
+from analysis_store.catalogs.sql.schema import lineage, run, term
 from analysis_store.errors import DamagedFileError
 
 CHUNK = 500

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from analysis_store.catalogs.nodes import (
+from analysis_store.catalogs.query.nodes import (
     COMPARISONS,
     All,
     And,
@@ -26,7 +26,7 @@ from analysis_store.catalogs.nodes import (
     TimeSpan,
     UidPrefix,
 )
-from analysis_store.catalogs.values import plain, seconds, words
+from analysis_store.catalogs.query.values import plain, seconds, words
 from analysis_store.core.equality import is_number
 from analysis_store.errors import QueryError
 

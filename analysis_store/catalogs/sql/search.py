@@ -28,18 +28,18 @@ from sqlalchemy import (
     true,
 )
 
-from analysis_store.catalogs.nodes import And, Key, Leaf, Node, Or, UidPrefix
+from analysis_store.catalogs.query.nodes import And, Key, Leaf, Node, Or, UidPrefix
+from analysis_store.catalogs.query.scalars import TIME, Order, by_count, scalars, tally, up_to_time
+from analysis_store.catalogs.query.slices import SCALARS, Answer, Points, Slice, Span, answers, gather, leaves
+from analysis_store.catalogs.query.terms import MANY, SEVERAL, place
 from analysis_store.catalogs.records import read_json
-from analysis_store.catalogs.scalars import TIME, Order, by_count, scalars, tally, up_to_time
-from analysis_store.catalogs.slices import SCALARS, Answer, Points, Slice, Span, answers, gather, leaves
-from analysis_store.catalogs.sql_conditions import Conditions, inside, uid_begins
-from analysis_store.catalogs.sql_schema import run, term
-from analysis_store.catalogs.sql_values import FEW_VALUES, settle
-from analysis_store.catalogs.terms import MANY, SEVERAL, place
+from analysis_store.catalogs.sql.conditions import Conditions, inside, uid_begins
+from analysis_store.catalogs.sql.schema import run, term
+from analysis_store.catalogs.sql.values import FEW_VALUES, settle
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.nodes import Scalar
-    from analysis_store.catalogs.query import Query
+    from analysis_store.catalogs.query.nodes import Scalar
+    from analysis_store.catalogs.query.query import Query
 
 ENOUGH = 20_000
 """A slice of this many entries is long: sorting it costs more than walking the runs."""

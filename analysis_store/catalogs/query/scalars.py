@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis_store.catalogs.dialects import key_of
-from analysis_store.catalogs.nodes import Key, Start, Stop
-from analysis_store.catalogs.terms import scalar_term
+from analysis_store.catalogs.query.dialects import key_of
+from analysis_store.catalogs.query.nodes import Key, Start, Stop
+from analysis_store.catalogs.query.terms import scalar_term
 from analysis_store.core.equality import holds_nan
 from analysis_store.errors import QueryError
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.nodes import Scalar
+    from analysis_store.catalogs.query.nodes import Scalar
 
 Order = Sequence[tuple[Key, int]]
 
