@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from analysis_store.runs.run import RunsLike as RunsLike
     from analysis_store.runs.stream import Stream as Stream
     from analysis_store.runs.verify import Report as Report
-    from analysis_store.trust.backups import BackupReport as BackupReport
-    from analysis_store.trust.bundle_writing import BundleReport as BundleReport
-    from analysis_store.trust.checking import CheckReport as CheckReport
-    from analysis_store.trust.collecting import GcReport as GcReport
-    from analysis_store.trust.filling import ReindexReport as ReindexReport
+    from analysis_store.trust.backups.backup import BackupReport as BackupReport
+    from analysis_store.trust.bundles.load import LoadReport as LoadReport
+    from analysis_store.trust.bundles.sync import SyncReport as SyncReport
+    from analysis_store.trust.bundles.writing import BundleReport as BundleReport
+    from analysis_store.trust.checks.check import CheckReport as CheckReport
     from analysis_store.trust.findings import Finding as Finding
-    from analysis_store.trust.graph import Lineage as Lineage
-    from analysis_store.trust.impacts import Affected as Affected
-    from analysis_store.trust.loading import LoadReport as LoadReport
-    from analysis_store.trust.removal import RemovalReport as RemovalReport
-    from analysis_store.trust.staleness import Stale as Stale
-    from analysis_store.trust.syncing import SyncReport as SyncReport
+    from analysis_store.trust.lineage.impact import Affected as Affected
+    from analysis_store.trust.lineage.model import Lineage as Lineage
+    from analysis_store.trust.lineage.staleness import Stale as Stale
+    from analysis_store.trust.reindexing.rebuild import ReindexReport as ReindexReport
+    from analysis_store.trust.removal.deletion import RemovalReport as RemovalReport
+    from analysis_store.trust.removal.garbage import GcReport as GcReport
 else:
     __all__, __getattr__, __dir__ = loaded_when_used(
         __name__,
@@ -66,18 +66,18 @@ else:
             "analysis_store.runs.run": ["Run", "RunLike", "RunsLike"],
             "analysis_store.runs.stream": ["Stream"],
             "analysis_store.runs.verify": ["Report"],
-            "analysis_store.trust.backups": ["BackupReport"],
-            "analysis_store.trust.bundle_writing": ["BundleReport"],
-            "analysis_store.trust.checking": ["CheckReport"],
-            "analysis_store.trust.collecting": ["GcReport"],
-            "analysis_store.trust.filling": ["ReindexReport"],
+            "analysis_store.trust.backups.backup": ["BackupReport"],
+            "analysis_store.trust.bundles.writing": ["BundleReport"],
+            "analysis_store.trust.checks.check": ["CheckReport"],
+            "analysis_store.trust.removal.garbage": ["GcReport"],
+            "analysis_store.trust.reindexing.rebuild": ["ReindexReport"],
             "analysis_store.trust.findings": ["Finding"],
-            "analysis_store.trust.graph": ["Lineage"],
-            "analysis_store.trust.impacts": ["Affected"],
-            "analysis_store.trust.loading": ["LoadReport"],
-            "analysis_store.trust.removal": ["RemovalReport"],
-            "analysis_store.trust.staleness": ["Stale"],
-            "analysis_store.trust.syncing": ["SyncReport"],
+            "analysis_store.trust.lineage.model": ["Lineage"],
+            "analysis_store.trust.lineage.impact": ["Affected"],
+            "analysis_store.trust.bundles.load": ["LoadReport"],
+            "analysis_store.trust.removal.deletion": ["RemovalReport"],
+            "analysis_store.trust.lineage.staleness": ["Stale"],
+            "analysis_store.trust.bundles.sync": ["SyncReport"],
             "event_model.documents": ["Document"],
         },
         absolute=True,

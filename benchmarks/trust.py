@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.catalogs.base import RunRecord
-from analysis_store.trust.reindexing import reindex
+from analysis_store.trust.reindexing.reindex import reindex
 from benchmarks.measure import Row, bound, interleaved, ratio
 
 ORIGIN = Provenance(origin="synthetic", note="benchmark")

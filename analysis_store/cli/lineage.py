@@ -17,7 +17,7 @@ from analysis_store.core.write_errors import write_errors
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
-    from analysis_store.trust.graph import Lineage
+    from analysis_store.trust.lineage.model import Lineage
 
 _COUNTED = re.compile(r"-\d+|\d{1,6}")
 """-1 is the newest run, and so few digits are a scan_id: a commit is told by seven or more."""

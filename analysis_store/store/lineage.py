@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.runs.run import RunLike
-    from analysis_store.trust.graph import Lineage
-    from analysis_store.trust.impacts import Affected
-    from analysis_store.trust.staleness import Stale
+    from analysis_store.trust.lineage.impact import Affected
+    from analysis_store.trust.lineage.model import Lineage
+    from analysis_store.trust.lineage.staleness import Stale
 
 
 class LineageMethods(RunStore):
@@ -46,7 +46,7 @@ class LineageMethods(RunStore):
         --------
         >>> print(store.lineage(run.uid))  # doctest: +SKIP
         """
-        from analysis_store.trust.lineage import trace
+        from analysis_store.trust.lineage.trace import trace
 
         self._alive()
         return trace(self, uid, up=up, down=down, limit=limit)
@@ -75,7 +75,7 @@ class LineageMethods(RunStore):
         --------
         >>> [affected.uid for affected in store.impact("numpy==2.1.0")]  # doctest: +SKIP
         """
-        from analysis_store.trust.impacts import find_affected
+        from analysis_store.trust.lineage.impact import find_affected
 
         self._alive()
         return find_affected(self, what)
@@ -102,7 +102,7 @@ class LineageMethods(RunStore):
         >>> for stale in store.stale({"processing.processor": "fit_peak"}):  # doctest: +SKIP
         ...     print(stale.run.uid, *stale.reasons)
         """
-        from analysis_store.trust.staleness import find_stale
+        from analysis_store.trust.lineage.staleness import find_stale
 
         self._alive()
         return find_stale(self, query)

@@ -11,11 +11,11 @@ from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
     from analysis_store.runs.run import Run
-    from analysis_store.trust.backups import BackupReport
-    from analysis_store.trust.checking import CheckReport
-    from analysis_store.trust.collecting import GcReport
-    from analysis_store.trust.filling import ReindexReport
-    from analysis_store.trust.removal import RemovalReport
+    from analysis_store.trust.backups.backup import BackupReport
+    from analysis_store.trust.checks.check import CheckReport
+    from analysis_store.trust.reindexing.rebuild import ReindexReport
+    from analysis_store.trust.removal.deletion import RemovalReport
+    from analysis_store.trust.removal.garbage import GcReport
 
 
 class MaintenanceMethods(RunStore):
@@ -62,7 +62,7 @@ class MaintenanceMethods(RunStore):
         >>> report = store.check(sample=0.1)  # doctest: +SKIP
         >>> print(report)  # doctest: +SKIP
         """
-        from analysis_store.trust.checking import check
+        from analysis_store.trust.checks.check import check
 
         self._alive()
         return check(self, quick=quick, sample=sample, repair=repair, workers=workers, progress=progress)
@@ -92,7 +92,7 @@ class MaintenanceMethods(RunStore):
         ReindexReport
             True when all files are in the catalog, and it has no run without a file.
         """
-        from analysis_store.trust.reindexing import reindex
+        from analysis_store.trust.reindexing.reindex import reindex
 
         self._alive()
         return reindex(self, everything=everything, workers=workers, progress=progress)
@@ -134,7 +134,7 @@ class MaintenanceMethods(RunStore):
         >>> print(store.delete(run.uid, "wrong energy"))  # doctest: +SKIP
         >>> store.delete(run.uid, "wrong energy", dry_run=False)  # doctest: +SKIP
         """
-        from analysis_store.trust.removal import delete
+        from analysis_store.trust.removal.deletion import delete
 
         self._alive()
         return delete(self, uid, reason, dry_run=dry_run)
@@ -161,7 +161,7 @@ class MaintenanceMethods(RunStore):
         StoreBusyError, StoreWriteError, DamagedFileError
             As `delete` does.
         """
-        from analysis_store.trust.quarantine import restore
+        from analysis_store.trust.removal.quarantine import restore
 
         self._alive()
         return restore(self, uid)
@@ -188,7 +188,7 @@ class MaintenanceMethods(RunStore):
         StoreBusyError, StoreWriteError, DamagedFileError
             As `delete` does.
         """
-        from analysis_store.trust.collecting import gc
+        from analysis_store.trust.removal.garbage import gc
 
         self._alive()
         return gc(self, dry_run=dry_run, grace=grace)
@@ -232,7 +232,7 @@ class MaintenanceMethods(RunStore):
         --------
         >>> store.backup("/mnt/elsewhere/analysis")  # doctest: +SKIP
         """
-        from analysis_store.trust.backups import backup
+        from analysis_store.trust.backups.backup import backup
 
         self._alive()
         return backup(self, target, progress=progress, verify=verify)

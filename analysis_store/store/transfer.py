@@ -11,9 +11,9 @@ from analysis_store.run_store import RunStore
 if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.runs.run import RunsLike
-    from analysis_store.trust.bundle_writing import BundleReport
-    from analysis_store.trust.loading import LoadReport
-    from analysis_store.trust.syncing import SyncReport
+    from analysis_store.trust.bundles.load import LoadReport
+    from analysis_store.trust.bundles.sync import SyncReport
+    from analysis_store.trust.bundles.writing import BundleReport
 
 
 class TransferMethods(RunStore):
@@ -63,7 +63,7 @@ class TransferMethods(RunStore):
         --------
         >>> store.dump(store.search(sample_name="Fe foil"), "foils.zip")  # doctest: +SKIP
         """
-        from analysis_store.trust.bundle_writing import dump
+        from analysis_store.trust.bundles.writing import dump
 
         self._alive()
         return dump(self, runs, target, parents=parents, skip=skip, progress=progress)
@@ -108,7 +108,7 @@ class TransferMethods(RunStore):
         --------
         >>> store.load("foils.zip")  # doctest: +SKIP
         """
-        from analysis_store.trust.loading import load
+        from analysis_store.trust.bundles.load import load
 
         self._alive()
         return load(self, bundle, dry_run=dry_run, progress=progress)
@@ -150,7 +150,7 @@ class TransferMethods(RunStore):
         --------
         >>> store.sync("/mnt/beamline/analysis", query={"sample_name": "Fe foil"})  # doctest: +SKIP
         """
-        from analysis_store.trust.syncing import sync
+        from analysis_store.trust.bundles.sync import sync
 
         self._alive()
         return sync(self, other, query=query, both=both, progress=progress)

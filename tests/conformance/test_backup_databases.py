@@ -12,7 +12,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Policy
 from analysis_store.errors import StoreWriteError
-from analysis_store.trust.snapshot import DUMP
+from analysis_store.trust.backups.catalog import DUMP
 from tests.conformance import test_catalogs_mongo, test_catalogs_postgresql
 from tests.conformance.test_catalogs_postgresql import _program
 from tests.faults.children import start

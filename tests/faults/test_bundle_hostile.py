@@ -19,9 +19,9 @@ from blake3 import blake3
 
 from analysis_store import AnalysisStore
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, StoreVersionError, UnsafeFileError
-from analysis_store.trust.bundle_cargo import Cargo
-from analysis_store.trust.bundle_landing import landing
-from analysis_store.trust.bundle_reading import Bundle
+from analysis_store.trust.bundles.contents import Cargo
+from analysis_store.trust.bundles.import_run import landing
+from analysis_store.trust.bundles.reading import Bundle
 from tests.faults.on_disk import ORIGIN, result
 
 Members = dict[str, bytes]

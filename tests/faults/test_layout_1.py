@@ -15,7 +15,7 @@ from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.exchange import read_export
 from analysis_store.recorder import recorded
 from analysis_store.testing.equality import assert_identical
-from analysis_store.trust.reindexing import reindex
+from analysis_store.trust.reindexing.reindex import reindex
 
 FIRST = Path(__file__).resolve().parents[1] / "data" / "store-layout-1"
 OPEN = Policy(require_inputs=False, require_code=False)

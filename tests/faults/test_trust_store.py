@@ -13,7 +13,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Policy
 from analysis_store.errors import AnalysisStoreError, DamagedFileError
-from analysis_store.trust.reindexing import reindex
+from analysis_store.trust.reindexing.reindex import reindex
 from tests.faults.on_disk import ORIGIN
 
 DATA = [{"primary": {"energy": 7112.0 + i, "curve": np.arange(20.0) + i}} for i in range(2)]

@@ -24,10 +24,10 @@ from analysis_store.locks import FileLock
 from analysis_store.processing.claims import claim_path
 from analysis_store.runs.run import Run
 from analysis_store.trust import CheckReport, Finding
+from analysis_store.trust.checks.leftovers import log_findings
+from analysis_store.trust.checks.repair import repaired
 from analysis_store.trust.findings import FAULTS, REMARKS
-from analysis_store.trust.leftovers import log_findings
-from analysis_store.trust.repair import repaired
-from analysis_store.trust.walking import Entry, Kind, kind_of, walk
+from analysis_store.trust.inventory import Entry, Kind, kind_of, walk
 
 DATA = [{"primary": {"x": float(i), "image": np.arange(24.0).reshape(4, 6) + i}} for i in range(3)]
 
@@ -237,8 +237,8 @@ def test_an_orphan_is_adopted(store: AnalysisStore, run: Run) -> None:
 def test_a_run_that_is_being_saved(store: AnalysisStore, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that has just got its name is no orphan: its saver is waited for, to tell the catalog."""
     store.catalog.remove(run.uid)
-    monkeypatch.setattr("analysis_store.trust.orphans._MOMENT", 3600.0)
-    monkeypatch.setattr("analysis_store.trust.orphans.time.sleep", lambda _: store.adopt(run.file))
+    monkeypatch.setattr("analysis_store.trust.checks.orphans._MOMENT", 3600.0)
+    monkeypatch.setattr("analysis_store.trust.checks.orphans.time.sleep", lambda _: store.adopt(run.file))
     assert store.check().findings == ()
 
 
@@ -518,11 +518,11 @@ def test_progress_and_workers(store: AnalysisStore, run: Run, origin: Provenance
 
 def test_processes(store: AnalysisStore, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of many runs is checked by processes, which find the same."""
-    from analysis_store.trust import checking
+    from analysis_store.trust.checks import check
 
     os.truncate(writable(run), 1000)
     with_threads = store.check()
-    monkeypatch.setattr(checking, "MANY", 1)
+    monkeypatch.setattr(check, "MANY", 1)
     assert store.check(workers=2) == with_threads
 
 

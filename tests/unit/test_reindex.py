@@ -294,10 +294,10 @@ def test_others_save_meanwhile(folder: Path) -> None:
 
 def test_processes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store of many runs is read by processes, which come to the same."""
-    from analysis_store.trust import filling
+    from analysis_store.trust.reindexing import rebuild
 
     before = contents(folder)
     (folder / "catalog.sqlite").unlink()
-    monkeypatch.setattr(filling, "MANY", 1)
+    monkeypatch.setattr(rebuild, "MANY", 1)
     assert reindex(folder, workers=2)
     assert contents(folder) == before

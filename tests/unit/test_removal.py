@@ -29,8 +29,8 @@ from analysis_store.processing.claims import claim_path
 from analysis_store.recorder import Recorder, RunDataStore
 from analysis_store.runs.removed import LOCK, RECORD, buried, quarantine_folder, quarantined, tombstone_path
 from analysis_store.runs.run import Run
-from analysis_store.trust import naming
-from analysis_store.trust.quarantine import unfinished
+from analysis_store.trust import references
+from analysis_store.trust.removal.quarantine import unfinished
 
 NOW = datetime.timedelta(0)
 DATA = {"primary": {"x": np.arange(100.0).reshape(1, 100)}}
@@ -195,13 +195,13 @@ def test_what_a_file_names_that_is_not_in_the_catalog_stays(store: AnalysisStore
 def looked_into(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Give the names of the files that are read to find out who names a run."""
     seen: list[str] = []
-    read = naming._read
+    read = references._read
 
     def counted(path: Path, wanted):
         seen.append(path.stem)
         return read(path, wanted)
 
-    monkeypatch.setattr(naming, "_read", counted)
+    monkeypatch.setattr(references, "_read", counted)
     return seen
 
 

@@ -19,8 +19,8 @@ from analysis_store.recorder.run.live_runs import live_runs
 from analysis_store.runs.notes import logged, month_log
 from analysis_store.runs.removed import buried, quarantined
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.quarantine import unfinished
-from analysis_store.trust.walking import Entry, Kind, scratch_owner
+from analysis_store.trust.inventory import Entry, Kind, scratch_owner
+from analysis_store.trust.removal.quarantine import unfinished
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note

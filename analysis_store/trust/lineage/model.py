@@ -83,31 +83,31 @@ class Lineage:
 
     def to_text(self) -> str:
         """Return it as text: a tree up and a tree down, in which nothing is drawn twice with all that hangs on it."""
-        from analysis_store.trust.drawing import text
+        from analysis_store.trust.lineage.render_text import text
 
         return text(self)
 
     def to_dot(self) -> str:
         """Return it in the language of Graphviz."""
-        from analysis_store.trust.drawing import dot
+        from analysis_store.trust.lineage.render_text import dot
 
         return dot(self)
 
     def to_mermaid(self) -> str:
         """Return it as a flowchart of Mermaid."""
-        from analysis_store.trust.drawing import mermaid
+        from analysis_store.trust.lineage.render_text import mermaid
 
         return mermaid(self)
 
     def to_svg(self) -> str:
         """Return it as a picture: ancestors on the left, descendants on the right."""
-        from analysis_store.trust.picture import svg
+        from analysis_store.trust.lineage.render_svg import svg
 
         return svg(self)
 
     def to_prov(self) -> Document:
         """Return it as a document of W3C PROV-JSON."""
-        from analysis_store.trust.provjson import prov_document
+        from analysis_store.trust.lineage.prov_json import prov_document
 
         return prov_document(member.record for member in self.members.values() if member.record is not None)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import DamagedFileError, InputError
 from analysis_store.progress import Progress, watched
-from analysis_store.trust.bundle_arrival import Arrival, Offer, Prospect
-from analysis_store.trust.bundle_cargo import Selection, cargo_of, notes_of, select
-from analysis_store.trust.bundle_landing import Landing, landing, take
-from analysis_store.trust.bundle_values import Traveller
+from analysis_store.trust.bundles.contents import Selection, cargo_of, notes_of, select
+from analysis_store.trust.bundles.import_plan import Arrival, Offer, Prospect
+from analysis_store.trust.bundles.import_run import Landing, landing, take
+from analysis_store.trust.bundles.load import LoadReport, check_space, merge_notes, remarks
+from analysis_store.trust.bundles.verify import Traveller
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.loading import LoadReport, check_space, merge_notes, remarks
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import QueryLike

@@ -13,14 +13,14 @@ from analysis_store.catalogs.query.query import Query
 from analysis_store.core.text import counted
 from analysis_store.errors import InputError, SettingsError
 from analysis_store.progress import watched
+from analysis_store.trust.checks.index_check import index_findings
+from analysis_store.trust.checks.leftovers import log_findings, other_findings
+from analysis_store.trust.checks.orphans import OrphanCheck
+from analysis_store.trust.checks.repair import repaired
+from analysis_store.trust.checks.run_check import RunCheck
 from analysis_store.trust.findings import Finding, findings_text
-from analysis_store.trust.indexed import index_findings
-from analysis_store.trust.leftovers import log_findings, other_findings
-from analysis_store.trust.orphans import OrphanCheck
-from analysis_store.trust.repair import repaired
-from analysis_store.trust.runcheck import RunCheck
-from analysis_store.trust.spreading import MANY, chunked, share, spread
-from analysis_store.trust.walking import Entry, Kind, walk
+from analysis_store.trust.inventory import Entry, Kind, walk
+from analysis_store.trust.parallel import MANY, chunked, share, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

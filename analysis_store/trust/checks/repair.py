@@ -22,9 +22,9 @@ from analysis_store.recorder.run.live_runs import recover
 from analysis_store.roots import opened
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.verify import place_fault
+from analysis_store.trust.checks.index_check import KIND, indexed_again
+from analysis_store.trust.checks.leftovers import DAY, quietly_logged
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.indexed import KIND, indexed_again
-from analysis_store.trust.leftovers import DAY, quietly_logged
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note

@@ -9,7 +9,7 @@ from analysis_store.documents import dumps
 from analysis_store.runs.run import Context, Run
 from analysis_store.runs.verify import Fault, document_faults, value_faults
 from analysis_store.runs.whereabouts import kept_path
-from analysis_store.trust.bundle_cargo import packages_of
+from analysis_store.trust.bundles.contents import packages_of
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

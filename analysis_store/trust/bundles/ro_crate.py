@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from analysis_store.core.text import person_of, utc_or_1970
 from analysis_store.documents import dumps
-from analysis_store.trust.bundle import CRATE, FILES, Entry, Manifest
-from analysis_store.trust.provjson import PREFIXES
+from analysis_store.trust.bundles.manifest import CRATE, FILES, Entry, Manifest
+from analysis_store.trust.lineage.prov_json import PREFIXES
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

@@ -18,8 +18,8 @@ from analysis_store.runs.reader import RunFile
 from analysis_store.runs.removed import quarantined
 from analysis_store.runs.run import Run
 from analysis_store.runs.verify import faults_of
+from analysis_store.trust.checks.run_check import ADVICE, Checked
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.runcheck import ADVICE, Checked
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

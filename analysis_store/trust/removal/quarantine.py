@@ -39,7 +39,7 @@ from analysis_store.runs.removed import (
 )
 from analysis_store.runs.whereabouts import kept_path
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.naming import named_in
+from analysis_store.trust.references import named_in
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis_store.trust.graph import Lineage, Member
+    from analysis_store.trust.lineage.model import Lineage, Member
 
 _LETTER, _LINE, _PAD, _GAP_X, _GAP_Y = 6.6, 14, 8, 48, 14
 """Pixels: the width of a letter, the height of a line, around the text, between columns, between boxes."""

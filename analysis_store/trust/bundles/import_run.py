@@ -18,8 +18,8 @@ from analysis_store.exchange.files import translated
 from analysis_store.folders import sync_folder, sync_names
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.verify import Fault, document_faults, value_faults
-from analysis_store.trust.bundle_cargo import Cargo, Piece
-from analysis_store.trust.bundle_values import Traveller, differences, places_due
+from analysis_store.trust.bundles.contents import Cargo, Piece
+from analysis_store.trust.bundles.verify import Traveller, differences, places_due
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

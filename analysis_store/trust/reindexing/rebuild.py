@@ -14,12 +14,12 @@ from analysis_store.errors import AnalysisStoreError, RunNotFoundError
 from analysis_store.progress import watched
 from analysis_store.runs.reader import RunFile
 from analysis_store.runs.verify import place_fault
+from analysis_store.trust.checks.leftovers import quietly_logged
+from analysis_store.trust.checks.orphans import is_ordinary, is_run_file, misplaced, record_of
+from analysis_store.trust.checks.run_check import ADVICE
 from analysis_store.trust.findings import Finding, findings_text
-from analysis_store.trust.leftovers import quietly_logged
-from analysis_store.trust.orphans import is_ordinary, is_run_file, misplaced, record_of
-from analysis_store.trust.runcheck import ADVICE
-from analysis_store.trust.spreading import MANY, chunked, spread
-from analysis_store.trust.walking import run_files
+from analysis_store.trust.inventory import run_files
+from analysis_store.trust.parallel import MANY, chunked, spread
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog

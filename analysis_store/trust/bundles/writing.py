@@ -26,11 +26,11 @@ from analysis_store.progress import Progress, watched
 from analysis_store.roots import opened
 from analysis_store.runs.notes import month_log
 from analysis_store.runs.run import Run
-from analysis_store.trust.bundle import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member
-from analysis_store.trust.bundle_cargo import BLOCK, Cargo, Piece, Selection, cargo_of, notes_of, select
-from analysis_store.trust.bundle_values import Traveller, faults_of
-from analysis_store.trust.crate import crate_of
-from analysis_store.trust.provjson import prov_document
+from analysis_store.trust.bundles.contents import BLOCK, Cargo, Piece, Selection, cargo_of, notes_of, select
+from analysis_store.trust.bundles.manifest import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member
+from analysis_store.trust.bundles.ro_crate import crate_of
+from analysis_store.trust.bundles.verify import Traveller, faults_of
+from analysis_store.trust.lineage.prov_json import prov_document
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord

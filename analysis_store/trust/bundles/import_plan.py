@@ -10,8 +10,8 @@ from analysis_store.errors import DamagedFileError, ProvenanceError, RunNotFound
 from analysis_store.provenance import Lookup, Provenance
 from analysis_store.provenance.settle import settle
 from analysis_store.runs.removed import told_as_removed
-from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, Cargo
-from analysis_store.trust.bundle_values import differences
+from analysis_store.trust.bundles.contents import EXTERNAL_NOTE, Cargo
+from analysis_store.trust.bundles.verify import differences
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord

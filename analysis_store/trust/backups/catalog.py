@@ -16,7 +16,7 @@ from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyErro
 from analysis_store.folders import sync_file, sync_folder
 from analysis_store.layout import SCRATCH_SUFFIX, scratch_path
 from analysis_store.locks import is_running
-from analysis_store.trust.walking import scratch_owner
+from analysis_store.trust.inventory import scratch_owner
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore

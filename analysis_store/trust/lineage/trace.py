@@ -9,7 +9,7 @@ from analysis_store.catalogs.kinship import downwards, nearest, upwards
 from analysis_store.catalogs.query.query import Query
 from analysis_store.provenance import Provenance
 from analysis_store.runs.notes import retractions
-from analysis_store.trust.graph import Lineage, Member
+from analysis_store.trust.lineage.model import Lineage, Member
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, RunRecord

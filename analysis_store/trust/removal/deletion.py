@@ -10,8 +10,8 @@ from rich.filesize import decimal
 from analysis_store.errors import InputError, InvalidMetadataError, RunNotFoundError
 from analysis_store.runs.notes import who
 from analysis_store.runs.removed import Removal, quarantined, told_as_removed
-from analysis_store.trust.naming import Naming
-from analysis_store.trust.quarantine import (
+from analysis_store.trust.references import Naming
+from analysis_store.trust.removal.quarantine import (
     DELETED,
     bury,
     is_cut_short,

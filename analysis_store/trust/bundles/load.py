@@ -12,10 +12,10 @@ from analysis_store.core.text import counted
 from analysis_store.errors import DuplicateRunError, ProvenanceError, StoreWriteError
 from analysis_store.progress import Progress, watched
 from analysis_store.runs.notes import REINSTATED, RETRACTED, Notes, passed_on
-from analysis_store.trust.bundle_arrival import Arrival, Prospect, told
-from analysis_store.trust.bundle_cargo import EXTERNAL_NOTE, STAYING
-from analysis_store.trust.bundle_landing import landing, take
-from analysis_store.trust.bundle_reading import Bundle
+from analysis_store.trust.bundles.contents import EXTERNAL_NOTE, STAYING
+from analysis_store.trust.bundles.import_plan import Arrival, Prospect, told
+from analysis_store.trust.bundles.import_run import landing, take
+from analysis_store.trust.bundles.reading import Bundle
 from analysis_store.trust.findings import Finding, findings_text
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from analysis_store.core.atomic_files import publish
 from analysis_store.errors import DamagedFileError, SettingsError, StoreBusyError
 from analysis_store.locks import FileLock, holder_of
 from analysis_store.progress import silent
-from analysis_store.trust.filling import ReindexReport, filled
+from analysis_store.trust.reindexing.rebuild import ReindexReport, filled
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore

@@ -19,11 +19,11 @@ from analysis_store import layout
 from analysis_store.catalogs.base import Note, RunRecord
 from analysis_store.documents import loads
 from analysis_store.errors import DamagedFileError, UnsafeFileError
-from analysis_store.trust.bundle import FILES, MANIFEST, Entry, Manifest, check_names, parse_manifest
-from analysis_store.trust.bundle_cargo import Cargo, Piece
+from analysis_store.trust.bundles.contents import Cargo, Piece
+from analysis_store.trust.bundles.manifest import FILES, MANIFEST, Entry, Manifest, check_names, parse_manifest
 
 if TYPE_CHECKING:
-    from analysis_store.trust.bundle_arrival import Offer
+    from analysis_store.trust.bundles.import_plan import Offer
 
 _MOST_TEXT = 512 << 20
 """Bytes of the longest member that is read into memory."""

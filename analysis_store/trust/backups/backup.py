@@ -21,11 +21,11 @@ from analysis_store.errors import SettingsError
 from analysis_store.progress import Progress, watched
 from analysis_store.runs.removed import buried, quarantined, read_removal
 from analysis_store.settings import FILE_NAME
-from analysis_store.trust.copying import Copier
+from analysis_store.trust.backups.catalog import DUMP, Snapshot
+from analysis_store.trust.backups.files import Copier
 from analysis_store.trust.findings import Finding
-from analysis_store.trust.quarantine import removing
-from analysis_store.trust.snapshot import DUMP, Snapshot
-from analysis_store.trust.walking import Entry, Kind, walk
+from analysis_store.trust.inventory import Entry, Kind, walk
+from analysis_store.trust.removal.quarantine import removing
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document

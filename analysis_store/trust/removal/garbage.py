@@ -16,8 +16,10 @@ from analysis_store.errors import SettingsError
 from analysis_store.folders import sync_folder
 from analysis_store.locks import FileLock, is_held, is_running
 from analysis_store.runs.removed import Removal, quarantine_folder
-from analysis_store.trust.naming import Naming
-from analysis_store.trust.quarantine import (
+from analysis_store.trust.inventory import Entry, Kind, scratch_owner, walk
+from analysis_store.trust.references import Naming
+from analysis_store.trust.removal.deletion import named_text
+from analysis_store.trust.removal.quarantine import (
     PURGED,
     is_cut_short,
     note_once,
@@ -27,8 +29,6 @@ from analysis_store.trust.quarantine import (
     unmark,
     writing,
 )
-from analysis_store.trust.removal import named_text
-from analysis_store.trust.walking import Entry, Kind, scratch_owner, walk
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
     from analysis_store.runs.run import Run
-    from analysis_store.trust.bundle_values import Traveller
+    from analysis_store.trust.bundles.verify import Traveller
 
 BLOCK = 1 << 20
 """Bytes that are read at once: few enough to stay in the cache of a processor until they are written."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis_store.trust.graph import Lineage
+    from analysis_store.trust.lineage.model import Lineage
 
 _SPECIAL = re.compile(r"(?!(?<=\d):\d)[^\w .,/+()-]")
 """What a word for Mermaid may not hold: a colon is no part of a time, but of an icon or of a style."""

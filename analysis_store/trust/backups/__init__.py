@@ -1,0 +1,1 @@
+"""A store is copied while it is in use."""

@@ -1,0 +1,1 @@
+"""Runs move between stores, through a bundle or directly."""

@@ -1,0 +1,1 @@
+"""A store is checked and repaired."""

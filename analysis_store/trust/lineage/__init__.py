@@ -1,0 +1,1 @@
+"""Results are traced to their sources, and sources to their results."""

@@ -1,0 +1,1 @@
+"""A catalog is rebuilt from the run files."""

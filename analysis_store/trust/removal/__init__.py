@@ -1,0 +1,1 @@
+"""Runs are deleted, restored and purged."""
