@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from analysis_store import AnalysisStore
-from analysis_store.cli.demo import write_scan
+from analysis_store.cli.commands.demo import write_scan
 from analysis_store.recorder import HDF5DataStore, recorded
 
 ROOT = Path(__file__).resolve().parents[2]

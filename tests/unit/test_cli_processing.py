@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 
 from analysis_store import AnalysisStore, Provenance, insert_analysis
 from analysis_store.cli import main
-from analysis_store.cli.processors import type_text
+from analysis_store.cli.commands.processors import type_text
 from tests.warm_cli import COLD, Command
 
 ENTRY = Command()

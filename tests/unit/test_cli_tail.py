@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from analysis_store.cli import following
-from analysis_store.cli.followed import LIVE, Followed
-from analysis_store.cli.state import brief, states
+from analysis_store.cli import follow_terminal
+from analysis_store.cli.follow import LIVE, Followed
+from analysis_store.cli.live_status import brief, states
 from analysis_store.recorder import InMemoryDataStore
 
 
@@ -82,7 +82,7 @@ class TestStream:
 
     def test_in_order_of_time(self, kept, capsys):
         """Keys are mixed as their values came; of each there are as many as were asked for."""
-        following.stream(followed_of(kept, "success"), 2, 0.01, as_json=True)
+        follow_terminal.stream(followed_of(kept, "success"), 2, 0.01, as_json=True)
         found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
         assert [(each["time"], each["key"]) for each in found] == [
@@ -98,7 +98,7 @@ class TestStream:
     def test_text(self, kept, capsys):
         """A line is time, key and value; text is quoted, so that it is one line."""
         kept.append("note", "a\nb", 1011.0)
-        following.stream(followed_of(kept, "success"), 1, 0.01, as_json=False)
+        follow_terminal.stream(followed_of(kept, "success"), 1, 0.01, as_json=False)
         lines = capsys.readouterr().out.splitlines()
 
         assert lines[-1].endswith(' note "a\\nb"')
@@ -119,7 +119,7 @@ class TestStream:
                     kept.append("new", 2, 2002.0)
                 return LIVE if self.turn < 3 else "success"
 
-        following.stream(Followed("x", kept, Growing()), 0, 0.01, as_json=True)
+        follow_terminal.stream(Followed("x", kept, Growing()), 0, 0.01, as_json=True)
         found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
         assert [(each["key"], each["value"]) for each in found] == [

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from analysis_store.cli.commands.find import LimitOption
+from analysis_store.cli.commands.process import ExecutorOption, executor_of
 from analysis_store.cli.console import print_json, say, table, warned
-from analysis_store.cli.find import LimitOption
 from analysis_store.cli.options import JsonOption, StoreOption, open_store
 from analysis_store.cli.presets import ImportOption, import_modules
-from analysis_store.cli.process import ExecutorOption, executor_of
 from analysis_store.errors import RunNotFoundError
 
 if TYPE_CHECKING:

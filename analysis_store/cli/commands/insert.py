@@ -9,7 +9,7 @@ import typer
 
 from analysis_store.cli.console import print_json, say, warned, working
 from analysis_store.cli.options import JsonOption, StoreOption, open_store
-from analysis_store.cli.origin import (
+from analysis_store.cli.provenance_options import (
     CodeCommitOption,
     CodeNameOption,
     CodeUrlOption,

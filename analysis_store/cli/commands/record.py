@@ -14,7 +14,7 @@ import typer
 from analysis_store.cli.console import note as remark
 from analysis_store.cli.console import print_json, say
 from analysis_store.cli.options import JsonOption, StoreOption, open_store, pairs
-from analysis_store.cli.origin import (
+from analysis_store.cli.provenance_options import (
     CodeCommitOption,
     CodeNameOption,
     CodeUrlOption,

@@ -33,8 +33,8 @@ def tail(
     In a terminal: of each key the last value, the rate and a curve. In a pipe: a line for each value, with its time
     and key.
     """
-    from analysis_store.cli.followed import DEAD, follow
-    from analysis_store.cli.following import show, stream, watch
+    from analysis_store.cli.follow import DEAD, follow
+    from analysis_store.cli.follow_terminal import show, stream, watch
 
     with follow(run, store) as followed:
         if once:

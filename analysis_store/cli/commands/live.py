@@ -41,7 +41,7 @@ def recover(
 
     Every value that survived is in them.
     """
-    from analysis_store.cli.followed import choose
+    from analysis_store.cli.follow import choose
     from analysis_store.recorder import live_runs
     from analysis_store.recorder import recover as close
 

@@ -13,8 +13,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.cli.console import print_json, say, table
-from analysis_store.cli.followed import LIVE, Followed
-from analysis_store.cli.state import COLUMNS, brief, plain, stamp, states
+from analysis_store.cli.follow import LIVE, Followed
+from analysis_store.cli.live_status import COLUMNS, brief, plain, stamp, states
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,7 +11,7 @@ import numpy as np
 from analysis_store.cli.canvas import sparkline
 
 if TYPE_CHECKING:
-    from analysis_store.cli.followed import Followed
+    from analysis_store.cli.follow import Followed
     from analysis_store.documents import Document
 
 COLUMNS = ("key", "values", "per second", "last", "")
