@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from h5py import h5d
@@ -16,8 +15,10 @@ from h5py import h5d
 from analysis_store.arrays import LazyValue, rows_at_once
 from analysis_store.core.lazy import Lazy
 from analysis_store.core.memory import check_fits
+from analysis_store.core.selection import Runs, runs_of
 from analysis_store.dtypes import AnyArray, decode_text
 from analysis_store.errors import DamagedFileError
+from analysis_store.handlers.base import Handler
 from analysis_store.hdf5.opening import dtypes_of, find_dataset, reading, shape_of
 from analysis_store.hdf5.reading import Box, check_held, read_blocks, read_box
 from analysis_store.hdf5.text import read_text
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from h5py import h5f
 
     from analysis_store.core.lazy import Index
-
-Runs = list[tuple[int, tuple[int, int, int]]]
-"""Along one axis: where in the result, and start, count and step in the dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +127,15 @@ class OpenDataset:
         return out
 
 
-class LazyDataset(Lazy):
-    """One dataset of a file, opened anew for every reading, so that nothing is held open.
+class StoredColumn(Lazy):
+    """A column of a file, opened anew for every reading, so that nothing is held open.
 
     Parameters
     ----------
     path : str
         The HDF5 file.
     dataset : str
-        Absolute path of the dataset in it.
+        Absolute path of the dataset or group in it.
     swmr : bool
         Whether the file is still being written; its length may then grow from one reading to the next.
     """
@@ -146,7 +144,18 @@ class LazyDataset(Lazy):
         self.path: str = path
         self.dataset: str = dataset
         self.swmr: bool = swmr
-        self._facts: Facts | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.dataset} of {self.path}>"
+
+
+class LazyDataset(StoredColumn):
+    """A column that is one dataset; shape and dtype at once, values when they are asked for."""
+
+    _facts: Facts | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -157,12 +166,6 @@ class LazyDataset(Lazy):
     def dtype(self) -> np.dtype:
         """Of the values, as they were when they were written."""
         return self._known().dtype
-
-    def __iter__(self) -> Iterator[AnyArray]:
-        return (self[index] for index in range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.dataset} of {self.path}>"
 
     def read(self) -> AnyArray:
         """Return all values, shape `shape`, dtype `dtype`.
@@ -187,7 +190,7 @@ class LazyDataset(Lazy):
 
         Only what is selected is read. The result is an array, of shape ``()`` for a single element.
         """
-        runs, local = select(key, self.shape)
+        runs, local = runs_of(key, self.shape)
         with self._open() as opened:
             out = opened.runs(runs)
         return out[(*local, ...)]
@@ -266,6 +269,43 @@ def _chunk_rows(dataset: h5d.DatasetID) -> int:
     return int(made.get_chunk()[0]) if made.get_layout() == h5d.CHUNKED else 1
 
 
+class ColumnHandler(Handler):
+    """What the handlers of columns share.
+
+    Parameters
+    ----------
+    path : str
+        The HDF5 file.
+    dataset : str
+        Absolute path of the dataset or group in it.
+    chunk_shape : sequence of int, optional
+        What Tiled reads at once; not needed here.
+    swmr : bool
+        Whether the file is still being written.
+    """
+
+    lazy: ClassVar[type[StoredColumn]]
+
+    def __init__(self, path: str, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False) -> None:
+        self.path: str = str(path)
+        self._column = self.lazy(self.path, str(dataset), bool(swmr))
+
+    def __call__(self, point_number: int) -> Any:
+        """Return the value of one event, shape ``()`` for a scalar.
+
+        Raises
+        ------
+        DamagedFileError
+            The column has no such value.
+        """
+        check_number(self._column, point_number)
+        return self._column[point_number]
+
+    def column(self) -> StoredColumn:
+        """Return the whole column, read when it is asked for."""
+        return self._column
+
+
 def check_number(column: Any, number: Any) -> None:
     """Refuse a point number, which came from a document, that is not one of a value of ``column``.
 
@@ -276,110 +316,3 @@ def check_number(column: Any, number: Any) -> None:
     """
     if not isinstance(number, (int, np.integer)) or not 0 <= number < len(column):
         raise DamagedFileError(f"{column!r} has {len(column)} values, none is number {number!r}.")
-
-
-def select(key: Index, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...]]:
-    """Return what to read along each axis, in ascending order, and the index that then gives what was asked for.
-
-    Raises
-    ------
-    IndexError
-        As NumPy does.
-    """
-    runs: list[Runs] = []
-    local: list[Any] = []
-    for part in _expanded(key, shape):
-        if part is None:
-            local.append(None)
-            continue
-        run, rest = _along(part, shape[len(runs)], len(runs))
-        runs.append(run)
-        local.append(rest)
-    return runs, tuple(local)
-
-
-def _expanded(key: Any, shape: tuple[int, ...]) -> list[Any]:
-    """Return one index for each axis: no ``...``, bool arrays as the integers they stand for."""
-    given = [np.asarray(part) if isinstance(part, (list, np.ndarray)) else part for part in _as_tuple(key)]
-    places = [index for index, part in enumerate(given) if part is ...] or [len(given)]
-    if len(places) > 1:
-        raise IndexError("an index has several '...'; expected one at most")
-    missing = len(shape) - sum(map(_axes_of, given))
-    if missing < 0:
-        raise IndexError(
-            f"too many indices: the column has {len(shape)} dimensions, {len(shape) - missing} were indexed"
-        )
-    parts: list[Any] = []
-    axis = 0
-    for part in [*given[: places[0]], *[slice(None)] * missing, *given[places[0] + 1 :]]:
-        width = _axes_of(part)
-        parts.extend(_chosen_by(part, shape[axis : axis + width]) if _is_mask(part) else [part])
-        axis += width
-    return parts
-
-
-def _as_tuple(key: Any) -> tuple[Any, ...]:
-    return key if isinstance(key, tuple) else (key,)
-
-
-def _is_mask(part: Any) -> TypeGuard[AnyArray]:
-    return isinstance(part, np.ndarray) and part.dtype == bool
-
-
-def _axes_of(part: Any) -> int:
-    """Return how many axes an index is for."""
-    return 0 if part is None or part is ... else part.ndim if _is_mask(part) else 1
-
-
-def _chosen_by(mask: AnyArray, shape: tuple[int, ...]) -> Sequence[AnyArray]:
-    """Return the integers that a mask stands for, if it has the shape of the axes that it masks."""
-    if mask.shape != shape or not shape:
-        raise IndexError(f"a mask of shape {mask.shape} came for axes of shape {shape}; expected one value for each")
-    return mask.nonzero()
-
-
-def _along(part: Any, length: int, axis: int) -> tuple[Runs, Any]:
-    if isinstance(part, slice):
-        start, stop, step = _bounds(part, length)
-        count = len(range(start, stop, step))
-        if step < 0:
-            return [(0, (start + (count - 1) * step if count else 0, count, -step))], slice(None, None, -1)
-        return [(0, (min(start, length), count, step))], slice(None)
-    if isinstance(part, np.ndarray) and part.ndim:
-        if part.size and part.dtype.kind not in "iu":
-            raise IndexError(f"an index of dtype {part.dtype} is none; expected integers or bool")
-        return _scattered(part, length, axis)
-    index = _checked(part, length, axis)
-    return [(0, (index, 1, 1))], 0
-
-
-def _bounds(part: slice, length: int) -> tuple[int, int, int]:
-    try:
-        return part.indices(length)
-    except (TypeError, ValueError) as error:
-        raise IndexError(f"{part!r} is no slice of a column: {error}") from error
-
-
-def _checked(part: Any, length: int, axis: int) -> int:
-    try:
-        index = None if isinstance(part, (bool, np.bool_)) else operator.index(part)
-    except TypeError:
-        index = None
-    if index is None:
-        raise IndexError(f"{part!r} is no index; expected integers, slices, ..., None or arrays of integers")
-    if not -length <= index < length:
-        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
-    return int(index) % length
-
-
-def _scattered(part: AnyArray, length: int, axis: int) -> tuple[Runs, AnyArray]:
-    """Return the runs of consecutive elements that an array of integers touches."""
-    if part.size == 0:
-        return [(0, (0, 0, 1))], np.zeros(part.shape, np.intp)
-    for extreme in (part.min(), part.max()):
-        _checked(extreme, length, axis)
-    wanted, inverse = np.unique(np.where(part < 0, part + length, part).astype(np.intp), return_inverse=True)
-    breaks = np.flatnonzero(np.diff(wanted) != 1) + 1
-    firsts, lasts = np.r_[0, breaks], np.r_[breaks, len(wanted)]
-    runs = [(int(a), (int(wanted[a]), int(b - a), 1)) for a, b in zip(firsts, lasts, strict=True)]
-    return runs, inverse.reshape(part.shape)

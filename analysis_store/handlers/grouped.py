@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from analysis_store.arrays import as_objects, select_objects
-from analysis_store.core.lazy import Lazy
 from analysis_store.errors import DamagedFileError
-from analysis_store.handlers.base import Handler
-from analysis_store.handlers.columns import OpenDataset, check_number
+from analysis_store.handlers.columns import OpenDataset, StoredColumn
 from analysis_store.hdf5.opening import find, find_group, reading, text_attribute
 from analysis_store.layout import FORM, OFFSETS
 
@@ -26,26 +24,11 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 
-class LazyGroup(Lazy):
-    """A column of which each value is an object of its own: shape ``(n,)``, dtype object.
-
-    Parameters
-    ----------
-    path : str
-        The HDF5 file.
-    dataset : str
-        Absolute path of the group in it.
-    swmr : bool
-        Whether the file is still being written.
-    """
+class LazyGroup(StoredColumn):
+    """A column of which each value is an object of its own: shape ``(n,)``, dtype object."""
 
     form: ClassVar[str]
-
-    def __init__(self, path: str, dataset: str, swmr: bool = False) -> None:
-        self.path: str = path
-        self.dataset: str = dataset
-        self.swmr: bool = swmr
-        self._length: int | None = None
+    _length: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,12 +45,6 @@ class LazyGroup(Lazy):
             with self._opened() as group:
                 self._length = self._count(group)
         return self._length
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[index] for index in range(len(self)))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.dataset} of {self.path}>"
 
     def __getitem__(self, key: Index) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects.
@@ -169,40 +146,3 @@ class OpenGroup:
         if name not in self._datasets:
             self._datasets[name] = OpenDataset(self._file, f"{self.path}/{name}")
         return self._datasets[name]
-
-
-class GroupHandler(Handler):
-    """What the handlers of grouped columns share.
-
-    Parameters
-    ----------
-    path : str
-        The HDF5 file.
-    dataset : str
-        Absolute path of the group in it.
-    chunk_shape : sequence of int, optional
-        As the writer takes it; not needed here.
-    swmr : bool
-        Whether the file is still being written.
-    """
-
-    lazy: ClassVar[type[LazyGroup]]
-
-    def __init__(self, path: str, dataset: str, chunk_shape: Sequence[int] | None = None, swmr: bool = False) -> None:
-        self.path: str = str(path)
-        self._column = self.lazy(self.path, str(dataset), bool(swmr))
-
-    def __call__(self, point_number: int) -> Any:
-        """Return the value of one event.
-
-        Raises
-        ------
-        DamagedFileError
-            The column has no such value.
-        """
-        check_number(self._column, point_number)
-        return self._column[point_number]
-
-    def column(self) -> LazyGroup:
-        """Return the whole column, read when it is asked for."""
-        return self._column

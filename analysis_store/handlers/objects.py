@@ -12,7 +12,8 @@ from analysis_store.codecs.decode import decode
 from analysis_store.codecs.digest import digest_nodes
 from analysis_store.codecs.read import read
 from analysis_store.errors import DamagedFileError
-from analysis_store.handlers.grouped import GroupHandler, LazyGroup, OpenGroup
+from analysis_store.handlers.columns import ColumnHandler
+from analysis_store.handlers.grouped import LazyGroup, OpenGroup
 from analysis_store.hdf5.opening import integer_attribute
 from analysis_store.layout import OBJECT_COUNT, OBJECT_FORM, OBJECT_ROWS, OBJECT_SPEC, item_name
 
@@ -81,8 +82,8 @@ def _row(block: Any, number: int) -> Any:
     return block[number]
 
 
-class ObjectHandler(GroupHandler):
-    """Reads the values of a column of objects; parameters as `GroupHandler` has them.
+class ObjectHandler(ColumnHandler):
+    """Reads the values of a column of objects; parameters as `ColumnHandler` has them.
 
     A type that is not known here is named by the error; register its class with
     `analysis_store.codecs.register_codec`, or install the package that brings it.

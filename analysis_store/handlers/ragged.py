@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.handlers.grouped import GroupHandler, LazyGroup, OpenGroup
+from analysis_store.handlers.columns import ColumnHandler
+from analysis_store.handlers.grouped import LazyGroup, OpenGroup
 from analysis_store.layout import DTYPES, OFFSETS, RAGGED_FORM, RAGGED_SPEC, SHAPES, VALUES
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def _lengths(shape: AnyArray, size: int) -> tuple[int, ...]:
     return lengths
 
 
-class RaggedHandler(GroupHandler):
-    """Reads the values of a column of arrays that differ in shape; parameters as `GroupHandler` has them."""
+class RaggedHandler(ColumnHandler):
+    """Reads the values of a column of arrays that differ in shape; parameters as `ColumnHandler` has them."""
 
     specs: ClassVar[set[str]] = {RAGGED_SPEC}
     lazy = LazyRagged

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from h5py import h5g
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.handlers.grouped import GroupHandler, LazyGroup, OpenGroup
+from analysis_store.handlers.columns import ColumnHandler
+from analysis_store.handlers.grouped import LazyGroup, OpenGroup
 from analysis_store.hdf5.opening import text_attribute
 from analysis_store.layout import (
     COLUMNS,
@@ -87,8 +88,8 @@ def _json(text: str | None, name: str) -> dict[str, Any]:
     return told
 
 
-class TableHandler(GroupHandler):
-    """Reads the values of a column of pandas tables; parameters as `GroupHandler` has them."""
+class TableHandler(ColumnHandler):
+    """Reads the values of a column of pandas tables; parameters as `ColumnHandler` has them."""
 
     specs: ClassVar[set[str]] = {TABLE_SPEC}
     lazy = LazyTables

@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis_store.arrays import as_objects, select_objects
 from analysis_store.core.lazy import InMemory, Known, Source, Through
-from analysis_store.handlers.columns import select
+from analysis_store.core.selection import runs_of
 from analysis_store.runs.columns import stack
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class HeldArray(InMemory):
 
     def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
-        select(parts, self.shape)  # refuses what a column of a file refuses, and NumPy does not
+        runs_of(parts, self.shape)  # refuses what a column of a file refuses, and NumPy does not
         found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
         return found if found.flags.c_contiguous else found.copy()  # in the order in which it would be read
 

@@ -12,6 +12,7 @@ import numpy as np
 from analysis_store.arrays import as_objects, select_objects
 from analysis_store.core.lazy import Lazy
 from analysis_store.core.memory import check_fits
+from analysis_store.core.selection import Runs, runs_of
 from analysis_store.digests import ValueDigest, digest_foreign, digest_values
 from analysis_store.errors import (
     AnalysisStoreError,
@@ -20,7 +21,7 @@ from analysis_store.errors import (
     PairError,
     TooLargeError,
 )
-from analysis_store.handlers.columns import Part, Runs, select
+from analysis_store.handlers.columns import Part
 from analysis_store.runs import columns
 from analysis_store.runs.columns import Place
 from analysis_store.runs.lazy import safe_dtype
@@ -112,11 +113,11 @@ class PerEvent(Lazy):
         value = self._value(number)
         if not self._is_like(value):
             return np.asarray(value)[further]
-        (_, *inner), local = select((0, *further), (1, *self._one.shape))
+        (_, *inner), local = runs_of((0, *further), (1, *self._one.shape))
         return self._cut(number, value, inner)[None][(*local, ...)]
 
     def _of_many(self, parts: tuple[Any, ...]) -> Any:
-        (events, *inner), local = select(parts, self.shape)
+        (events, *inner), local = runs_of(parts, self.shape)
         numbers = [number for _, (start, count, step) in events for number in range(start, start + count * step, step)]
         try:
             return self._gather(numbers, inner)[(*local, ...)]

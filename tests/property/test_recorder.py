@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from analysis_store.core.selection import select
 from analysis_store.errors import InvalidDataError
 from analysis_store.recorder import DataStore, InMemoryDataStore, ZarrDataStore
 from analysis_store.recorder.core.numeric import as_array
-from analysis_store.recorder.core.selection import select
 from analysis_store.recorder.core.value_kinds import Declared, form_of
 from analysis_store.testing.equality import assert_identical
 

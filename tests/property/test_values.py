@@ -12,9 +12,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis_store.core.selection import runs_of
 from analysis_store.digests import ValueDigest, digest_array, digest_values
 from analysis_store.handlers.arrays import ArrayHandler
-from analysis_store.handlers.columns import select
 from analysis_store.handlers.ragged import RaggedHandler
 from analysis_store.handlers.tables import TableHandler
 from analysis_store.hdf5 import columns
@@ -114,7 +114,7 @@ def test_selection(data):
         wanted = values[key]
     except IndexError:  # lists of different length
         return
-    runs, local = select(key, shape)
+    runs, local = runs_of(key, shape)
     read = values
     for axis, pieces in enumerate(runs):
         numbers = [start + step * at for _, (start, count, step) in pieces for at in range(count)]

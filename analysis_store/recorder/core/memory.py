@@ -8,9 +8,9 @@ import numpy as np
 
 from analysis_store.arrays import as_objects
 from analysis_store.core.lazy import Lazy
+from analysis_store.core.selection import select
 from analysis_store.recorder.core.base import DataStore
 from analysis_store.recorder.core.object_bytes import unpacked
-from analysis_store.recorder.core.selection import select
 from analysis_store.recorder.core.series import Series
 from analysis_store.recorder.core.value_kinds import Form
 

@@ -11,14 +11,13 @@ import numpy as np
 
 from analysis_store.arrays import as_objects
 from analysis_store.core.lazy import Lazy
+from analysis_store.core.selection import runs_of, select
 from analysis_store.digests import utf8
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.handlers.columns import OpenDataset
-from analysis_store.handlers.columns import select as select_boxes
 from analysis_store.hdf5.making import set_attrs
 from analysis_store.layout import FORM, OFFSETS, RAGGED_FORM, SHAPES, VALUES
 from analysis_store.recorder.core.object_bytes import unpacked
-from analysis_store.recorder.core.selection import select
 from analysis_store.recorder.core.value_kinds import MOST_RAGGED_AXES
 from analysis_store.recorder.hdf5.live_reading import rows_in
 from analysis_store.recorder.hdf5.row_counts import Column
@@ -160,7 +159,7 @@ class ColumnSource(Lazy):
 
     def _array(self, key: Any, file: h5f.FileID) -> AnyArray:
         dataset = self._dataset(file)
-        runs, local = select_boxes(key, (self._count(file), *dataset.facts.shape[1:]))
+        runs, local = runs_of(key, (self._count(file), *dataset.facts.shape[1:]))
         found: AnyArray = dataset.runs(runs)[(*local, ...)]
         return found
 

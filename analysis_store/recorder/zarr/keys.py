@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from analysis_store.core.lazy import Lazy
+from analysis_store.core.selection import select
 from analysis_store.errors import AnalysisStoreError, DamagedFileError
 from analysis_store.recorder.core.memory import Listed
-from analysis_store.recorder.core.selection import select
 
 if TYPE_CHECKING:
     from analysis_store.core.lazy import Index

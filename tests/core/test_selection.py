@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from analysis_store.recorder.core.selection import select
+from analysis_store.core.selection import select
 
 FIRST = [
     0, -1, slice(None), slice(3, 40, 5), slice(None, None, -1), slice(40, 3, -7), slice(5, 5), [1, 2, 9], [],
