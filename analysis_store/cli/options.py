@@ -16,6 +16,7 @@ from analysis_store.errors import NoDefaultStoreError, QueryError, SettingsError
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
+    from analysis_store.documents import Document
     from analysis_store.runs.run import Run
 
 StoreOption = Annotated[
@@ -105,7 +106,7 @@ def deleted_uid(store: AnalysisStore, name: str) -> str | None:
     return found.pop() if name and len(found) == 1 else None
 
 
-def pairs(words: Sequence[str], option: str, or_else: str = "") -> dict[str, Any]:
+def pairs(words: Sequence[str], option: str, or_else: str = "") -> Document:
     """Return ``key=value`` words as a mapping. A value that is JSON is what JSON says, anything else is text.
 
     Raises
@@ -130,7 +131,7 @@ def value_of(text: str) -> Any:
         return text
 
 
-def parse_terms(terms: Sequence[str]) -> dict[str, Any] | None:
+def parse_terms(terms: Sequence[str]) -> Document | None:
     """Return one query of key=value words and of JSON objects; None where there is none.
 
     Raises
@@ -149,7 +150,7 @@ def parse_terms(terms: Sequence[str]) -> dict[str, Any] | None:
     return parts[0] if parts else None
 
 
-def _parsed(term: str) -> dict[str, Any]:
+def _parsed(term: str) -> Document:
     try:
         found: dict[str, Any] = json.loads(term)
     except ValueError as error:

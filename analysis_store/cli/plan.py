@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from analysis_store import AnalysisStore
     from analysis_store.documents import Document
     from analysis_store.processing import Explanation, Pipeline
+    from analysis_store.processing.inputs import InputsLike
     from analysis_store.runs.run import Run
 
 COLUMNS = ("input", "step", "result", "why")
@@ -45,7 +46,7 @@ class Planned:
         return [name, self.step, self.run or self.state, "; ".join(self.reasons)]
 
 
-def planned(store: AnalysisStore, pipeline: Pipeline, inputs: Any) -> Iterator[Planned]:
+def planned(store: AnalysisStore, pipeline: Pipeline, inputs: InputsLike) -> Iterator[Planned]:
     """Yield what would become of each step; one whose input is still to be computed cannot be looked up."""
     there: dict[Any, Run] = {}
     for step in pipeline.steps:

@@ -90,7 +90,7 @@ def as_array(value: object) -> AnyArray:
     return np.array(value, dtype=object) if value is None or isinstance(value, str) else np.asarray(value)
 
 
-def cells_of(values: AnyArray) -> list[list[Any]]:
+def cells_of(values: AnyArray) -> list[list[object]]:
     """Return the cells of values, shape (n,), in one column or in two: real and imaginary part."""
     kind = values.dtype.kind
     if kind == "c":

@@ -53,7 +53,7 @@ class Parameters:
         shown = _AWKWARD.sub("_", ",".join(f"{_short(key)}={_shown(value)}" for key, value in _flat(values)))
         return cls(values, text, f"{ALGORITHM}:{digest}", f"{shown[:_SHOWN] or 'no-parameters'}-{digest[:_DIGITS]}")
 
-    def flat(self) -> Iterator[tuple[str, Any]]:
+    def flat(self) -> Iterator[tuple[str, object]]:
         """Yield each value that is no mapping, with its dotted key."""
         return _flat(self.values)
 
@@ -87,7 +87,7 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT else value
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield the leaves, the parameters before what else there is."""
     for key in sorted(values, key=lambda key: (not f"{prefix}{key}".startswith("parameters"), key)):
         value = values[key]

@@ -17,6 +17,7 @@ from analysis_store.exchange.content import Export, ExportedStream, metadata_of,
 from analysis_store.exchange.tree import Missing, from_tree, to_tree
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.formats import Options
     from analysis_store.runs.lazy import LazyArray
@@ -116,7 +117,7 @@ def check_version(version: int, name: str) -> None:
         )
 
 
-def data_keys_of(descriptors: Any, stream: str) -> dict[str, Any]:
+def data_keys_of(descriptors: Iterable[Document], stream: str) -> dict[str, Document]:
     """Return what the descriptors of a stream say of its keys."""
     ours = [each for each in descriptors if each.get("name", "primary") == stream]
     return {key: told for each in ours for key, told in each["data_keys"].items()}
@@ -127,7 +128,9 @@ def _stream(name: str, told: Tree, data_keys: dict[str, Any], missing: Missing) 
     return checked(name, from_tree(told["time"]), from_tree(told["seq_num"]), values, data_keys)
 
 
-def checked(name: str, time: Any, seq_num: Any, values: dict[str, Any], data_keys: dict[str, Any]) -> ExportedStream:
+def checked(
+    name: str, time: Any, seq_num: Any, values: dict[str, Any], data_keys: dict[str, Document]
+) -> ExportedStream:
     """Return a stream of an export whose columns have as many events as it has.
 
     Raises

@@ -11,10 +11,11 @@ from analysis_store.handlers.base import Handler
 from analysis_store.writers.base import Writer
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.pairs.registry import Registry
 
 
-def resolve_path(resource: Mapping[str, object], root_map: Mapping[str, str] | None = None) -> Path:
+def resolve_path(resource: Document, root_map: Mapping[str, str] | None = None) -> Path:
     """Return the file of a resource, with its root where ``root_map`` says it is now.
 
     Parameters
@@ -49,7 +50,7 @@ def resolve_path(resource: Mapping[str, object], root_map: Mapping[str, str] | N
     return real
 
 
-def open_handler(resource: Mapping[str, Any], registry: Registry, root_map: Mapping[str, str] | None = None) -> Any:
+def open_handler(resource: Document, registry: Registry, root_map: Mapping[str, str] | None = None) -> Any:
     """Return a handler for a resource.
 
     Raises

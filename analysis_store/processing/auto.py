@@ -25,6 +25,7 @@ from analysis_store.processing.selection import Selection
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import QueryLike
+    from analysis_store.documents import Document
     from analysis_store.processing.pipeline import PipelineLike
     from analysis_store.run_store import RunStore
 
@@ -103,7 +104,7 @@ class AutoAnalysis:
         """The uids of the runs that are still to be analysed."""
         return self._line.pending
 
-    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+    def __call__(self, name: str, doc: Document) -> None:
         """Take one Bluesky document; nothing is ever raised."""
         if name not in {"start", "stop"} or self._closing.is_set():
             return

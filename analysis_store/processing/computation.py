@@ -270,7 +270,7 @@ def _note_reuse(store: RunStore, run: Run, key: str, extra: Mapping[str, Any]) -
     store.note(run.uid, REUSE, {"key": key, "how": how or "compute"}, durable=False)
 
 
-def called(preset: Preset, inputs: Inputs) -> tuple[dict[str, StreamData], Any]:
+def called(preset: Preset, inputs: Inputs) -> tuple[dict[str, StreamData], object]:
     """Return what a processor returns for inputs: gathered, and as it came."""
     for one in inputs:
         one.check_readable()

@@ -17,6 +17,8 @@ from analysis_store.processing.identity import digest_of
 from analysis_store.processing.inside import array_digest, look_at_mapping
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from analysis_store.dtypes import AnyArray
     from analysis_store.processing.described import Description
 
@@ -43,7 +45,7 @@ def set_(value: set[object] | frozenset[object], to: Description) -> object:
     return [type(value).__name__, *sorted(digest_of(say(one)) for one in tuple(value))]
 
 
-def mapping(value: Any, to: Description) -> object:
+def mapping(value: Mapping[object, object], to: Description) -> object:
     """Describe a dict by its items, in their order; in that of a library they have none."""
     if type(value) not in _MAPPINGS:
         return None

@@ -8,13 +8,16 @@ import types
 from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from blake3 import blake3
 
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.processing.modules import quiet
+
+if TYPE_CHECKING:
+    from analysis_store.dtypes import AnyArray
 
 _DATA = ("pandas", "xarray")
 """Libraries whose objects are data: they have a digest as such."""
@@ -54,7 +57,7 @@ def _slots(kind: type) -> tuple[tuple[str, types.MemberDescriptorType], ...]:
     return tuple(found.items())
 
 
-def content_of(cell: types.CellType) -> Iterator[Any]:
+def content_of(cell: types.CellType) -> Iterator[object]:
     """Yield what a closure holds, unless it holds nothing yet."""
     with suppress(ValueError):
         yield cell.cell_contents
@@ -111,7 +114,7 @@ def data_digest(value: object) -> str | None:
         return None
 
 
-def array_digest(value: np.ndarray[Any, Any]) -> str:
+def array_digest(value: AnyArray) -> str:
     """Return the digest of an array; of one of objects, of its shape."""
     dtype = repr(value.dtype.descr if value.dtype.names else value.dtype.str)
     hasher = blake3(f"{dtype}{value.shape}".encode())
@@ -120,7 +123,7 @@ def array_digest(value: np.ndarray[Any, Any]) -> str:
     return str(hasher.hexdigest())
 
 
-def look_at_function(value: types.FunctionType) -> tuple[Any, ...]:
+def look_at_function(value: types.FunctionType) -> tuple[object, ...]:
     """Return what a function holds."""
     held = (value.__code__, value.__defaults__, *value.__dict__.values())
     if value.__kwdefaults__:
@@ -130,11 +133,11 @@ def look_at_function(value: types.FunctionType) -> tuple[Any, ...]:
     return held
 
 
-def look_at_mapping(value: Any) -> tuple[Any, ...]:
+def look_at_mapping(value: Any) -> tuple[object, ...]:
     """Return what a mapping holds."""
     return (*value.keys(), *value.values())
 
 
-def look_at_attributes(value: object) -> tuple[Any, ...]:
+def look_at_attributes(value: object) -> tuple[object, ...]:
     """Return what an object holds under names."""
     return look_at_mapping(attributes_of(value))

@@ -65,7 +65,7 @@ def is_plain_definition(statements: list[ast.stmt]) -> bool:
     return len(statements) == 1 and isinstance(statements[0], _Definition) and not statements[0].decorator_list
 
 
-def computed_defaults(function: FunctionType, module: ModuleText) -> list[Any]:
+def computed_defaults(function: FunctionType, module: ModuleText) -> list[object]:
     """Return the defaults of a function that are no plain constants in the text."""
     held = _defaults(function)
     nodes = _definitions(module).get(function.__code__.co_qualname, [])
@@ -149,7 +149,7 @@ def _definitions(module: ModuleText) -> dict[str, list[_Definition]]:
     return found
 
 
-def _defaults(function: FunctionType) -> list[Any]:
+def _defaults(function: FunctionType) -> list[object]:
     named = function.__kwdefaults__ or {}
     names = function.__code__.co_varnames[function.__code__.co_argcount :][: function.__code__.co_kwonlyargcount]
     return [*(function.__defaults__ or ()), *(named[name] for name in names if name in named)]

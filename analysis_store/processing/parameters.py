@@ -175,7 +175,7 @@ class Parameters:
             raise ParameterError(f"processor {self._name!r}: {'; '.join(faults)}.")
         return values
 
-    def to_json(self, values: Mapping[str, object]) -> dict[str, Any]:
+    def to_json(self, values: Mapping[str, object]) -> Document:
         """Return values, as `validate` returns them, as JSON has them; NaN and infinities stay floats."""
         return {name: self._parameters[name].to_json(value) for name, value in values.items()}
 

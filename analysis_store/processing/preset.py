@@ -55,7 +55,7 @@ class Preset:
         object.__setattr__(self, "_told", found.parameters.to_json(found.parameters.validate(given)))
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Document:
         """Every parameter, as JSON has it; a copy, since the preset does not change."""
         return deepcopy(self._told)
 

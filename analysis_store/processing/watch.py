@@ -8,7 +8,7 @@ from operator import is_
 from pathlib import Path
 from typing import Any
 
-Look = Callable[[Any], tuple[Any, ...]]
+Look = Callable[[Any], tuple[object, ...]]
 """Gives what a value holds itself: a tuple of objects that are compared by identity."""
 
 _ABSENT = object()
@@ -23,7 +23,7 @@ class Watch:
         self._contents: list[tuple[Callable[[], object], Any]] = []
         self._files: dict[str, tuple[Path, Any]] = {}
 
-    def name(self, namespace: dict[str, Any], name: str) -> None:
+    def name(self, namespace: dict[str, object], name: str) -> None:
         """See what a name stands for, or that it is not there."""
         self._names[id(namespace), name] = namespace, name, namespace.get(name, _ABSENT)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from types import UnionType
+from typing import TypeVar
 
 from analysis_store.errors import ProvenanceError
 
@@ -23,14 +24,14 @@ def build(cls: type[T], value: Mapping[str, object], what: str, *, hint: str = "
         raise ProvenanceError(f"{what}: {dict(value)!r} is not complete; expected {', '.join(known)}.") from error
 
 
-def check(record: object, where: str, names: Iterable[str], kind: Any, expected: str) -> None:
+def check(record: object, where: str, names: Iterable[str], kind: type | UnionType, expected: str) -> None:
     """Refuse fields of another type: what comes from a document may be anything."""
     for name in names:
         if not isinstance(getattr(record, name), kind):
             raise ProvenanceError(f"{where}: {name} is {getattr(record, name)!r:.60}; expected {expected}.")
 
 
-def known(record: object, names: Iterable[str]) -> dict[str, Any]:
+def known(record: object, names: Iterable[str]) -> dict[str, object]:
     """Return the fields that are known, in the order of the names."""
     pairs = ((name, getattr(record, name)) for name in names)
     return {name: value for name, value in pairs if value is not None}

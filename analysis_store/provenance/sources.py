@@ -25,7 +25,7 @@ def find(sources: Iterable[object], uid: str) -> str | None:
     return None if found is None else name_of(found[0])
 
 
-def find_run(sources: Iterable[object], uid: str) -> tuple[object, Any] | None:
+def find_run(sources: Iterable[object], uid: str) -> tuple[object, object] | None:
     """Return the first source that has the run of exactly this uid, and the run as its library gives it; or None.
 
     Raises
@@ -89,7 +89,7 @@ def name_of(source: Any) -> str:
     return type(source).__name__ if beneath is None else name_of(beneath)
 
 
-def uid_of(run: Any) -> str | None:
+def uid_of(run: object) -> str | None:
     """Return the uid of a run object, whichever library it is of: ``.start["uid"]``, ``.metadata``, ``.uid``."""
     if isinstance(run, type):
         return None
@@ -103,7 +103,7 @@ def uid_of(run: Any) -> str | None:
     return None
 
 
-def home_of(run: Any) -> str | None:
+def home_of(run: object) -> str | None:
     """Return what the catalog is called that a run object was taken from, as far as the object tells."""
     uri = getattr(run, "uri", None)
     if isinstance(uri, str):

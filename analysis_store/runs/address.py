@@ -8,13 +8,15 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis_store.errors import SettingsError
 from analysis_store.provenance.sources import name_of
 
 if TYPE_CHECKING:
     from analysis_store.provenance import Policy
+
+Store = TypeVar("Store")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ _stores: dict[tuple[int, bytes], Any] = {}
 _lock = threading.RLock()  # a source may be a store itself
 
 
-def reopened(make: Callable[..., Any], sent: bytes) -> Any:
+def reopened(make: Callable[..., Store], sent: bytes) -> Store:
     """Return the store of an address; a process opens it once, and again when it was closed meanwhile."""
     with _lock:
         key = os.getpid(), sent
@@ -75,4 +77,5 @@ def reopened(make: Callable[..., Any], sent: bytes) -> Any:
                 handler_registry={spec: pickle.loads(found) for spec, found in handlers.items()},  # noqa: S301
                 root_map=root_map,
             )
-        return _stores[key]
+        store: Store = _stores[key]
+    return store

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray
 
+    from analysis_store.documents import Document
     from analysis_store.runs.lazy import LazyArray
     from analysis_store.runs.run import Run
 
@@ -41,7 +42,7 @@ class CheckedStream:
         }
 
     @property
-    def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
+    def data_keys(self) -> Mapping[str, Document]:
         """What the descriptors say of each data key."""
         return self._stream.data_keys
 

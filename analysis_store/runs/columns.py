@@ -79,7 +79,7 @@ class Column:
         found: np.dtype = (first if isinstance(first, LazyValue) else np.asarray(first)).dtype
         return found
 
-    def inline_values(self) -> list[Any]:
+    def inline_values(self) -> list[object]:
         """Return the values as documents hold them: n numbers, strings, booleans or nested lists."""
         if self.form == "array" and isinstance(self.values, np.ndarray):
             return self.values.tolist()  # type: ignore[no-any-return]

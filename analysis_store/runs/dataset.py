@@ -14,13 +14,14 @@ from analysis_store.runs.times import NAMED, fitting
 if TYPE_CHECKING:
     import xarray
 
+    from analysis_store.documents import Document
     from analysis_store.runs.lazy import LazyArray
 
 EVENT_TIME = {"units": "s", "long_name": "POSIX time of the event"}
 """The attributes of the coordinate of the events."""
 
 
-def attrs_of(descriptors: Iterable[Mapping[str, object]]) -> dict[str, Any]:
+def attrs_of(descriptors: Iterable[Mapping[str, object]]) -> Document:
     """Return what the descriptors of a stream say of it as a whole: the attributes of the Dataset that it was."""
     found: dict[str, Any] = {}
     for descriptor in descriptors:
@@ -68,7 +69,7 @@ def coordinate_dims(key: str, dims: tuple[str, ...], values: Any) -> tuple[str, 
     return None if key in dims else dims
 
 
-def variable(dims: tuple[str, ...], values: Any, attrs: Mapping[str, Any]) -> xarray.Variable:
+def variable(dims: tuple[str, ...], values: Any, attrs: Mapping[str, object]) -> xarray.Variable:
     """Return a variable whose values are these: of objects xarray would make times where pandas takes them for such."""
     import xarray
 

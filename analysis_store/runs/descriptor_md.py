@@ -10,6 +10,7 @@ from analysis_store.errors import InvalidDataError
 from analysis_store.runs.labels import checked_units
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.runs.gather import StreamData
 
 _OF_STREAM = ("data_keys", "hints", "configuration", "object_keys", "object_classes", "attrs")
@@ -27,7 +28,7 @@ _LIMITS = {
 }
 
 
-def checked_descriptor_md(descriptor_md: Mapping[str, object] | None) -> dict[str, Any]:
+def checked_descriptor_md(descriptor_md: Mapping[str, object] | None) -> Document:
     """Return what a caller knows as documents have it, after all checks that need no data.
 
     Raises

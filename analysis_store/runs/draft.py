@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis_store.digests import digest_values
 from analysis_store.documents import Document, compose_descriptor, compose_stop, event_uid, validate
@@ -53,7 +53,7 @@ class StreamDraft:
         """Return the columns that the run file holds."""
         return {key: column for key, column in self.data.columns.items() if column.form != "foreign"}
 
-    def inline_columns(self) -> dict[str, list[Any]]:
+    def inline_columns(self) -> dict[str, list[object]]:
         """Return the values that stay in the events, by key."""
         return {key: column.inline_values() for key, column in self.data.columns.items() if column.inline}
 

@@ -21,6 +21,7 @@ from analysis_store.runs.save import RunSaver, checked_metadata, compose_start
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, Documents
+    from analysis_store.documents import Document
     from analysis_store.hdf5.blocks import Compression
     from analysis_store.provenance import Lookup, Policy
     from analysis_store.provenance.model import ProvenanceLike
@@ -69,7 +70,7 @@ class Intake:
     def _root(self) -> Path:
         return self._context.root
 
-    def begin(self, md: Mapping[str, object], provenance: ProvenanceLike | None) -> tuple[dict[str, Any], Settled]:
+    def begin(self, md: Mapping[str, object], provenance: ProvenanceLike | None) -> tuple[Document, Settled]:
         """Return the start document of a run and its settled provenance; nothing is written yet.
 
         Raises
@@ -91,7 +92,7 @@ class Intake:
             self._refuse_known(start["uid"])
         return start, settled
 
-    def settle_foreign(self, start: dict[str, Any]) -> Settled:
+    def settle_foreign(self, start: Document) -> Settled:
         """Return the provenance that a start document of somebody else tells.
 
         Raises

@@ -22,7 +22,7 @@ from analysis_store.runs.files import FileColumns, read_columns
 if TYPE_CHECKING:
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.draft import Draft
-    from analysis_store.runs.gather import DataLike
+    from analysis_store.runs.gather import DataLike, WriterEntry
 
 _STREAM = "primary"
 
@@ -42,7 +42,7 @@ class Measured:
     chunk: int | None
 
     @property
-    def writers(self) -> dict[str, Any]:
+    def writers(self) -> dict[str, WriterEntry]:
         """The keys that are not to be copied, as `gather` wants to know them."""
         return {key: {"writer": RowsHandler, "spec": ROWS_SPEC} for key in self.datasets or ()}
 

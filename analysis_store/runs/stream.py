@@ -37,7 +37,7 @@ class Columns(Protocol):
     name: str
 
     @property
-    def data_keys(self) -> Mapping[str, Mapping[str, Any]]:
+    def data_keys(self) -> Mapping[str, Document]:
         """What the descriptors say of each data key."""
         ...
 

@@ -48,13 +48,13 @@ def integers(values: AnyArray) -> AnyArray:
     return values.view(np.dtype(np.int64).newbyteorder(values.dtype.byteorder))
 
 
-def told(dtype: np.dtype, attrs: Mapping[str, object]) -> dict[str, Any]:
+def told(dtype: np.dtype, attrs: Mapping[str, object]) -> dict[str, object]:
     """Return attributes that say what the integers of a dtype of times count, and how to get the times back."""
     units = units_of_time(dtype)
     return {**attrs, **({"units": units} if units else {}), NAMED: dtype.str, NOT_A_TIME: _NAT}
 
 
-def restored(values: AnyArray, attrs: Mapping[str, Any]) -> tuple[AnyArray, dict[str, Any]]:
+def restored(values: AnyArray, attrs: Mapping[str, Any]) -> tuple[AnyArray, dict[str, object]]:
     """Return the times of integers whose attributes say that they are times, anything else as it is."""
     if NOT_A_TIME not in attrs or values.dtype.kind != "i" or values.dtype.itemsize != np.dtype(np.int64).itemsize:
         return values, dict(attrs)

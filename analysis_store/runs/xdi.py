@@ -18,6 +18,8 @@ from analysis_store.runs.units import split_units
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from analysis_store.documents import Document
+
 _VERSION = re.compile(r"#\s*XDI/(?P<version>\S+)\s*(?P<application>.*)")
 _FIELD = re.compile(r"(?P<family>[A-Za-z]\w*)\.(?P<member>\w+):\s*(?P<value>.*)")
 _NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(?P<fraction>\.\d*)?(?P<exponent>[eE][+-]?\d+)?")
@@ -28,7 +30,7 @@ _FORMER = {
 }
 
 
-def read_xdi(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], dict[str, Any]]:
+def read_xdi(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], Document]:
     """Return columns by name, units by name and metadata of an XDI file.
 
     Returns

@@ -26,6 +26,8 @@ from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable,
 from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
+    import pandas
+
     from analysis_store.catalogs.base import Document
     from analysis_store.core.lazy import Index
     from analysis_store.runs.stream import Stream
@@ -179,7 +181,7 @@ class _Objects(_Numbered):
         return Node({}, metadata={"object": loads(dumps(tree), "object")})
 
 
-def as_table(frame: Any) -> TableAdapter:
+def as_table(frame: pandas.DataFrame) -> TableAdapter:
     """Return a pandas table as Tiled has it; an index that counts is left out, any other becomes columns.
 
     Raises

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import jsonschema_rs
 
@@ -23,6 +23,10 @@ from analysis_store.processing.registry import get_processor
 from analysis_store.processing.returned import gather_returned
 from analysis_store.provenance import Policy, Provenance
 from analysis_store.store import AnalysisStore
+
+if TYPE_CHECKING:
+    from analysis_store.processing.function import Processor
+    from analysis_store.processing.inputs import InputsLike
 
 _OFFERED: tuple[Any, ...] = (None, True, -1, 0, 1.5, "no such text", [], [None], {}, {"no": "such"})
 """Values of every kind, some of which are outside any schema."""
@@ -38,7 +42,7 @@ Told = dict[str, list[Any]]
 """What is compared of a stream: key -> digest, dtype, shape, form and attributes."""
 
 
-def check_processor(processor: Any, inputs: Any, **parameters: Any) -> None:
+def check_processor(processor: Processor | str, inputs: InputsLike, **parameters: object) -> None:
     """Prove that results of a processor can be kept and reused, by computing one in a store of its own.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, select
 
@@ -12,6 +12,9 @@ from analysis_store.catalogs.index_digest import Term, index_digest, read_index
 from analysis_store.catalogs.records import check_names, start_time, terms_of, texts_of
 from analysis_store.catalogs.sql.schema import lineage, run, term
 from analysis_store.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
 
 CHUNK = 500
 """So many runs are read by one statement."""
@@ -75,7 +78,7 @@ class RowWriter:
         rows = _entries(number, time, terms)
         connection.exec_driver_sql(self._insert_terms + " ON CONFLICT DO NOTHING", rows)
 
-    def unindex(self, connection: Connection, rows: list[tuple[Any, ...]]) -> None:
+    def unindex(self, connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Remove entries of the index: place, value, time and run of each."""
         # by the whole key of the index: it has none that begins with the run, and a number is given out again
         if rows:
@@ -117,7 +120,7 @@ def insertion(engine: Engine, table: Table, columns: Sequence[str]) -> str:
     return f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"  # noqa: S608 - names of our own tables
 
 
-def _entries(number: int, time: float, terms: Iterable[Term]) -> list[tuple[Any, ...]]:
+def _entries(number: int, time: float, terms: Iterable[Term]) -> list[tuple[object, ...]]:
     return [(place, value, time, number) for place, value in terms]
 
 
@@ -138,7 +141,7 @@ def records(connection: Connection, ids: Sequence[int]) -> list[RunRecord]:
     return [found[number] for number in ids if number in found]
 
 
-def records_with(connection: Connection, condition: Any) -> list[tuple[int, RunRecord]]:
+def records_with(connection: Connection, condition: ColumnElement[bool]) -> list[tuple[int, RunRecord]]:
     """Return the runs that satisfy a condition with their ids."""
     rows = connection.execute(select(run).where(condition)).all()
     edges = select(lineage).where(lineage.c.run.in_([row.id for row in rows]))

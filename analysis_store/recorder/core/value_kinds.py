@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import orjson
@@ -18,6 +18,9 @@ from analysis_store.exact import exact_text
 from analysis_store.layout import DTYPE, FORM
 from analysis_store.recorder.core.numeric import PLAIN, as_array, is_same
 from analysis_store.recorder.core.object_bytes import packed
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 Kind = Literal["array", "ragged", "text", "object"]
 
@@ -133,7 +136,7 @@ class Form:
         )
 
 
-def form_said(told: Mapping[str, Any]) -> Form:
+def form_said(told: Document) -> Form:
     """Return the form that a file or a server says, which anybody may have written.
 
     Raises

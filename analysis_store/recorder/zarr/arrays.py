@@ -77,7 +77,7 @@ class Arrays:
         whole = row * _chunks(dtype, shape, self._block)[0] or self._block
         return whole - (self.sizes["values"] * row) % whole
 
-    def write(self, values: list[Any], times: list[float]) -> None:
+    def write(self, values: list[object], times: list[float]) -> None:
         """Put values behind the last; they count once `sizes` are stored. An error leaves `sizes` as they were."""
         rows = {**self._rows(values), "time": np.array(times)}
         for name, added in rows.items():

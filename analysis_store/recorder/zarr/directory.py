@@ -18,6 +18,7 @@ from analysis_store.errors import (
 )
 
 if TYPE_CHECKING:
+    from analysis_store.documents import Document
     from analysis_store.recorder.zarr.keys import Key
 
 _VERSION = 1
@@ -73,7 +74,7 @@ class Directory:
         except OSError as error:
             raise self.refused(error) from error
 
-    def look(self, take: Callable[[str, dict[str, Any]], None]) -> None:
+    def look(self, take: Callable[[str, Document], None]) -> None:
         """Tell of each key what `Key.described` said of it, if anything was changed since the last look.
 
         Raises

@@ -55,7 +55,7 @@ class Key:
 class KeyValues(Lazy):
     """The values of a key, those on disk and those that wait."""
 
-    def __init__(self, entry: Key, lock: AbstractContextManager[Any], refresh: Callable[[], None]) -> None:
+    def __init__(self, entry: Key, lock: AbstractContextManager[object], refresh: Callable[[], None]) -> None:
         self._entry, self._lock, self._refresh = entry, lock, refresh
 
     @property

@@ -11,6 +11,8 @@ from analysis_store.recorder.core.numeric import as_array
 from analysis_store.testing.equality import assert_identical
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from analysis_store.recorder.core.base import DataStore
 
 NOW = 1.7e9
@@ -110,7 +112,7 @@ INDICES: dict[str, Any] = {
 }
 
 
-def assert_values(wanted: list[Any], series: Any) -> None:
+def assert_values(wanted: Sequence[object], series: Any) -> None:
     """Fail where a series is not these values, taken one by one and all at once."""
     assert len(series) == len(wanted)
     for index in {0, len(wanted) // 2, len(wanted) - 1}:
@@ -142,7 +144,7 @@ def kept_as(series: Any, value: Any) -> Any:
     return np.asarray(value, None if series.dtype.kind == "O" else series.dtype)
 
 
-def made_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray[Any, np.dtype]:
+def made_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Return values that use the whole width of a dtype."""
     kind, random = np.dtype(dtype), np.random.default_rng(seed)
     if kind.kind in "US":
@@ -153,7 +155,7 @@ def made_array(dtype: str, shape: tuple[int, ...], seed: int) -> np.ndarray[Any,
     return np.asarray(random.integers(0, 2 if kind.kind == "b" else 100, shape)).astype(kind)
 
 
-def record(datastore: DataStore, key: str, values: Any) -> None:
+def record(datastore: DataStore, key: str, values: Iterable[object]) -> None:
     """Append values to a key."""
     for value in values:
         datastore.append(key, value, NOW)

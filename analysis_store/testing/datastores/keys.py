@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ class KeysOfDataStore(Suite):
             assert list(dict.fromkeys(name.split("/")[0] for name in names)) == list(found.get_all(""))
 
     @pytest.mark.parametrize("key", ["", "/", "a//b", "/a", "a/", "..", "a/../b", ".", "a\0b", "a\nb", 3, None, b"a"])
-    def test_no_keys(self, tmp_path: Path, key: Any) -> None:
+    def test_no_keys(self, tmp_path: Path, key: str) -> None:
         """What is no path is no key."""
         with self.make(tmp_path) as datastore:
             for write in (datastore.append, datastore.set):
