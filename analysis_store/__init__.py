@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from analysis_store.insertion import insert_analysis as insert_analysis
     from analysis_store.insertion import set_working_dir as set_working_dir
     from analysis_store.pairs import check_pair as check_pair
-    from analysis_store.processing.by_hand import get_autosaving as get_autosaving
-    from analysis_store.processing.by_hand import set_autosaving as set_autosaving
+    from analysis_store.processing.engine.interactive import get_autosaving as get_autosaving
+    from analysis_store.processing.engine.interactive import set_autosaving as set_autosaving
     from analysis_store.provenance import Code as Code
     from analysis_store.provenance import Parent as Parent
     from analysis_store.provenance import Policy as Policy

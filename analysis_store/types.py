@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import Moment as Moment
     from analysis_store.catalogs.query.query import QueryLike as QueryLike
     from analysis_store.core.lazy import Index as Index
-    from analysis_store.processing.comparison import Comparison as Comparison
-    from analysis_store.processing.explanation import Explanation as Explanation
-    from analysis_store.processing.inputs import InputsLike as InputsLike
-    from analysis_store.processing.pipeline import PipelineLike as PipelineLike
-    from analysis_store.processing.selection import SelectionLike as SelectionLike
+    from analysis_store.processing.engine.comparison import Comparison as Comparison
+    from analysis_store.processing.engine.explanation import Explanation as Explanation
+    from analysis_store.processing.inputs.inputs import InputsLike as InputsLike
+    from analysis_store.processing.model.pipeline import PipelineLike as PipelineLike
+    from analysis_store.processing.tasks.selection import SelectionLike as SelectionLike
     from analysis_store.provenance.model import ProvenanceLike as ProvenanceLike
     from analysis_store.runs.gather import DataLike as DataLike
     from analysis_store.runs.gather import WriterEntry as WriterEntry
@@ -53,11 +53,11 @@ else:
             "analysis_store.arrays": ["Index"],
             "analysis_store.catalogs.base": ["Note"],
             "analysis_store.catalogs.query.query": ["Moment", "QueryLike"],
-            "analysis_store.processing.comparison": ["Comparison"],
-            "analysis_store.processing.explanation": ["Explanation"],
-            "analysis_store.processing.inputs": ["InputsLike"],
-            "analysis_store.processing.pipeline": ["PipelineLike"],
-            "analysis_store.processing.selection": ["SelectionLike"],
+            "analysis_store.processing.engine.comparison": ["Comparison"],
+            "analysis_store.processing.engine.explanation": ["Explanation"],
+            "analysis_store.processing.inputs.inputs": ["InputsLike"],
+            "analysis_store.processing.model.pipeline": ["PipelineLike"],
+            "analysis_store.processing.tasks.selection": ["SelectionLike"],
             "analysis_store.provenance.model": ["ProvenanceLike"],
             "analysis_store.runs.gather": ["DataLike", "WriterEntry", "WriterResource"],
             "analysis_store.runs.lazy": ["LazyArray"],

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from analysis_store.processing.comparison import Comparison
-    from analysis_store.processing.explanation import Explanation
-    from analysis_store.processing.inputs import InputsLike
-    from analysis_store.processing.pipeline import PipelineLike
+    from analysis_store.processing.engine.comparison import Comparison
+    from analysis_store.processing.engine.explanation import Explanation
+    from analysis_store.processing.inputs.inputs import InputsLike
+    from analysis_store.processing.model.pipeline import PipelineLike
     from analysis_store.runs.run import Run
 
 
@@ -48,7 +48,7 @@ class ProcessingMethods(RunStore):
         --------
         >>> store.compute("image_statistics", run.uid)  # doctest: +SKIP
         """
-        from analysis_store.processing.computation import compute
+        from analysis_store.processing.engine.computation import compute
 
         self._alive()
         return compute(self, preset, inputs, md=md)
@@ -71,7 +71,7 @@ class ProcessingMethods(RunStore):
         UnknownProcessorError, ParameterError, InputError
             As `compute` does.
         """
-        from analysis_store.processing.explanation import explain
+        from analysis_store.processing.engine.explanation import explain
 
         self._alive()
         return explain(self, preset, inputs)
@@ -108,7 +108,7 @@ class ProcessingMethods(RunStore):
         >>> bool(store.compare(run.uid, again))  # doctest: +SKIP
         True
         """
-        from analysis_store.processing.again import rerun
+        from analysis_store.processing.engine.rerun import rerun
 
         self._alive()
         return rerun(self, uid, **overrides)
@@ -140,7 +140,7 @@ class ProcessingMethods(RunStore):
         --------
         >>> print(store.compare(run, other, rtol=1e-9))  # doctest: +SKIP
         """
-        from analysis_store.processing.comparison import compare
+        from analysis_store.processing.engine.comparison import compare
 
         self._alive()
         return compare(self, a, b, rtol=rtol, atol=atol)

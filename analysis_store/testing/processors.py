@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import jsonschema_rs
 
 from analysis_store.errors import AnalysisStoreError, ParameterError, ProcessorError
-from analysis_store.processing.fresh import FreshInput
-from analysis_store.processing.inputs import Input, Inputs
-from analysis_store.processing.preset import Preset
-from analysis_store.processing.registry import get_processor
-from analysis_store.processing.returned import gather_returned
+from analysis_store.processing.inputs.in_memory import FreshInput
+from analysis_store.processing.inputs.inputs import Input, Inputs
+from analysis_store.processing.inputs.returned import gather_returned
+from analysis_store.processing.model.preset import Preset
+from analysis_store.processing.model.registry import get_processor
 from analysis_store.provenance import Policy, Provenance
 from analysis_store.store import AnalysisStore
 
 if TYPE_CHECKING:
-    from analysis_store.processing.function import Processor
-    from analysis_store.processing.inputs import InputsLike
+    from analysis_store.processing.inputs.inputs import InputsLike
+    from analysis_store.processing.model.processor import Processor
 
 _OFFERED: tuple[Any, ...] = (None, True, -1, 0, 1.5, "no such text", [], [None], {}, {"no": "such"})
 """Values of every kind, some of which are outside any schema."""

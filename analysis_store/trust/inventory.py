@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store import layout
-from analysis_store.processing.claims import FOLDER as CLAIMS
+from analysis_store.processing.engine.compute_lock import FOLDER as CLAIMS
 from analysis_store.recorder.run.publish import SUFFIX as LIVE_SUFFIX
 from analysis_store.settings import FILE_NAME as SETTINGS
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing import Processor
-from analysis_store.processing.source import unchanged
+from analysis_store.processing.code.source import unchanged
 
 
 def told(processor: Processor) -> str:

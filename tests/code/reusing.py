@@ -8,9 +8,9 @@ import sys
 
 from analysis_store import AnalysisStore
 from analysis_store.errors import AnalysisStoreError
-from analysis_store.processing.computation import run_pipeline
-from analysis_store.processing.inputs import Inputs
-from analysis_store.processing.pipeline import Pipeline
+from analysis_store.processing.engine.computation import run_pipeline
+from analysis_store.processing.inputs.inputs import Inputs
+from analysis_store.processing.model.pipeline import Pipeline
 
 
 def main(folder: str, place: str, statements: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from analysis_store.core.equality import equal, holds_nan
 from analysis_store.documents import dumps
 from analysis_store.exchange.parameters import canonical
-from analysis_store.processing.differences import Differences
-from analysis_store.processing.identity import digest_of
+from analysis_store.processing.identity.differences import Differences
+from analysis_store.processing.identity.result_key import digest_of
 from analysis_store.testing.equality import assert_identical
 
 NAN = float("nan")

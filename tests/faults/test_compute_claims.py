@@ -16,8 +16,8 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.locks import FileLock, holder_of, is_held
-from analysis_store.processing import claims
-from analysis_store.processing.claims import claim_path, claimed
+from analysis_store.processing.engine import compute_lock as claims
+from analysis_store.processing.engine.compute_lock import claim_path, claimed
 from tests.faults.children import call, heard, start, wait_for
 from tests.flow_processors import fail_once, meet, scale
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from analysis_store.errors import ProcessorError
-from analysis_store.processing.canonical import encoded
-from analysis_store.processing.identity import Identity, digest_of
+from analysis_store.processing.identity.canonical import encoded
+from analysis_store.processing.identity.result_key import Identity, digest_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.binary(max_size=8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from analysis_store.processing.fresh import FreshInput
-from analysis_store.processing.inputs import FileInput, Inputs
-from analysis_store.processing.returned import gather_returned
+from analysis_store.processing.inputs.in_memory import FreshInput
+from analysis_store.processing.inputs.inputs import FileInput, Inputs
+from analysis_store.processing.inputs.returned import gather_returned
 
 
 class Scan(FreshInput):

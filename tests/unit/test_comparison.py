@@ -16,9 +16,9 @@ import xarray as xr
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InvalidDataError, RunNotFoundError
-from analysis_store.processing import comparison
-from analysis_store.processing.comparison import Comparison, Row, blocks
-from analysis_store.processing.differences import Differences
+from analysis_store.processing.engine import comparison
+from analysis_store.processing.engine.comparison import Comparison, Row, blocks
+from analysis_store.processing.identity.differences import Differences
 from analysis_store.runs.run import Run
 
 NAN, INF = math.nan, math.inf
@@ -235,7 +235,7 @@ def test_ragged_values(store: AnalysisStore, origin: Provenance) -> None:
 
 def test_objects_are_compared_by_what_is_in_them(store: AnalysisStore, origin: Provenance, saved: Any) -> None:
     """Dataclasses and plain objects by their attributes."""
-    from analysis_store.processing.differences import Differences
+    from analysis_store.processing.identity.differences import Differences
 
     for a, b, first in (
         (Fit(1.0, [1.0]), Fit(1.0, [2.0]), ".points[0]: 1.0 and 2.0"),

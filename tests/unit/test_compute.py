@@ -22,8 +22,8 @@ from analysis_store.errors import (
 )
 from analysis_store.insertion import set_working_dir
 from analysis_store.processing import Pipeline, compute, get_autosaving, set_autosaving
-from analysis_store.processing.computation import run_pipeline
-from analysis_store.processing.inputs import Inputs
+from analysis_store.processing.engine.computation import run_pipeline
+from analysis_store.processing.inputs.inputs import Inputs
 from analysis_store.runs.run import Run
 from tests.flow_processors import fail, returns, scale, size, total
 

@@ -10,11 +10,11 @@ from bluesky.plans import scan
 from ophyd.sim import det, motor
 
 from analysis_store.errors import InputError
-from analysis_store.processing.fresh import FreshInput
-from analysis_store.processing.inputs import Inputs
+from analysis_store.processing.inputs.in_memory import FreshInput
+from analysis_store.processing.inputs.inputs import Inputs
+from analysis_store.processing.inputs.returned import gather_returned
 from analysis_store.processing.library.fits import fit_peak
 from analysis_store.processing.library.peaks import peak_statistics
-from analysis_store.processing.returned import gather_returned
 from analysis_store.runs.gather import gather
 from tests.unit.library_inputs import file, inputs, run
 

@@ -7,7 +7,7 @@ import pytest
 
 from analysis_store.core.lazy import InMemory
 from analysis_store.errors import InputError
-from analysis_store.processing.inputs import InputStream
+from analysis_store.processing.inputs.inputs import InputStream
 from analysis_store.processing.library import images
 from analysis_store.processing.library.images import image_statistics
 from analysis_store.runs.gather import StreamData

@@ -15,7 +15,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.arrays import as_objects
 from analysis_store.errors import DamagedFileError, InvalidDataError, PairError, TooLargeError
 from analysis_store.handlers.columns import LazyDataset, Part
-from analysis_store.processing.held import HeldArray, HeldObjects
+from analysis_store.processing.inputs.memory_columns import HeldArray, HeldObjects
 from analysis_store.runs.lazy import LazyArray
 from analysis_store.runs.per_event import PerEvent
 

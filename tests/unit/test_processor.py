@@ -17,7 +17,7 @@ import pytest
 
 from analysis_store.errors import ProcessorError, UnknownProcessorError
 from analysis_store.processing import Preset, Processor, get_processor, processor, processors, register_processor
-from analysis_store.processing import registry as registry_module
+from analysis_store.processing.model import registry as registry_module
 
 
 def level(inputs, *, gain: float = 1.0):

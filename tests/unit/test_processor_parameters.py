@@ -21,9 +21,9 @@ from jsonschema import Draft202012Validator
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, field_serializer
 
 from analysis_store.errors import ParameterError, ProcessorError
-from analysis_store.processing.identity import digest_of
+from analysis_store.processing.identity.result_key import digest_of
 from analysis_store.processing.library.images import image_statistics
-from analysis_store.processing.parameters import Parameters
+from analysis_store.processing.model.parameters import Parameters
 
 if TYPE_CHECKING:
     from analysis_store.processing import Inputs
@@ -342,7 +342,7 @@ def test_calls_share_nothing(parameters):
 def test_equal_sets_are_told_alike():
     """The order of a set depends on the process; what is stored of it does not."""
     script = (
-        "from analysis_store.processing.parameters import Parameters\n"
+        "from analysis_store.processing.model.parameters import Parameters\n"
         "def f(inputs, *, names: set[str] = set('abcdefgh')): ...\n"
         "made = Parameters.of(f, 'f')\nprint(made.to_json(made.validate({})))\n"
     )

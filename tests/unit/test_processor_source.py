@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 
 from analysis_store.errors import ProcessorError
-from analysis_store.processing import Processor, modules, syntax
-from analysis_store.processing.source import Source, package_of, remember, source_of, unchanged
+from analysis_store.processing import Processor
+from analysis_store.processing.code import ast_normal_form as syntax
+from analysis_store.processing.code import module_source as modules
+from analysis_store.processing.code.source import Source, package_of, remember, source_of, unchanged
 
 NAME = "package_of_source_tests"
 FOREIGN = "other_package_of_source_tests"
@@ -327,7 +329,7 @@ def test_processes_agree(packages):
     folder = Path(sys.modules[f"{NAME}.work"].__file__).parents[1]
     path = os.pathsep.join([str(folder), str(folder / "site-packages")])
     script = (
-        f"from {NAME}.work import work\nfrom analysis_store.processing.source import source_of\n"
+        f"from {NAME}.work import work\nfrom analysis_store.processing.code.source import source_of\n"
         "print(source_of(work).digest)\n"
     )
     for seed in ("1", "2"):

@@ -25,7 +25,7 @@ from analysis_store.errors import (
 )
 from analysis_store.layout import scratch_path
 from analysis_store.locks import FileLock
-from analysis_store.processing.claims import claim_path
+from analysis_store.processing.engine.compute_lock import claim_path
 from analysis_store.recorder import Recorder, RunDataStore
 from analysis_store.runs.removed import LOCK, RECORD, buried, quarantine_folder, quarantined, tombstone_path
 from analysis_store.runs.run import Run

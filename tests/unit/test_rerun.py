@@ -11,7 +11,8 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InputError, ParameterError, ProcessorError, RunNotFoundError, UnknownProcessorError
-from analysis_store.processing import Preset, processor, register_processor, registry
+from analysis_store.processing import Preset, processor, register_processor
+from analysis_store.processing.model import registry
 from analysis_store.runs.run import Run
 
 

@@ -56,7 +56,7 @@ def show(
 @app.command()
 def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List the tasks, the one that did something last first."""
-    from analysis_store.processing.task import tasks
+    from analysis_store.processing.tasks.task import tasks
 
     with open_store(store) as opened:
         found = list(islice(tasks(opened), limit or None))
@@ -92,7 +92,7 @@ def _found(store: AnalysisStore, name: str) -> Task:
         There is none, or there are not as many.
     """
     from analysis_store.processing import Task
-    from analysis_store.processing.task import tasks
+    from analysis_store.processing.tasks.task import tasks
 
     if not (name.startswith("-") and name[1:].isdecimal()):
         return Task.load(store, name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import xarray
 
-    from analysis_store.processing.inputs import Input, Inputs
+    from analysis_store.processing.inputs.inputs import Input, Inputs
     from analysis_store.runs.lazy import LazyArray
 
 Floats = NDArray[np.float64]

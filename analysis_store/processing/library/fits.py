@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from analysis_store.errors import MissingDependencyError
-from analysis_store.processing.function import processor
 from analysis_store.processing.library.curves import Floats, columns_of, returned
 from analysis_store.processing.library.peaks import finite, keys_of_scan, scans
+from analysis_store.processing.model.processor import processor
 
 if TYPE_CHECKING:
-    from analysis_store.processing.inputs import Inputs
+    from analysis_store.processing.inputs.inputs import Inputs
     from analysis_store.processing.library.curves import Returned
 
 _SHAPES = {

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store.errors import InputError
-from analysis_store.processing.function import processor
 from analysis_store.processing.library.curves import expected, numeric, returned
+from analysis_store.processing.model.processor import processor
 
 if TYPE_CHECKING:
-    from analysis_store.processing.inputs import Input, Inputs
+    from analysis_store.processing.inputs.inputs import Input, Inputs
     from analysis_store.processing.library.curves import Returned
 
 _BLOCK = 1 << 23

@@ -8,12 +8,12 @@ import numpy as np
 from pydantic import Field
 
 from analysis_store.errors import InputError, MissingDependencyError
-from analysis_store.processing.function import processor
 from analysis_store.processing.library.curves import returned
 from analysis_store.processing.library.images import image_key
+from analysis_store.processing.model.processor import processor
 
 if TYPE_CHECKING:
-    from analysis_store.processing.inputs import Input, Inputs
+    from analysis_store.processing.inputs.inputs import Input, Inputs
     from analysis_store.processing.library.curves import Returned
 
 _UNITS = {"q_nm^-1": "1/nm", "q_A^-1": "1/angstrom", "2th_deg": "deg", "2th_rad": "rad", "r_mm": "mm"}

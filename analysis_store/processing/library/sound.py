@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from analysis_store.errors import InputError, MissingDependencyError
-from analysis_store.processing.function import processor
 from analysis_store.processing.library.curves import Floats, expected
+from analysis_store.processing.model.processor import processor
 
 if TYPE_CHECKING:
-    from analysis_store.processing.inputs import Inputs
+    from analysis_store.processing.inputs.inputs import Inputs
 
 _BLOCK = 1 << 20
 """Samples that are read at once."""

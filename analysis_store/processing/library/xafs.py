@@ -10,12 +10,12 @@ import numpy as np
 from numpy.polynomial import Polynomial
 
 from analysis_store.errors import InputError
-from analysis_store.processing.function import processor
 from analysis_store.processing.library.curves import Columns, Floats, columns_of, returned
 from analysis_store.processing.library.peaks import finite
+from analysis_store.processing.model.processor import processor
 
 if TYPE_CHECKING:
-    from analysis_store.processing.inputs import Inputs
+    from analysis_store.processing.inputs.inputs import Inputs
     from analysis_store.processing.library.curves import Returned
 
 _KNOWN = ("mutrans", "mufluor", "xmu")

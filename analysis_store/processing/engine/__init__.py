@@ -1,0 +1,1 @@
+"""One result: found in the store or computed, explained, compared, repeated."""

@@ -1,0 +1,68 @@
+"""What a pipeline gives: the result of each step, by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis_store.processing.inputs.inputs import Input, InputStream
+    from analysis_store.runs.run import Run
+
+
+class Result(Mapping[str, "InputStream"]):
+    """The result of one step, as a mapping from stream name to its columns.
+
+    Examples
+    --------
+    >>> results["fit"]["primary"]["center"][0]  # doctest: +SKIP
+    """
+
+    def __init__(self, content: Input, run: Run | None, *, reused: bool = False, seconds: float = 0.0) -> None:
+        self.content = content
+        """As the next step gets it."""
+        self.run = run
+        """The stored run; None where nothing is saved."""
+        self.reused = reused
+        """Whether it was there already, and not computed."""
+        self.seconds = seconds
+        """How long it took to find or to compute and save it."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.content)
+
+    def __len__(self) -> int:
+        return len(self.content)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.content
+
+    def __getitem__(self, name: str) -> InputStream:
+        return self.content[name]
+
+    def __repr__(self) -> str:
+        state = "not saved" if self.run is None else f"run {self.run.uid}{', reused' if self.reused else ''}"
+        return f"<Result {', '.join(self)}; {state}>"
+
+
+class Results(Mapping[str, Result]):
+    """The results of the steps of a pipeline, by their names."""
+
+    def __init__(self, results: Mapping[str, Result]) -> None:
+        self._results = dict(results)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __getitem__(self, name: str) -> Result:
+        if name not in self._results:
+            from analysis_store.errors import KeyNotFoundError
+
+            raise KeyNotFoundError(f"the pipeline has no step {name!r}; it has {list(self)}.")
+        return self._results[name]
+
+    def __repr__(self) -> str:
+        return "\n".join(["<Results>", *(f"  {name}: {result!r}" for name, result in self.items())])

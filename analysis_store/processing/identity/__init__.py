@@ -1,0 +1,1 @@
+"""The identity of values and results, and how two values differ."""

@@ -1,0 +1,1 @@
+"""The inputs of a processor, and what it returns."""

@@ -1,0 +1,1 @@
+"""The code of a processor as it is loaded, compared with what is written."""

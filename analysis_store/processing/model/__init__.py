@@ -1,0 +1,1 @@
+"""Processors, presets and pipelines: what an analysis is."""

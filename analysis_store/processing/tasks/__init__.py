@@ -1,0 +1,1 @@
+"""Many results: a task, its workers, its log, and analysis in the background."""

@@ -1,0 +1,80 @@
+"""What an analysis in the background has done: kept as the log of a task, begun with the first run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis_store.errors import AnalysisStoreError, StoreWriteError
+from analysis_store.processing.tasks.outcomes import Outcome, status_of
+from analysis_store.processing.tasks.task_log import TaskLog
+
+if TYPE_CHECKING:
+    from analysis_store.processing.model.pipeline import Pipeline
+    from analysis_store.processing.tasks.selection import Selection
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+class Diary:
+    """Keeps outcomes as they come, and never raises: there is nobody in the background to catch it.
+
+    Parameters
+    ----------
+    root : Path
+        The root of the store.
+    uid : str
+        The task as which it can be loaded.
+    pipeline : Pipeline
+        What is done.
+    selection : Selection
+        The runs that should have been analysed; the task, when it is run, catches up with them.
+    """
+
+    def __init__(self, root: Path, uid: str, pipeline: Pipeline, selection: Selection) -> None:
+        self.failures: list[Outcome] = []
+        self._log = TaskLog(root, uid)
+        self._head = {"pipeline": pipeline.to_document(), "selection": selection.to_document(), "automatic": True}
+        self._outcomes: list[Outcome] = []
+        self._held: ExitStack | None = None
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep what became of a run."""
+        for failure in outcome.failures:
+            logger.error("run %s: %s%s", outcome.input, f"{failure.step}: " if failure.step else "", failure.error)
+        if outcome.failures:
+            self.failures.append(outcome)
+        self._outcomes.append(outcome)
+        try:
+            self._begin()
+            self._log.add([outcome])
+        except AnalysisStoreError as error:
+            logger.error("what became of run %s could not be kept: %s", outcome.input, error)  # noqa: TRY400 - it is told
+
+    def _begin(self) -> None:
+        if self._held is None:
+            with ExitStack() as stack:
+                stack.enter_context(self._log.running())
+                self._log.begin(self._head, None)
+                self._held = stack.pop_all()
+
+    def close(self, left: Sequence[str]) -> None:
+        """Tell how it ended; ``left`` are the runs that were given up."""
+        if left:
+            logger.warning(
+                "%d runs were not analysed, the first of them %s; a Task with the same pipeline, on a Selection of "
+                "them, does what is missing",
+                len(left),
+                left[0],
+            )
+        if self._held is None:
+            return
+        try:
+            self._log.end("interrupted" if left else status_of(self._outcomes), ", ".join(left))
+        except StoreWriteError as error:
+            logger.error("how the analysis ended could not be kept: %s", error)  # noqa: TRY400 - it is told
+        self._held.close()
+        self._held = None
