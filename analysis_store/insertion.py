@@ -13,15 +13,15 @@ from analysis_store.errors import InvalidDataError, NoDefaultStoreError
 from analysis_store.provenance import Policy
 from analysis_store.provenance.settle import settle
 from analysis_store.run_store import RunStore
-from analysis_store.runs.gather import StreamData, WriterEntry, gather
-from analysis_store.runs.packages import packages_kept
-from analysis_store.runs.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
+from analysis_store.runs.values.gather import StreamData, WriterEntry, gather
+from analysis_store.runs.write.packages import packages_kept
+from analysis_store.runs.write.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
 
 if TYPE_CHECKING:
     from analysis_store.provenance.model import ProvenanceLike
-    from analysis_store.runs.emit import NamedDocument
-    from analysis_store.runs.gather import DataLike
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.values.gather import DataLike
+    from analysis_store.runs.write.document_stream import NamedDocument
 
 VARIABLE = "ANALYSIS_STORE"
 

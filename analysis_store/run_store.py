@@ -17,19 +17,19 @@ from analysis_store.errors import RunNotFoundError, StoreClosedError
 from analysis_store.pairs import HandlerRegistry
 from analysis_store.provenance import Lookup, Policy
 from analysis_store.roots import guard
-from analysis_store.runs.address import Address, address_of, reopened
-from analysis_store.runs.callback import Callback
-from analysis_store.runs.finding import find
-from analysis_store.runs.gather import StreamData, WriterEntry, gather
-from analysis_store.runs.intake import Intake
-from analysis_store.runs.measured import measured_run
-from analysis_store.runs.notes import Notes
-from analysis_store.runs.noting import Noting
-from analysis_store.runs.opened import OpenRun, Unfinished
-from analysis_store.runs.removed import told_as_removed
-from analysis_store.runs.results import Runs
-from analysis_store.runs.run import Context, Run
-from analysis_store.runs.save import new_draft
+from analysis_store.runs.callback.callback import Callback
+from analysis_store.runs.gateway import Intake
+from analysis_store.runs.importers.file_import import measured_run
+from analysis_store.runs.notes.mixin import Noting
+from analysis_store.runs.notes.notes import Notes
+from analysis_store.runs.notes.removal_records import told_as_removed
+from analysis_store.runs.pickling import Address, address_of, reopened
+from analysis_store.runs.read.lookup import find
+from analysis_store.runs.read.results import Runs
+from analysis_store.runs.read.run import Context, Run
+from analysis_store.runs.values.gather import StreamData, WriterEntry, gather
+from analysis_store.runs.write.opened import OpenRun, Unfinished
+from analysis_store.runs.write.save import new_draft
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog
     from analysis_store.catalogs.query.query import Moment, QueryLike
     from analysis_store.provenance.model import ProvenanceLike
-    from analysis_store.runs.gather import DataLike
-    from analysis_store.runs.stream import Keys
+    from analysis_store.runs.read.stream import Keys
+    from analysis_store.runs.values.gather import DataLike
 
 
 class RunStore(Noting):
@@ -287,7 +287,7 @@ class RunStore(Noting):
             The file, its documents or a value is not what was stored, or no digest was kept of it; names run, stream
             and key. Nothing of what was read is handed out.
         """
-        from analysis_store.runs.checked import read_checked
+        from analysis_store.runs.read.verified_read import read_checked
 
         return read_checked(self[uid], stream, keys)
 

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from analysis_store.processing.model.pipeline import PipelineLike as PipelineLike
     from analysis_store.processing.tasks.selection import SelectionLike as SelectionLike
     from analysis_store.provenance.model import ProvenanceLike as ProvenanceLike
-    from analysis_store.runs.gather import DataLike as DataLike
-    from analysis_store.runs.gather import WriterEntry as WriterEntry
-    from analysis_store.runs.gather import WriterResource as WriterResource
-    from analysis_store.runs.lazy import LazyArray as LazyArray
-    from analysis_store.runs.opened import OpenRun as OpenRun
-    from analysis_store.runs.results import Runs as Runs
-    from analysis_store.runs.run import Run as Run
-    from analysis_store.runs.run import RunLike as RunLike
-    from analysis_store.runs.run import RunsLike as RunsLike
-    from analysis_store.runs.stream import Stream as Stream
-    from analysis_store.runs.verify import Report as Report
+    from analysis_store.runs.read.lazy import LazyArray as LazyArray
+    from analysis_store.runs.read.results import Runs as Runs
+    from analysis_store.runs.read.run import Run as Run
+    from analysis_store.runs.read.run import RunLike as RunLike
+    from analysis_store.runs.read.run import RunsLike as RunsLike
+    from analysis_store.runs.read.stream import Stream as Stream
+    from analysis_store.runs.read.verify import Report as Report
+    from analysis_store.runs.values.gather import DataLike as DataLike
+    from analysis_store.runs.values.gather import WriterEntry as WriterEntry
+    from analysis_store.runs.values.gather import WriterResource as WriterResource
+    from analysis_store.runs.write.opened import OpenRun as OpenRun
     from analysis_store.trust.backups.backup import BackupReport as BackupReport
     from analysis_store.trust.bundles.load import LoadReport as LoadReport
     from analysis_store.trust.bundles.sync import SyncReport as SyncReport
@@ -59,13 +59,13 @@ else:
             "analysis_store.processing.model.pipeline": ["PipelineLike"],
             "analysis_store.processing.tasks.selection": ["SelectionLike"],
             "analysis_store.provenance.model": ["ProvenanceLike"],
-            "analysis_store.runs.gather": ["DataLike", "WriterEntry", "WriterResource"],
-            "analysis_store.runs.lazy": ["LazyArray"],
-            "analysis_store.runs.opened": ["OpenRun"],
-            "analysis_store.runs.results": ["Runs"],
-            "analysis_store.runs.run": ["Run", "RunLike", "RunsLike"],
-            "analysis_store.runs.stream": ["Stream"],
-            "analysis_store.runs.verify": ["Report"],
+            "analysis_store.runs.values.gather": ["DataLike", "WriterEntry", "WriterResource"],
+            "analysis_store.runs.read.lazy": ["LazyArray"],
+            "analysis_store.runs.write.opened": ["OpenRun"],
+            "analysis_store.runs.read.results": ["Runs"],
+            "analysis_store.runs.read.run": ["Run", "RunLike", "RunsLike"],
+            "analysis_store.runs.read.stream": ["Stream"],
+            "analysis_store.runs.read.verify": ["Report"],
             "analysis_store.trust.backups.backup": ["BackupReport"],
             "analysis_store.trust.bundles.writing": ["BundleReport"],
             "analysis_store.trust.checks.check": ["CheckReport"],

@@ -15,7 +15,7 @@ from benchmarks.measure import Row, bound, interleaved, ratio
 from benchmarks.saving import BIG, FRAMES, ORIGIN
 
 if TYPE_CHECKING:
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.stream import Stream
 
 
 def rows() -> Iterator[Row]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis_store import AnalysisStore, Code, Provenance, insert_analysis
-from analysis_store.runs.files import read_columns
+from analysis_store.runs.importers.files import read_columns
 
 PARAMETERS = {"pre": (-150.0, -30.0), "post": (60.0, 600.0)}  # windows of the fits, eV from the edge
 # Where this script can be had. Name and commit of its checkout are found out; without one its text is kept.

@@ -14,12 +14,12 @@ from analysis_store.errors import AmbiguousUidError, AnalysisStoreError, RunNotF
 from analysis_store.locks import wait_for
 from analysis_store.recorder.core.lock import is_written
 from analysis_store.recorder.core.series import Series
-from analysis_store.runs.lazy import LazyArray
+from analysis_store.runs.read.lazy import LazyArray
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
     from analysis_store.recorder import LiveRun
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 LIVE, DEAD = "live", "dead"
 """More can come; the process that recorded died. Else the status of what is followed tells how it ended."""

@@ -17,7 +17,7 @@ from analysis_store.errors import NoDefaultStoreError, QueryError, SettingsError
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
     from analysis_store.documents import Document
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 StoreOption = Annotated[
     str | None,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.processing import Explanation, Pipeline
     from analysis_store.processing.inputs.inputs import InputsLike
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 COLUMNS = ("input", "step", "result", "why")
 

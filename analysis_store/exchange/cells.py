@@ -12,8 +12,8 @@ from analysis_store.errors import ExportError
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
-    from analysis_store.runs.lazy import LazyArray
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.lazy import LazyArray
+    from analysis_store.runs.read.stream import Stream
 
 _PLAIN = "biufcmMSUT"
 

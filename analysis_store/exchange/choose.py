@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas
 
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.stream import Stream
 
 
 def chosen_keys(stream: Stream, options: Options) -> list[str]:

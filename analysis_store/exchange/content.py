@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.core.lazy import InMemory
 from analysis_store.errors import ExportError, KeyNotFoundError, StreamNotFoundError
-from analysis_store.runs.lazy import LazyArray
+from analysis_store.runs.read.lazy import LazyArray
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from analysis_store.documents import Document
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 
 class ExportedStream(Mapping[str, Any]):
@@ -81,7 +81,7 @@ class ExportedStream(Mapping[str, Any]):
 
     def read(self) -> xarray.Dataset:
         """Return the whole stream, equal to what ``run.read(stream)`` gives."""
-        from analysis_store.runs.dataset import build
+        from analysis_store.runs.read.dataset import build
 
         roles = [key for key, data_key in self.data_keys.items() if data_key.get("role") == "coordinate"]
         return build(self._columns, self.time, self.name, roles)
@@ -126,7 +126,7 @@ class Export:
         """
         if stream not in self.streams:
             raise StreamNotFoundError(f"the export has no stream {stream!r}; it has {list(self.streams)}.")
-        from analysis_store.runs.dataset import attrs_of
+        from analysis_store.runs.read.dataset import attrs_of
 
         ours = [each for each in self.metadata["descriptors"] if each.get("name", "primary") == stream]
         return self.streams[stream].read().assign_attrs({**attrs_of(ours), "stream_name": stream})

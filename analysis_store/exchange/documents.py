@@ -13,8 +13,8 @@ from analysis_store.errors import ExportError
 
 if TYPE_CHECKING:
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.emit import NamedDocument
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.write.document_stream import NamedDocument
 
 _UNWRITTEN = frozenset({"stream_resource", "stream_datum"})
 """What suitcase-msgpack leaves out without a word."""

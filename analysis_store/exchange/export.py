@@ -19,7 +19,7 @@ from analysis_store.exchange import formats
 from analysis_store.exchange.files import Outgoing, translated
 from analysis_store.exchange.formats import Format, Options
 from analysis_store.progress import Progress, silent, watched
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 if TYPE_CHECKING:
     from analysis_store.exchange.content import Export

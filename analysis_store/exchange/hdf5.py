@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from analysis_store.exchange.content import ExportedStream
     from analysis_store.exchange.formats import Options
     from analysis_store.exchange.tree import Missing
-    from analysis_store.runs.journal import JournalStream
-    from analysis_store.runs.reader import FileStream
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.journal import JournalStream
+    from analysis_store.runs.read.reader import FileStream
+    from analysis_store.runs.read.run import Run
 
 METADATA = "metadata"
 DIMS = "dims"
@@ -100,9 +100,9 @@ def _external(descriptors: list[dict[str, Any]]) -> set[str]:
 
 def _write_anew(run: Run, path: Path) -> None:
     """Write a run file with the values in it that lay elsewhere: its documents are the same, filled."""
-    from analysis_store.runs.file import RunFileWriter
-    from analysis_store.runs.filled import filled
-    from analysis_store.runs.journal import draft_journal, plain_document
+    from analysis_store.runs.read.filled import filled
+    from analysis_store.runs.read.journal import draft_journal, plain_document
+    from analysis_store.runs.write.file import RunFileWriter
 
     try:
         journal = [(name, plain_document(name, doc)) for name, doc in filled(run, run.documents(), strict=True)]
@@ -159,7 +159,7 @@ def _item(opened: Any, path: str, missing: Missing) -> Any:
 
 def _run_file(path: Path) -> Export:
     """Return what a run file holds by itself; values that lie elsewhere are not looked for."""
-    from analysis_store.runs.reader import RunFile
+    from analysis_store.runs.read.reader import RunFile
 
     content = RunFile(path)
     metadata = {"start": content.start, "stop": content.stop}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis_store.exchange.content import Export
     from analysis_store.exchange.formats import Options
     from analysis_store.exchange.tree import Missing
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _AT_ONCE = 4 << 20
 """Bytes of numbers that become text at once: some 12 MiB of it."""

@@ -30,7 +30,7 @@ from analysis_store.progress import watched
 if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 NO_INPUT = "no-input"
 """Name of the file of results that came from no run and no file."""

@@ -14,7 +14,7 @@ from analysis_store.core.jsonable import rebuilt
 from analysis_store.digests import ALGORITHM
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _ABSENT = object()
 _SHOWN = 80

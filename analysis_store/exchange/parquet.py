@@ -18,9 +18,9 @@ from analysis_store.exchange.content import metadata_of, one_stream
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.lazy import LazyArray
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.lazy import LazyArray
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 METADATA = b"analysis_store"
 """Key in the metadata of the schema, and of each field: JSON."""

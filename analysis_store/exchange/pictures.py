@@ -14,8 +14,8 @@ from analysis_store.exchange.plots import Axis, choose, count, draw, drawn_strea
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 NAN_COLOUR = (255, 0, 255)
 """What a pixel that is no number looks like: nothing that a grey image has."""

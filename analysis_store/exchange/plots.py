@@ -12,8 +12,8 @@ from analysis_store.errors import InvalidDataError, KeyNotFoundError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)

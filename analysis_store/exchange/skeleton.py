@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.lazy import LazyArray
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.lazy import LazyArray
+    from analysis_store.runs.read.run import Run
 
 VERSION = 1
 MARK = "analysis_store_export"

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.lazy import LazyArray
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.lazy import LazyArray
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 RATES = ("sampling_rate", "sample_rate", "samplerate")
 """What the samples per second are called: by the descriptor of the key, or by the start document; in Hz."""

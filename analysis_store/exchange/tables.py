@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import pandas
 
     from analysis_store.exchange.formats import Options
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 _ROWS = 10_000
 """Events that are read at a time."""

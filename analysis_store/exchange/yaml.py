@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis_store.exchange.content import Export
     from analysis_store.exchange.formats import Options
     from analysis_store.exchange.tree import Missing
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _DEEPEST = 500
 _WIDEST = 2**31 - 1

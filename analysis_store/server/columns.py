@@ -19,9 +19,9 @@ from analysis_store.core.lazy import InMemory, Known
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
 from analysis_store.exchange.json import dumps, loads
 from analysis_store.exchange.tree import to_tree
-from analysis_store.runs.dataset import EVENT_TIME, coordinate_dims, free_dims, label_of
-from analysis_store.runs.lazy import LazyArray
-from analysis_store.runs.times import always_fits, integers, told
+from analysis_store.runs.read.dataset import EVENT_TIME, coordinate_dims, free_dims, label_of
+from analysis_store.runs.read.lazy import LazyArray
+from analysis_store.runs.values.times import always_fits, integers, told
 from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
 from analysis_store.server.nodes import Node
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from analysis_store.catalogs.base import Document
     from analysis_store.core.lazy import Index
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.stream import Stream
 
 Makers = dict[str, Callable[[], Variable]]
 

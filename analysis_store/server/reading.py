@@ -16,8 +16,8 @@ from tiled.client.array import ArrayClient
 from tiled.client.utils import ClientError
 from tiled.client.xarray import DaskDatasetClient
 
-from analysis_store.runs.dataset import held
-from analysis_store.runs.times import NOT_A_TIME, restored
+from analysis_store.runs.read.dataset import held
+from analysis_store.runs.values.times import NOT_A_TIME, restored
 
 Found = dict[str, tuple[Any, ...]]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from analysis_store.catalogs.query.query import QueryLike
-    from analysis_store.runs.run import RunLike
+    from analysis_store.runs.read.run import RunLike
     from analysis_store.trust.lineage.impact import Affected
     from analysis_store.trust.lineage.model import Lineage
     from analysis_store.trust.lineage.staleness import Stale

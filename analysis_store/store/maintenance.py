@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
     from analysis_store.trust.backups.backup import BackupReport
     from analysis_store.trust.checks.check import CheckReport
     from analysis_store.trust.reindexing.rebuild import ReindexReport

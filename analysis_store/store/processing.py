@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.engine.explanation import Explanation
     from analysis_store.processing.inputs.inputs import InputsLike
     from analysis_store.processing.model.pipeline import PipelineLike
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 class ProcessingMethods(RunStore):

@@ -10,7 +10,7 @@ from analysis_store.run_store import RunStore
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import QueryLike
-    from analysis_store.runs.run import RunsLike
+    from analysis_store.runs.read.run import RunsLike
     from analysis_store.trust.bundles.load import LoadReport
     from analysis_store.trust.bundles.sync import SyncReport
     from analysis_store.trust.bundles.writing import BundleReport

@@ -12,12 +12,12 @@ from analysis_store import layout
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, UnsafeFileError
 from analysis_store.recorder.run.publish import SUFFIX
 from analysis_store.roots import opened, read
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.removed import RECORD, quarantine_folder
+from analysis_store.runs.notes.removal_records import RECORD, quarantine_folder
+from analysis_store.runs.read.reader import RunFile
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.removed import Removal
+    from analysis_store.runs.notes.removal_records import Removal
 
 _TEXT = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _BLOCK = 16 << 20

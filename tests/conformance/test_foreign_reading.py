@@ -17,7 +17,7 @@ import pytest
 from analysis_store import AnalysisStore, Policy
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, TooLargeError, UnknownSpecError
 from analysis_store.exchange import export, read_export
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 EVENTS = 3
 IMAGES = np.arange(EVENTS * 12.0).reshape(EVENTS, 3, 4)

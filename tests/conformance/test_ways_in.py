@@ -22,7 +22,7 @@ from analysis_store.documents import clean_metadata
 from analysis_store.errors import InvalidDataError, InvalidDocumentError, InvalidMetadataError
 from analysis_store.hdf5.columns import as_value
 from analysis_store.recorder import HDF5DataStore, InMemoryDataStore, Recorder
-from analysis_store.runs.gather import gather
+from analysis_store.runs.values.gather import gather
 from analysis_store.testing.codecs import through_file
 from analysis_store.testing.equality import assert_identical
 from tests import zoo

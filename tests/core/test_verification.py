@@ -10,7 +10,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import DamagedFileError
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 
 def change(run: Run, path: str) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 
 from analysis_store import AnalysisStore
 from analysis_store.errors import AnalysisStoreError
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.reader import RunFile
+from analysis_store.runs.read.run import Run
 
 OFTEN = 8
 """One in so many flips that were found is read with `read_checked`, too."""

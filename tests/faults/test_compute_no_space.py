@@ -14,7 +14,7 @@ import pytest
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import StoreWriteError
 from analysis_store.processing.engine.compute_lock import claimed
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.faults.children import call
 from tests.flow_processors import scale
 

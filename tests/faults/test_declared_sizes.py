@@ -11,7 +11,7 @@ import pytest
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, TooLargeError
 from analysis_store.handlers.ragged import RaggedHandler
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 DATA = [
     {"primary": {"n": 1.5, "image": np.arange(600.0).reshape(20, 30) + event, "r": np.arange(20.0 + event)}}

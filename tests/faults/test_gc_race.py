@@ -18,7 +18,7 @@ import pytest
 
 from analysis_store import AnalysisStore
 from analysis_store.errors import AnalysisStoreError, InputError, RunNotFoundError
-from analysis_store.runs.removed import LOCK, buried, quarantined
+from analysis_store.runs.notes.removal_records import LOCK, buried, quarantined
 from analysis_store.trust.removal.quarantine import removals, unfinished
 from tests.faults.children import heard, start
 from tests.faults.on_disk import ORIGIN, assert_works, result

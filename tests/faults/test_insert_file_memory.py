@@ -15,8 +15,8 @@ import pytest
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.arrays import Joined
 from analysis_store.errors import InvalidDataError, TooLargeError
-from analysis_store.runs import file_rows
-from analysis_store.runs.file_rows import FileRows, Source, SourceFile
+from analysis_store.runs.importers import file_rows
+from analysis_store.runs.importers.file_rows import FileRows, Source, SourceFile
 from tests.sweeps import some
 
 ROWS, SIZE = 384, 512

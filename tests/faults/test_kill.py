@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis_store import AnalysisStore, layout
-from analysis_store.runs.reader import RunFile
+from analysis_store.runs.read.reader import RunFile
 from tests.faults.children import heard, save_for_ever, start
 from tests.faults.on_disk import assert_whole, assert_works, run_files, scratch_files
 

@@ -20,10 +20,10 @@ from analysis_store.handlers.arrays import ArrayHandler
 from analysis_store.recorder import RunDataStore
 from analysis_store.recorder.run.live_runs import live_runs, recover
 from analysis_store.roots import check_opened, open_inside, root_of
-from analysis_store.runs.notes import month_log
-from analysis_store.runs.packages import packages_path, read_packages
-from analysis_store.runs.removed import LOCK, tombstone_path
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import month_log
+from analysis_store.runs.notes.removal_records import LOCK, tombstone_path
+from analysis_store.runs.read.run import Run
+from analysis_store.runs.write.packages import packages_path, read_packages
 
 DATA = [{"primary": {"n": 1.5, "image": np.arange(400.0).reshape(20, 20)}}]
 

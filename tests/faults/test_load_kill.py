@@ -15,8 +15,8 @@ import pytest
 
 from analysis_store import AnalysisStore
 from analysis_store.documents import dumps
-from analysis_store.runs.notes import logged
-from analysis_store.runs.reader import RunFile
+from analysis_store.runs.notes.notes import logged
+from analysis_store.runs.read.reader import RunFile
 from tests.faults.children import heard, start
 from tests.faults.on_disk import ORIGIN, assert_whole, result, run_files
 from tests.sweeps import sizes, some

@@ -14,7 +14,7 @@ import pytest
 from analysis_store import AnalysisStore, layout
 from analysis_store.core.atomic_files import remove_folders
 from analysis_store.errors import StoreClosedError
-from analysis_store.runs import results
+from analysis_store.runs.read import results
 from tests.faults.children import call, heard, processes, start
 from tests.faults.on_disk import ORIGIN, assert_whole, assert_works, result, run_files, scratch_files
 

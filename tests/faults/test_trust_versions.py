@@ -15,7 +15,7 @@ import pytest
 
 from analysis_store import AnalysisStore
 from analysis_store.errors import StoreVersionError
-from analysis_store.runs.reader import RunFile
+from analysis_store.runs.read.reader import RunFile
 from analysis_store.trust.reindexing.reindex import reindex
 
 FIRST = Path(__file__).resolve().parents[1] / "data" / "store-0.1"

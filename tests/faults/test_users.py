@@ -12,7 +12,7 @@ import pytest
 from analysis_store import AnalysisStore
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.recorder import Recorder, RunDataStore
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.faults.children import call
 from tests.faults.on_disk import ORIGIN, assert_works, result
 

@@ -30,8 +30,8 @@ from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import AnalysisStoreError
 from analysis_store.recorder import RunDataStore
 from analysis_store.recorder.run.live_runs import live_runs
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.reader import RunFile
+from analysis_store.runs.read.run import Run
 from tests.faults.flips import seen
 
 ORIGIN = Provenance(origin="synthetic", note="to be damaged")

@@ -17,7 +17,7 @@ from analysis_store.errors import InvalidDataError
 from analysis_store.processing.inputs.base import InputStream
 from analysis_store.processing.inputs.in_memory import FreshInput, SavedInput
 from analysis_store.processing.inputs.stored import RunInput
-from analysis_store.runs.gather import gather
+from analysis_store.runs.values.gather import gather
 from analysis_store.testing import strategies
 from analysis_store.testing.equality import assert_identical
 

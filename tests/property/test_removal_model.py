@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import InputError, RunNotFoundError
-from analysis_store.runs.removed import buried, quarantined
+from analysis_store.runs.notes.removal_records import buried, quarantined
 
 pytestmark = pytest.mark.filterwarnings("ignore::analysis_store.errors.RetractedWarning")
 

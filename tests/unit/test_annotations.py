@@ -8,8 +8,8 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InvalidDocumentError, InvalidMetadataError, RunNotFoundError, StoreClosedError
-from analysis_store.runs.notes import logged
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import logged
+from analysis_store.runs.read.run import Run
 
 DATA = [{"primary": {"x": 1.0}}]
 

@@ -22,8 +22,8 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import SettingsError, StoreBusyError, StoreWriteError
 from analysis_store.locks import FileLock
 from analysis_store.recorder import Recorder, RunDataStore
-from analysis_store.runs.removed import LOCK, buried
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.removal_records import LOCK, buried
+from analysis_store.runs.read.run import Run
 from tests.faults.children import heard, save_for_ever, start
 from tests.faults.on_disk import ORIGIN, assert_works, result
 

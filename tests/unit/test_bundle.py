@@ -23,8 +23,8 @@ from analysis_store.errors import (
     StoreWriteError,
     TargetExistsError,
 )
-from analysis_store.runs.notes import logged
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import logged
+from analysis_store.runs.read.run import Run
 
 CODE = Code("larch", version="0.9.80", url="https://example.org/larch")
 

@@ -13,7 +13,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Code, Policy, Provenance
 from analysis_store.errors import InputError
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.unit.test_bundle import TextFile, assert_same, saved
 
 ORIGIN = Provenance(origin="synthetic", note="made by a test", code=Code("a", version="1", url="https://example.org"))

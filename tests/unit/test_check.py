@@ -22,7 +22,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InputError
 from analysis_store.locks import FileLock
 from analysis_store.processing.engine.compute_lock import claim_path
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from analysis_store.trust import CheckReport, Finding
 from analysis_store.trust.checks.leftovers import log_findings
 from analysis_store.trust.checks.repair import repaired

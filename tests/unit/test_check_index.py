@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from analysis_store import AnalysisStore, Policy, Provenance
-from analysis_store.runs.run import Run
-from analysis_store.runs.seal import seal_of
+from analysis_store.runs.read.run import Run
+from analysis_store.runs.write.seal import seal_of
 from analysis_store.trust import CheckReport, reindex
 from tests.conformance.old_catalogs import forget_digests
 from tests.unit.test_reindex import all_of, fill

@@ -12,8 +12,8 @@ import pytest
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.catalogs.base import Note
 from analysis_store.logs import AppendLog
-from analysis_store.runs.notes import month_log
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import month_log
+from analysis_store.runs.read.run import Run
 from analysis_store.trust.checks.run_check import RunCheck
 from analysis_store.trust.removal.quarantine import bury, mark, move_in, removal_of, removing
 

@@ -14,7 +14,7 @@ import pytest
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.cli import main
 from analysis_store.errors import ProvenanceError
-from analysis_store.runs.show import made_by
+from analysis_store.runs.read.show import made_by
 from tests.warm_cli import Command
 
 ENTRY = Command()

@@ -14,7 +14,7 @@ import xarray as xr
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InvalidDataError, InvalidMetadataError
 from analysis_store.exchange import export, read_export
-from analysis_store.runs.gather import gather
+from analysis_store.runs.values.gather import gather
 from analysis_store.testing.equality import assert_identical
 from tests.zoo import Mode
 

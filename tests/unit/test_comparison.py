@@ -19,7 +19,7 @@ from analysis_store.errors import InvalidDataError, RunNotFoundError
 from analysis_store.processing.engine import comparison
 from analysis_store.processing.engine.comparison import Comparison, Row, blocks
 from analysis_store.processing.identity.differences import Differences
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 NAN, INF = math.nan, math.inf
 NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)

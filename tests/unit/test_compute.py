@@ -24,7 +24,7 @@ from analysis_store.insertion import set_working_dir
 from analysis_store.processing import Pipeline, compute, get_autosaving, set_autosaving
 from analysis_store.processing.engine.computation import run_pipeline
 from analysis_store.processing.inputs.inputs import Inputs
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.flow_processors import fail, returns, scale, size, total
 
 
@@ -282,7 +282,7 @@ class TestPipelines:
 
     def test_nothing_is_read_back(self, store: AnalysisStore, raw: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         """The second step gets the values of the first while its file cannot be opened."""
-        from analysis_store.runs import run as module
+        from analysis_store.runs.read import run as module
 
         opened: list[Path] = []
         plain = module.RunFile

@@ -15,7 +15,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InputError, ProcessorError
 from analysis_store.processing import explain
 from analysis_store.processing.model import registry as registry_module
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.flow_processors import scale, size, total
 
 CODE = """

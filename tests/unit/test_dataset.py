@@ -9,8 +9,8 @@ import pytest
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.core.lazy import InMemory
 from analysis_store.errors import DamagedFileError
-from analysis_store.runs.dataset import free_dims, label_of
-from analysis_store.runs.lazy import LazyArray
+from analysis_store.runs.read.dataset import free_dims, label_of
+from analysis_store.runs.read.lazy import LazyArray
 
 DIMS: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, list[str]]]] = {
     "time and time_": ({"time": (), "time_": (2,)}, {}),

@@ -8,7 +8,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InvalidDataError
-from analysis_store.runs.gather import gather
+from analysis_store.runs.values.gather import gather
 
 EVENTS = [{"s": {"k": 1.5}}]
 

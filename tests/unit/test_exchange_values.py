@@ -22,7 +22,7 @@ from numpy.dtypes import StringDType
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.documents import loads
 from analysis_store.exchange import FORMATS, Export, export, read_export
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from analysis_store.testing.equality import assert_identical
 from analysis_store.testing.pairs import assert_same
 

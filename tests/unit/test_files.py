@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis_store.errors import InvalidDataError, TooLargeError, UnsafeFileError
-from analysis_store.runs.files import read_columns
+from analysis_store.runs.importers.files import read_columns
 
 XDI = """\
 # XDI/1.0 GSE/1.0

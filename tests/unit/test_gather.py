@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from analysis_store.errors import InvalidDataError
-from analysis_store.runs.gather import gather
+from analysis_store.runs.values.gather import gather
 
 
 def column(value: Any, *more: Any) -> Any:

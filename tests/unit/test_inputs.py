@@ -19,7 +19,7 @@ from analysis_store.errors import (
     StreamNotFoundError,
 )
 from analysis_store.processing import Input, Inputs
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.flow_processors import scale
 
 # Tiled, databroker and ophyd use what their own dependencies have deprecated; it is not ours to mend.

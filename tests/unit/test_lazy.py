@@ -9,7 +9,7 @@ import pytest
 
 from analysis_store.arrays import as_objects, rows_at_once
 from analysis_store.recorder import Series
-from analysis_store.runs.lazy import LazyArray
+from analysis_store.runs.read.lazy import LazyArray
 
 KINDS = {"run": lambda source: LazyArray("a", source, {}), "recording": lambda source: Series("a", source)}
 

@@ -15,7 +15,7 @@ from analysis_store.processing.inputs.inputs import Inputs
 from analysis_store.processing.inputs.returned import gather_returned
 from analysis_store.processing.library.fits import fit_peak
 from analysis_store.processing.library.peaks import peak_statistics
-from analysis_store.runs.gather import gather
+from analysis_store.runs.values.gather import gather
 from tests.unit.library_inputs import file, inputs, run
 
 X = np.linspace(-3.0, 3.0, 31)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import RunNotFoundError, StoreClosedError
 from analysis_store.provenance import Parent
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from analysis_store.testing.catalogs import make_record
 
 DATA = [{"primary": {"x": 1.0}}]

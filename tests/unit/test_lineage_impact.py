@@ -11,7 +11,7 @@ from analysis_store.digests import digest_file
 from analysis_store.documents import dumps
 from analysis_store.errors import AmbiguousUidError, InputError
 from analysis_store.provenance import Parent
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 DATA = [{"primary": {"x": 1.0}}]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -13,7 +13,7 @@ import pytest
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.processing import Preset, processor
 from analysis_store.processing.model import registry
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 DATA = [{"primary": {"x": np.arange(4.0)}}]
 

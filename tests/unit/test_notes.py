@@ -18,8 +18,8 @@ from analysis_store.errors import (
     StoreClosedError,
     StoreWriteError,
 )
-from analysis_store.runs.notes import Notes, logged
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import Notes, logged
+from analysis_store.runs.read.run import Run
 
 DATA = [{"primary": {"x": 1.0}}]
 

@@ -16,8 +16,8 @@ from analysis_store.arrays import as_objects
 from analysis_store.errors import DamagedFileError, InvalidDataError, PairError, TooLargeError
 from analysis_store.handlers.columns import LazyDataset, Part
 from analysis_store.processing.inputs.memory_columns import HeldArray, HeldObjects
-from analysis_store.runs.lazy import LazyArray
-from analysis_store.runs.per_event import PerEvent
+from analysis_store.runs.read.lazy import LazyArray
+from analysis_store.runs.read.per_event import PerEvent
 
 IMAGES = np.arange(5 * 4 * 6.0).reshape(5, 4, 6)
 INDICES: list[Any] = [

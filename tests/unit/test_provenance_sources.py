@@ -19,7 +19,7 @@ from analysis_store.provenance.settle import settle
 from analysis_store.provenance.sources import check_source, find, home_of, name_of, uid_of
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 # Tiled and databroker use what their own dependencies have deprecated; it is not ours to mend.
 pytestmark = [

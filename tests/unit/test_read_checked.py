@@ -12,7 +12,7 @@ import pytest
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import DamagedFileError, KeyNotFoundError
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 EVENTS: list[dict[str, Any]] = [
     {

@@ -27,8 +27,15 @@ from analysis_store.layout import scratch_path
 from analysis_store.locks import FileLock
 from analysis_store.processing.engine.compute_lock import claim_path
 from analysis_store.recorder import Recorder, RunDataStore
-from analysis_store.runs.removed import LOCK, RECORD, buried, quarantine_folder, quarantined, tombstone_path
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.removal_records import (
+    LOCK,
+    RECORD,
+    buried,
+    quarantine_folder,
+    quarantined,
+    tombstone_path,
+)
+from analysis_store.runs.read.run import Run
 from analysis_store.trust import references
 from analysis_store.trust.removal.quarantine import unfinished
 

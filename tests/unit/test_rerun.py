@@ -13,7 +13,7 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import InputError, ParameterError, ProcessorError, RunNotFoundError, UnknownProcessorError
 from analysis_store.processing import Preset, processor, register_processor
 from analysis_store.processing.model import registry
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 
 @processor(id="rerun_scaled", version="1.0")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from analysis_store import AnalysisStore
-from analysis_store.runs import show
-from analysis_store.runs.results import Runs
+from analysis_store.runs.read import show
+from analysis_store.runs.read.results import Runs
 from analysis_store.testing.catalogs import make_record
 
 NUMBER = 25
@@ -106,7 +106,7 @@ def test_a_search_in_a_part(filled: AnalysisStore) -> None:
 
 def test_a_page_while_others_save(filled: AnalysisStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that come meanwhile neither repeat nor hide others, also where only some are read."""
-    monkeypatch.setattr("analysis_store.runs.results._PAGE", 3)
+    monkeypatch.setattr("analysis_store.runs.read.results._PAGE", 3)
     part: Runs = filled.search()[2:20]
     found = []
     for number, run in enumerate(part):

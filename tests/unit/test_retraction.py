@@ -14,8 +14,8 @@ from analysis_store import AnalysisStore, Provenance
 from analysis_store.catalogs.base import Note
 from analysis_store.errors import InputError, InvalidDocumentError, InvalidMetadataError, RetractedWarning
 from analysis_store.processing import processor
-from analysis_store.runs.notes import in_force, logged
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import in_force, logged
+from analysis_store.runs.read.run import Run
 
 DATA = [{"primary": {"x": 1.0}}]
 

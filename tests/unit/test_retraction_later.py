@@ -13,8 +13,8 @@ from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import InputError, RetractedWarning
 from analysis_store.processing import processor
 from analysis_store.recorder import Recorder, RunDataStore
-from analysis_store.runs.notes import retraction_of, retractions
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import retraction_of, retractions
+from analysis_store.runs.read.run import Run
 from analysis_store.trust import reindex
 
 DATA = [{"primary": {"x": 1.0}}]

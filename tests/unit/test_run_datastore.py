@@ -23,7 +23,7 @@ from analysis_store.errors import (
 )
 from analysis_store.recorder import InMemoryDataStore, Recorder, RunDataStore, live_runs, recorded, recover
 from analysis_store.recorder.run.publish import publish
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from analysis_store.testing.equality import assert_identical
 from tests.faults.children import call
 from tests.faults.on_disk import scratch_files

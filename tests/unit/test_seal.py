@@ -9,7 +9,7 @@ from blake3 import blake3
 
 from analysis_store.digests import digest_array
 from analysis_store.errors import DamagedFileError
-from analysis_store.runs.reader import RunFile
+from analysis_store.runs.read.reader import RunFile
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from analysis_store.errors import (
     StoreClosedError,
     StreamNotFoundError,
 )
-from analysis_store.runs.packages import read_packages
+from analysis_store.runs.write.packages import read_packages
 
 ENERGY = np.linspace(7000.0, 7300.0, 301)
 MU = np.arctan(ENERGY - 7112.0)

@@ -129,7 +129,7 @@ def test_a_handler_that_cannot_be_sent(tmp_path: Path) -> None:
 
 def test_a_password_is_sent_and_not_shown(tmp_path: Path) -> None:
     """The other process needs it; nobody sees it."""
-    from analysis_store.runs.address import Address
+    from analysis_store.runs.pickling import Address
 
     address = Address("postgresql://me:secret@host/db", tmp_path, None, (), {}, {})
     assert b"secret" in address.sent()
@@ -197,7 +197,7 @@ def test_a_checkout_that_is_not_installed(tmp_path: Path) -> None:
 
 def test_gathered_streams_pass_through(store: AnalysisStore, origin: Provenance) -> None:
     """What was gathered once is saved as it is; what a caller adds for one save does not reach the other."""
-    from analysis_store.runs.gather import gather
+    from analysis_store.runs.values.gather import gather
 
     streams = gather(DATA)
     one = store.insert(streams, {}, provenance=origin, descriptor_md={"primary": {"data_keys": {"x": {"units": "eV"}}}})

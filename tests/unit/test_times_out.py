@@ -13,7 +13,7 @@ import xarray
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import ExportError
 from analysis_store.exchange import export, read_export
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 from tests.sweeps import some
 
 UNITS = ("Y", "M", "W", "D", "h", "m", "s", "ms", "us", "ns", "ps", "fs", "as")

@@ -15,7 +15,7 @@ from analysis_store.errors import UnknownProcessorError
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
     from analysis_store.processing import Comparison
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 RtolOption = Annotated[
     float | None, typer.Option(min=0, help="Relative difference that counts as the same.", show_default="1e-5")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from analysis_store import AnalysisStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _EDGE = 7112.0
 
@@ -44,7 +44,7 @@ def demo(
 
 def _analyse(measured: Path, store: AnalysisStore) -> Run:
     from analysis_store import Provenance, insert_analysis
-    from analysis_store.runs.files import read_columns
+    from analysis_store.runs.importers.files import read_columns
 
     scan = read_columns(measured)
     energy, mu = scan.columns["energy"], scan.columns["mutrans"]

@@ -12,7 +12,7 @@ from analysis_store.cli.console import note, print_json, table
 from analysis_store.cli.options import JsonOption, StoreOption, open_store, parse_terms
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many, newest first; 0 is all.")]
 
@@ -58,7 +58,7 @@ def _show(runs: Any, limit: int, none: str, *, as_json: bool) -> None:
 
 
 def _row(run: Run) -> list[str]:
-    from analysis_store.runs.show import made_by, when
+    from analysis_store.runs.read.show import made_by, when
 
     start, stop = run.start, run.stop or {}
     sample = start.get("sample_name") or start.get("sample") or ""

@@ -16,7 +16,7 @@ from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, fin
 from analysis_store.core.write_errors import write_errors
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
     from analysis_store.trust.lineage.model import Lineage
 
 _COUNTED = re.compile(r"-\d+|\d{1,6}")
@@ -121,6 +121,6 @@ def stale(
 
 
 def _row(run: Run, *more: str) -> list[str]:
-    from analysis_store.runs.show import made_by, when
+    from analysis_store.runs.read.show import made_by, when
 
     return [when(run.start["time"]), run.uid[:8], made_by(run.start), *more]

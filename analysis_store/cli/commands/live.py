@@ -59,7 +59,7 @@ def _told(run: LiveRun) -> dict[str, Any]:
 
 
 def _row(run: LiveRun) -> list[str]:
-    from analysis_store.runs.show import when
+    from analysis_store.runs.read.show import when
 
     counts = run.keys
     return [when(run.start["time"]), run.uid[:8], str(sum(counts.values())), str(len(counts)), _by(run)]

@@ -10,8 +10,8 @@ from analysis_store.cli.console import fields, print_json, say, table, warned
 from analysis_store.cli.options import JsonOption, StoreOption, UidArgument, find_run, open_store
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
-    from analysis_store.runs.stream import Stream
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.read.stream import Stream
 
 STREAM_COLUMNS = ("stream", "key", "events", "shape", "dtype", "units")
 
@@ -49,7 +49,7 @@ def documents(uid: UidArgument, store: StoreOption = None, as_json: JsonOption =
 
 def _dated(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a document whose time a person can read."""
-    from analysis_store.runs.show import when
+    from analysis_store.runs.read.show import when
 
     return {**document, "time": when(document["time"])}
 
@@ -77,7 +77,7 @@ def _streams(run: Run) -> Iterator[tuple[str, Stream]]:
 
 def _later(run: Run) -> Iterator[str]:
     """Yield what was said of a run after it was saved."""
-    from analysis_store.runs.notes import retraction_text
+    from analysis_store.runs.notes.notes import retraction_text
 
     if (retraction := run.retraction) is not None:
         yield from ("retracted", f"  {retraction_text(retraction)}", "")

@@ -115,7 +115,7 @@ def _document(task: Task) -> dict[str, Any]:
 
 
 def _row(task: Task) -> list[str]:
-    from analysis_store.runs.show import when
+    from analysis_store.runs.read.show import when
 
     told = _document(task)
     counts = [str(told["counts"][name]) for name in ("inputs", "done", "failed")]

@@ -14,7 +14,7 @@ from analysis_store.errors import RunNotFoundError
 
 if TYPE_CHECKING:
     from analysis_store import AnalysisStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 def dump(

@@ -6,11 +6,11 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis_store.runs.notes import retraction_text
+from analysis_store.runs.notes.notes import retraction_text
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 @dataclass(frozen=True, slots=True)

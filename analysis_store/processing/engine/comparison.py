@@ -12,12 +12,12 @@ import numpy as np
 
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
 from analysis_store.processing.identity.differences import Differences, kind_of
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.lazy import LazyArray
+    from analysis_store.runs.read.lazy import LazyArray
 
 Verdict = Literal["identical", "close", "different", "shape", "dtype", "only in a", "only in b", "unreadable"]
 

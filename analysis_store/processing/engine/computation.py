@@ -21,7 +21,7 @@ from analysis_store.processing.inputs.inputs import Inputs
 from analysis_store.processing.inputs.returned import blaming, gather_returned
 from analysis_store.processing.inputs.stored import RunInput
 from analysis_store.processing.model.pipeline import Pipeline
-from analysis_store.runs.save import new_draft
+from analysis_store.runs.write.save import new_draft
 
 if TYPE_CHECKING:
     from analysis_store.processing.code.source import Source
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from analysis_store.processing.model.pipeline import PipelineLike, Step
     from analysis_store.processing.model.preset import Preset
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.gather import StreamData
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.values.gather import StreamData
 
 logger: logging.Logger = logging.getLogger(__name__)
 

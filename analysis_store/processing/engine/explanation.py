@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.model.pipeline import PipelineLike, Step
     from analysis_store.processing.model.preset import Preset
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _OWN = ("version", "source", "parameters")
 

@@ -15,7 +15,7 @@ from analysis_store.processing.model.registry import get_processor
 if TYPE_CHECKING:
     from analysis_store.processing.model.processor import Processor
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _OWN = {"uid", "time", "parent_uids", "provenance", "processing"}
 """What a start document says of this one run alone; the rest is said of the new one, too."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis_store.processing.inputs.inputs import Input, InputStream
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 class Result(Mapping[str, "InputStream"]):

@@ -13,9 +13,9 @@ from analysis_store.core.text import counted
 from analysis_store.errors import InputError, KeyNotFoundError, StreamNotFoundError
 from analysis_store.processing.identity.result_key import digest_of
 from analysis_store.processing.inputs.memory_columns import ReadOnly
-from analysis_store.runs.lazy import LazyArray
-from analysis_store.runs.notes import retraction_of, retraction_text
-from analysis_store.runs.stream import Keys, dataset_of
+from analysis_store.runs.notes.notes import retraction_of, retraction_text
+from analysis_store.runs.read.lazy import LazyArray
+from analysis_store.runs.read.stream import Keys, dataset_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ class InputStream(Mapping[str, LazyArray]):
         return LazyArray(key, ReadOnly(self._column(key)), self.data_keys[key])
 
     def read(self, keys: Keys = None) -> xarray.Dataset:
-        """Return the stream, or some keys of it, in memory; as `analysis_store.runs.stream.Stream.read` does."""
+        """Return the stream, or some keys of it, in memory; as `analysis_store.runs.read.stream.Stream.read` does."""
         return dataset_of(self, keys)
 
     def __repr__(self) -> str:

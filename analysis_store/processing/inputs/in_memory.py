@@ -15,8 +15,8 @@ from analysis_store.processing.inputs.memory_columns import held
 from analysis_store.processing.inputs.stored import RunInput
 
 if TYPE_CHECKING:
-    from analysis_store.runs.gather import StreamData
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
+    from analysis_store.runs.values.gather import StreamData
 
 
 def _columns(streams: Mapping[str, StreamData]) -> dict[str, dict[str, Any]]:

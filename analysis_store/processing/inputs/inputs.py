@@ -15,7 +15,7 @@ from analysis_store.processing.inputs.in_memory import FreshInput
 from analysis_store.processing.inputs.returned import gather_returned
 from analysis_store.processing.inputs.stored import FileInput, RunInput
 from analysis_store.provenance.sources import find_run, name_of, uid_of
-from analysis_store.runs.run import Run, RunLike
+from analysis_store.runs.read.run import Run, RunLike
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document

@@ -10,11 +10,11 @@ import numpy as np
 from analysis_store.arrays import as_objects, select_objects
 from analysis_store.core.lazy import InMemory, Known, Source, Through
 from analysis_store.core.selection import runs_of
-from analysis_store.runs.columns import stack
+from analysis_store.runs.values.columns import stack
 
 if TYPE_CHECKING:
     from analysis_store.core.lazy import Index
-    from analysis_store.runs.columns import Column
+    from analysis_store.runs.values.columns import Column
 
 
 class ReadOnly(Through):

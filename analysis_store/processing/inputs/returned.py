@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from analysis_store.errors import InvalidDataError, ProcessorError
-from analysis_store.runs.descriptor_md import add_descriptor_md
-from analysis_store.runs.gather import StreamData, gather
+from analysis_store.runs.values.descriptor_md import add_descriptor_md
+from analysis_store.runs.values.gather import StreamData, gather
 
 _FORMS = (
     "{stream: {key: value}} of one event each, {key: value} for the stream 'primary', a list of such events, or "

@@ -17,7 +17,7 @@ from analysis_store.provenance.parts import InputFile, Parent
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 class RunInput(DocumentedInput):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis_store.errors import InputError
-from analysis_store.runs.files import read_columns
+from analysis_store.runs.importers.files import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import xarray
 
     from analysis_store.processing.inputs.inputs import Input, Inputs
-    from analysis_store.runs.lazy import LazyArray
+    from analysis_store.runs.read.lazy import LazyArray
 
 Floats = NDArray[np.float64]
 

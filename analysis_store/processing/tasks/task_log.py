@@ -16,7 +16,7 @@ from analysis_store.layout import file_stem
 from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.logs import AppendLog
 from analysis_store.processing.tasks.outcomes import Outcome, Report, Status, status_of
-from analysis_store.runs.notes import who
+from analysis_store.runs.notes.notes import who
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document

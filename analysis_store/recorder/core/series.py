@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis_store.errors import TooLargeError
-from analysis_store.runs.lazy import Values
+from analysis_store.runs.read.lazy import Values
 
 if TYPE_CHECKING:
     from analysis_store.core.lazy import Source

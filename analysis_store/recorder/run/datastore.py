@@ -23,7 +23,7 @@ from analysis_store.recorder.run.finalize import Recorded, check_attrs, check_se
 from analysis_store.recorder.run.finished_run import Current, Recording
 from analysis_store.recorder.run.publish import ending, live_path, publish
 from analysis_store.recorder.run.run_header import read_head, write_head
-from analysis_store.runs.draft import Attachments
+from analysis_store.runs.write.draft import Attachments
 
 if TYPE_CHECKING:
     from h5py import h5f
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from analysis_store.provenance import Settled
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _T = TypeVar("_T")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.recorder.hdf5.live import LiveFile
     from analysis_store.recorder.run.finalize import Recorded
-    from analysis_store.runs.draft import Attachments
+    from analysis_store.runs.write.draft import Attachments
 
 _TRIAL = ("abort", "")
 _OTHERS = {"others": "each is tried by itself"}

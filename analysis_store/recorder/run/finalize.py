@@ -15,15 +15,15 @@ from analysis_store.documents import compose_descriptor, new_uid, validate
 from analysis_store.errors import InvalidDataError, InvalidDocumentError
 from analysis_store.recorder.core.value_kinds import MOST_AXES, check_axes
 from analysis_store.recorder.hdf5.repair import REFUSALS
-from analysis_store.runs import columns
-from analysis_store.runs.columns import Column, Place
-from analysis_store.runs.draft import Attachments, Draft, draft_stream
-from analysis_store.runs.file import RunFileWriter
-from analysis_store.runs.gather import StreamData
-from analysis_store.runs.inplace import InPlace
-from analysis_store.runs.labels import checked_units
-from analysis_store.runs.lazy import LazyArray
-from analysis_store.runs.save import stop_time
+from analysis_store.runs.read.lazy import LazyArray
+from analysis_store.runs.values import columns
+from analysis_store.runs.values.columns import Column, Place
+from analysis_store.runs.values.gather import StreamData
+from analysis_store.runs.values.labels import checked_units
+from analysis_store.runs.write.draft import Attachments, Draft, draft_stream
+from analysis_store.runs.write.file import RunFileWriter
+from analysis_store.runs.write.recorded_columns import InPlace
+from analysis_store.runs.write.save import stop_time
 
 if TYPE_CHECKING:
     import h5py

@@ -10,7 +10,7 @@ from analysis_store.errors import KeyNotFoundError
 from analysis_store.recorder.run.finalize import KEY, SET
 
 if TYPE_CHECKING:
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 def recorded(run: Run) -> Recording:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.recorder.run.datastore import RunDataStore
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 _DIED = "the process that recorded it died"
 _CUT = "the machine was started again while it was recorded; it is what it was when it was last durable"
@@ -214,7 +214,7 @@ def _looked_at(path: Path) -> LiveRun | None:
 
 def _start_of(path: Path) -> Document | None:
     """Return the start document of a file that is a run file already, but for its name."""
-    from analysis_store.runs.reader import RunFile
+    from analysis_store.runs.read.reader import RunFile
 
     with suppress(AnalysisStoreError):
         return RunFile(path).start

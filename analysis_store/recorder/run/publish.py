@@ -17,7 +17,7 @@ from analysis_store.recorder.hdf5.repair import writing
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 SUFFIX = ".live"
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH

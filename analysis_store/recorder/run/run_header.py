@@ -9,8 +9,8 @@ from analysis_store.documents import dumps, loads
 from analysis_store.errors import DamagedFileError
 from analysis_store.hdf5.making import write_string
 from analysis_store.hdf5.opening import find_dataset
-from analysis_store.runs.draft import Attachments
-from analysis_store.runs.reader import read_scalar
+from analysis_store.runs.read.reader import read_scalar
+from analysis_store.runs.write.draft import Attachments
 
 if TYPE_CHECKING:
     import h5py

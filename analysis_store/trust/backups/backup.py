@@ -19,7 +19,7 @@ from analysis_store.core.write_errors import write_errors
 from analysis_store.documents import dumps, loads
 from analysis_store.errors import SettingsError
 from analysis_store.progress import Progress, watched
-from analysis_store.runs.removed import buried, quarantined, read_removal
+from analysis_store.runs.notes.removal_records import buried, quarantined, read_removal
 from analysis_store.settings import FILE_NAME
 from analysis_store.trust.backups.catalog import DUMP, Snapshot
 from analysis_store.trust.backups.files import Copier

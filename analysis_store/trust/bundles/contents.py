@@ -16,15 +16,15 @@ from blake3 import blake3
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFoundError
 from analysis_store.folders import sync
 from analysis_store.roots import opened
-from analysis_store.runs.notes import REINSTATED, RETRACTED, passed_on
-from analysis_store.runs.packages import packages_path
-from analysis_store.runs.whereabouts import kept_path
+from analysis_store.runs.notes.notes import REINSTATED, RETRACTED, passed_on
+from analysis_store.runs.read.resource_location import kept_path
+from analysis_store.runs.write.packages import packages_path
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
     from analysis_store.trust.bundles.verify import Traveller
 
 BLOCK = 1 << 20

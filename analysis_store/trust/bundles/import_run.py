@@ -16,8 +16,8 @@ from analysis_store.core.atomic_files import AtomicFile, create, link_or_rename,
 from analysis_store.errors import DamagedFileError, DuplicateRunError
 from analysis_store.exchange.files import translated
 from analysis_store.folders import sync_folder, sync_names
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.verify import Fault, document_faults, value_faults
+from analysis_store.runs.read.reader import RunFile
+from analysis_store.runs.read.verify import Fault, document_faults, value_faults
 from analysis_store.trust.bundles.contents import Cargo, Piece
 from analysis_store.trust.bundles.verify import Traveller, differences, places_due
 

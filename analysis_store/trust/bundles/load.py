@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from analysis_store.core.text import counted
 from analysis_store.errors import DuplicateRunError, ProvenanceError, StoreWriteError
 from analysis_store.progress import Progress, watched
-from analysis_store.runs.notes import REINSTATED, RETRACTED, Notes, passed_on
+from analysis_store.runs.notes.notes import REINSTATED, RETRACTED, Notes, passed_on
 from analysis_store.trust.bundles.contents import EXTERNAL_NOTE, STAYING
 from analysis_store.trust.bundles.import_plan import Arrival, Prospect, told
 from analysis_store.trust.bundles.import_run import landing, take

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.documents import dumps
-from analysis_store.runs.run import Context, Run
-from analysis_store.runs.verify import Fault, document_faults, value_faults
-from analysis_store.runs.whereabouts import kept_path
+from analysis_store.runs.read.resource_location import kept_path
+from analysis_store.runs.read.run import Context, Run
+from analysis_store.runs.read.verify import Fault, document_faults, value_faults
 from analysis_store.trust.bundles.contents import packages_of
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from analysis_store.exchange.files import Outgoing
 from analysis_store.folders import sync
 from analysis_store.progress import Progress, watched
 from analysis_store.roots import opened
-from analysis_store.runs.notes import month_log
-from analysis_store.runs.run import Run
+from analysis_store.runs.notes.notes import month_log
+from analysis_store.runs.read.run import Run
 from analysis_store.trust.bundles.contents import BLOCK, Cargo, Piece, Selection, cargo_of, notes_of, select
 from analysis_store.trust.bundles.manifest import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member
 from analysis_store.trust.bundles.ro_crate import crate_of
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import RunsLike
+    from analysis_store.runs.read.run import RunsLike
 
 _READ_ONLY = (stat.S_IFREG | 0o444) << 16
 

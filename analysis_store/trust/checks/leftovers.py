@@ -16,8 +16,8 @@ from analysis_store.locks import is_held, is_running
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.hdf5.safe import is_cut
 from analysis_store.recorder.run.live_runs import live_runs
-from analysis_store.runs.notes import logged, month_log
-from analysis_store.runs.removed import buried, quarantined
+from analysis_store.runs.notes.notes import logged, month_log
+from analysis_store.runs.notes.removal_records import buried, quarantined
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.inventory import Entry, Kind, scratch_owner
 from analysis_store.trust.removal.quarantine import unfinished

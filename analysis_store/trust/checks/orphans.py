@@ -14,10 +14,10 @@ from analysis_store.documents import validate
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, RunNotFoundError
 from analysis_store.hdf5.opening import find_group, reading, text_attribute
 from analysis_store.provenance import Provenance
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.removed import quarantined
-from analysis_store.runs.run import Run
-from analysis_store.runs.verify import faults_of
+from analysis_store.runs.notes.removal_records import quarantined
+from analysis_store.runs.read.reader import RunFile
+from analysis_store.runs.read.run import Run
+from analysis_store.runs.read.verify import faults_of
 from analysis_store.trust.checks.run_check import ADVICE, Checked
 from analysis_store.trust.findings import Finding
 

@@ -20,8 +20,8 @@ from analysis_store.locks import FileLock
 from analysis_store.logs import AppendLog
 from analysis_store.recorder.run.live_runs import recover
 from analysis_store.roots import opened
-from analysis_store.runs.notes import month_log
-from analysis_store.runs.verify import place_fault
+from analysis_store.runs.notes.notes import month_log
+from analysis_store.runs.read.verify import place_fault
 from analysis_store.trust.checks.index_check import KIND, indexed_again
 from analysis_store.trust.checks.leftovers import DAY, quietly_logged
 from analysis_store.trust.findings import Finding

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from analysis_store.errors import AnalysisStoreError, ProvenanceError
 from analysis_store.provenance.inputs import digest_now
 from analysis_store.provenance.sources import find, name_of
-from analysis_store.runs.run import Run
-from analysis_store.runs.verify import faults_of
+from analysis_store.runs.read.run import Run
+from analysis_store.runs.read.verify import faults_of
 from analysis_store.trust.findings import Finding
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.verify import Fault
+    from analysis_store.runs.read.verify import Fault
 
 ADVICE = {
     "missing": "put the file back from a backup; if it is lost for good, delete the run with a reason",

@@ -16,14 +16,14 @@ from analysis_store.catalogs.kinship import downwards
 from analysis_store.catalogs.query.query import Query
 from analysis_store.digests import ALGORITHM, digest_file
 from analysis_store.errors import InputError
-from analysis_store.runs.packages import read_package_file
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
+from analysis_store.runs.write.packages import read_package_file
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import RunLike
+    from analysis_store.runs.read.run import RunLike
 
 _COMMIT = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _LAST = "\U0010ffff"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from analysis_store.catalogs.kinship import Edge, downwards, upwards
-from analysis_store.runs.show import made_by, when
+from analysis_store.runs.read.show import made_by, when
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from analysis_store.catalogs.kinship import downwards
 from analysis_store.core.equality import equal
 from analysis_store.digests import digest_file
-from analysis_store.runs.notes import retraction_text, retractions
+from analysis_store.runs.notes.notes import retraction_text, retractions
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import QueryLike
     from analysis_store.documents import Document
     from analysis_store.provenance import InputFile
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis_store.catalogs.kinship import downwards, nearest, upwards
 from analysis_store.catalogs.query.query import Query
 from analysis_store.provenance import Provenance
-from analysis_store.runs.notes import retractions
+from analysis_store.runs.notes.notes import retractions
 from analysis_store.trust.lineage.model import Lineage, Member
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from analysis_store.catalogs.base import RunRecord
 from analysis_store.core.text import counted
 from analysis_store.errors import AnalysisStoreError, RunNotFoundError
 from analysis_store.progress import watched
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.verify import place_fault
+from analysis_store.runs.read.reader import RunFile
+from analysis_store.runs.read.verify import place_fault
 from analysis_store.trust.checks.leftovers import quietly_logged
 from analysis_store.trust.checks.orphans import is_ordinary, is_run_file, misplaced, record_of
 from analysis_store.trust.checks.run_check import ADVICE
@@ -24,7 +24,7 @@ from analysis_store.trust.parallel import MANY, chunked, spread
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog
     from analysis_store.documents import Document
-    from analysis_store.runs.emit import NamedDocument
+    from analysis_store.runs.write.document_stream import NamedDocument
 
 _CHUNK = 100
 _BATCH = 500

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.filesize import decimal
 
 from analysis_store.errors import InputError, InvalidMetadataError, RunNotFoundError
-from analysis_store.runs.notes import who
-from analysis_store.runs.removed import Removal, quarantined, told_as_removed
+from analysis_store.runs.notes.notes import who
+from analysis_store.runs.notes.removal_records import Removal, quarantined, told_as_removed
 from analysis_store.trust.references import Naming
 from analysis_store.trust.removal.quarantine import (
     DELETED,
@@ -79,7 +79,7 @@ def delete(store: RunStore, uid: str, reason: str, *, dry_run: bool = True) -> R
     """Put a run into quarantine; see `AnalysisStore.delete`.
 
     What is said to be about to go is looked for a second time after that was said, and only then moved: a run that is
-    saved meanwhile either is found, or finds that (`analysis_store.runs.removed.refuse_removed`).
+    saved meanwhile either is found, or finds that (`analysis_store.runs.notes.removal_records.refuse_removed`).
     """
     if not str(reason or "").strip():
         raise InvalidMetadataError(f"reason: {reason!r} came; say why run {uid!r} shall be deleted.")

@@ -15,7 +15,7 @@ from analysis_store.core.text import counted
 from analysis_store.errors import SettingsError
 from analysis_store.folders import sync_folder
 from analysis_store.locks import FileLock, is_held, is_running
-from analysis_store.runs.removed import Removal, quarantine_folder
+from analysis_store.runs.notes.removal_records import Removal, quarantine_folder
 from analysis_store.trust.inventory import Entry, Kind, scratch_owner, walk
 from analysis_store.trust.references import Naming
 from analysis_store.trust.removal.deletion import named_text

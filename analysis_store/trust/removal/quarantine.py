@@ -23,8 +23,7 @@ from analysis_store.errors import (
 )
 from analysis_store.folders import sync_folder, sync_names
 from analysis_store.locks import FileLock, holder_of, is_held, wait_for
-from analysis_store.runs.reader import RunFile
-from analysis_store.runs.removed import (
+from analysis_store.runs.notes.removal_records import (
     LOCK,
     PATIENCE,
     RECORD,
@@ -37,13 +36,14 @@ from analysis_store.runs.removed import (
     told_as_removed,
     tombstone_path,
 )
-from analysis_store.runs.whereabouts import kept_path
+from analysis_store.runs.read.reader import RunFile
+from analysis_store.runs.read.resource_location import kept_path
 from analysis_store.trust.findings import Finding
 from analysis_store.trust.references import named_in
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
-    from analysis_store.runs.run import Run
+    from analysis_store.runs.read.run import Run
 
 DELETED, RESTORED, PURGED = "deleted", "restored", "purged"
 """The kinds of the notes on a run that was removed."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis_store import AnalysisStore, Code, Policy, Provenance
 from analysis_store.recorder import Recorder, RunDataStore
-from analysis_store.runs.run import Run
+from analysis_store.runs.read.run import Run
 
 CODE = Code(name="make", version="1", url="https://example.org/make")
 ENERGY = np.linspace(7000.0, 7300.0, 20)

@@ -1,0 +1,1 @@
+"""The documents of foreign runs, as they come in."""

@@ -1,0 +1,1 @@
+"""Files of other programs, read as columns and saved as runs."""

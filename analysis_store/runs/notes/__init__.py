@@ -1,0 +1,1 @@
+"""Notes on runs, and the records of runs that were deleted."""

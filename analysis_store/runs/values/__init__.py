@@ -1,0 +1,1 @@
+"""Values of a caller, gathered into columns with their labels and descriptors."""
