@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
 
 import pytest
 
+from analysis_store import AnalysisStore
 from tests.known_types import PYRIGHT, environment
 
 pytest.importorskip("pyright", reason="pyright is among the tools of make lint")
@@ -104,3 +106,12 @@ def test_type(said, number):
 def test_nothing_else_is_said(said):
     """An editor finds no fault in the other lines."""
     assert set(said) == set(LINES)
+
+
+def test_methods_of_a_store_return_something_known():
+    """No method of a store returns just anything."""
+    methods = dict(inspect.getmembers(AnalysisStore, inspect.isfunction))
+    public = {name: each for name, each in methods.items() if not name.startswith("_") or name.endswith("__")}
+
+    assert {"check", "compute", "search", "read_checked", "__getitem__"} <= set(public)
+    assert [name for name, each in public.items() if each.__annotations__.get("return", "Any") == "Any"] == []
