@@ -13,6 +13,7 @@ from analysis_store.exact import exact_array
 PLAIN = "biufcmM"
 """Kinds of dtypes that a number or a time has."""
 
+_INTEGERS = range(-(2**63), 2**63)
 _TEXT = "US"
 _DEEPEST = 32
 
@@ -23,6 +24,8 @@ def as_array(value: object) -> AnyArray | None:
     Text is one only as an array, because single texts differ in width, and a tuple stays a tuple.
     """
     kind = type(value)
+    if kind is int:  # recorded most, together with floats, which a form takes without coming here
+        return np.array(value, np.int64) if value in _INTEGERS else None
     if kind is tuple or kind is np.memmap or (kind is list and not _is_numbers(value)):
         return None
     found = exact_array(value)
@@ -30,7 +33,7 @@ def as_array(value: object) -> AnyArray | None:
         return None
     if kind is np.ndarray and found.dtype.kind in _TEXT:
         return found if _is_fixed(found) else None
-    is_large = kind in {int, list} and found.dtype.kind == "u"
+    is_large = kind is list and found.dtype.kind == "u"
     return found if found.dtype.kind in PLAIN and not is_large else None
 
 
