@@ -18,18 +18,25 @@ LIMIT = 80 << 20
 ROWS = 90 << 20
 
 
-@pytest.fixture(params=["memory.max", "memory.limit_in_bytes"])
+V2 = ("memory.max", "memory.current", "inactive_file")
+V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+@pytest.fixture(params=[V2, V1], ids=["v2", "v1"])
 def container(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container whose processes may have 80 MiB, on a machine that has more."""
+    """A container whose processes may have 180 MiB and have 120, of which 20 are cached files; the machine has more."""
+    limit, used, cached = request.param
     (tmp_path / "meminfo").write_text(f"MemTotal: {1 << 30} kB\nMemAvailable: {1 << 25} kB\n")
-    (tmp_path / request.param).write_text(f"{LIMIT}\n")
+    (tmp_path / limit).write_text(f"{180 << 20}\n")
+    (tmp_path / used).write_text(f"{120 << 20}\n")
+    (tmp_path / "memory.stat").write_text(f"anon 5\n{cached} {20 << 20}\n")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes"))
+    monkeypatch.setattr(memory, "_CONTAINERS", ((tmp_path, *V2), (tmp_path, *V1)))
 
 
 @pytest.mark.usefixtures("container")
 def test_a_container_has_what_its_limit_says() -> None:
-    """The machine has 32 GiB free, the container 80 MiB."""
+    """The machine has 32 GiB free, the container 80 MiB: what is cached can be given back."""
     assert memory.available_memory() == LIMIT
 
 
@@ -55,10 +62,19 @@ def test_a_file_that_no_container_holds_is_refused(tmp_path: Path, name: str) ->
         ArrayHandler(tmp_path / "column.h5", "/x").column().read()
 
 
+@pytest.mark.usefixtures("container")
+def test_a_container_that_is_full_has_nothing(tmp_path: Path) -> None:
+    """Where more is in use than a limit that was lowered meanwhile allows, nothing is free."""
+    for name in ("memory.max", "memory.limit_in_bytes"):
+        (tmp_path / name).write_text("1000\n")
+        (tmp_path / {"memory.max": V2, "memory.limit_in_bytes": V1}[name][1]).write_text(f"{120 << 20}\n")
+    assert memory.available_memory() == 0
+
+
 def test_no_container_and_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit of "max" is none, and a system that says nothing has what is built in."""
     (tmp_path / "memory.max").write_text("max\n")
-    monkeypatch.setattr(memory, "_LIMITS", (tmp_path / "memory.max",))
+    monkeypatch.setattr(memory, "_CONTAINERS", ((tmp_path, *V2),))
     assert memory.available_memory() > LIMIT
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "nothing")
     assert 1 << 20 < memory.available_memory() < 1 << 50
