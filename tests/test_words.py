@@ -12,15 +12,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DECISIONS = ROOT / "docs" / "explanations" / "decisions"
 
-# Pages and rooms in plain words. Whoever cleans one adds it; the list goes when it names everything.
+# Pages and rooms that are checked; a room is added when its words are plain, and the list goes when it has all of them.
 DONE = (
     "README.md",
-    "docs/explanations/decisions",
+    "docs/explanations",
+    "CHANGELOG.md",
     "CONTRIBUTING.md",
-    "docs/reference/glossary.md",
+    "docs/reference",
+    "docs/how-to",
     "docs/index.md",
     "docs/tutorials",
     "analysis_store/__init__.py",
+    "analysis_store/cli",
     "analysis_store/folders.py",
     "analysis_store/types.py",
 )
@@ -53,16 +56,16 @@ FIXED = re.compile(
 )
 # A docstring of a function begins with what it does.
 VERBS = """
-Abandon Abort Accept Acknowledge Add Annotate Answer Append Apply Ask Assert Backup Begin Bind Block Bring Build Cache
-Call Cancel Change Check Choose Claim Clear Close Collect Commit Compare Compose Compress Compute Convert Copy Count
-Create Declare Decode Decompress Delete Describe Discard Distribute Download Draw Drop Dump Encode End Ensure Enter
-Evaluate Execute Explain Export Extend Fail Feed Fetch Fill Find Finish Fit Flush Follow Forget Format Get Handle Hash
-Hold Ignore Import Index Insert Interpret Iterate Join Keep Lend Limit Link List Load Lock Log Look Make Map Mark
-Match Merge Move Name Normalize Note Open Parse Pass Place Plot Post Prepare Print Process Prove Publish Purge Put
-Raise Rank Read Rebuild Receive Record Recover Refuse Register Reindex Reject Release Remember Remove Rename Render
-Repair Replace Report Request Reset Resolve Restore Retract Return Roll Run Save Search Select Send Serve Set Show
-Shut Skip Sort Split Start Stop Store Submit Sum Sync Take Test Transfer Translate Try Turn Undo Unpack Update Upgrade
-Use Validate Verify Visit Wait Walk Warn Work Wrap Write Yield
+Abandon Abort Accept Acknowledge Add Allow Annotate Answer Append Apply Arrange Ask Assert Back Backup Begin Bind
+Block Bring Build Cache Call Cancel Change Check Choose Claim Clear Close Collect Commit Compare Compose Compress
+Compute Convert Copy Count Create Declare Decode Decompress Delete Describe Discard Distribute Download Draw Drop Dump
+Encode End Ensure Enter Evaluate Execute Explain Export Extend Fail Feed Fetch Fill Find Finish Fit Flush Follow
+Forget Format Get Handle Hash Hold Ignore Import Index Insert Interpret Iterate Join Keep Lend Limit Link List Load
+Lock Log Look Make Map Mark Match Merge Move Name Normalize Note Open Parse Pass Place Plot Post Prepare Print Process
+Prove Publish Purge Put Raise Rank Read Rebuild Receive Recompute Record Recover Redraw Refuse Register Reindex Reject
+Release Remember Remove Rename Render Repair Replace Report Request Reset Resolve Restore Retract Return Roll Run Save
+Search Select Send Serve Set Show Shut Skip Sort Split Start Stop Store Submit Sum Sync Take Test Transfer Translate
+Try Turn Undo Unpack Update Upgrade Use Validate Verify Visit Wait Walk Warn Work Wrap Write Yield
 """
 
 

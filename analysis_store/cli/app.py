@@ -33,7 +33,7 @@ from analysis_store.cli.commands import (
 
 
 class _GroupsLast(TyperGroup):
-    """Lists groups of commands after the commands, which are what most people look for."""
+    """Lists groups of commands after single commands, which are used more often."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of commands and groups, each in the order in which they were added."""
@@ -42,13 +42,13 @@ class _GroupsLast(TyperGroup):
 
 app = typer.Typer(
     cls=_GroupsLast,
-    help="A permanent store for derived data: every result with its provenance, or not at all.",
-    epilog="Exit codes: 0 done, 1 refused or failed, 2 command not understood, 130 interrupted.",
+    help="A permanent store for derived data. Every result has its provenance.",
+    epilog="Exit codes: 0 success, 1 refused or failed, 2 invalid command line, 130 interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help comes up in half the time
+    rich_markup_mode=None,  # plain help starts in half the time
 )
-_RUN = {"ignore_unknown_options": True}  # -1 is the newest run, not an option
+_RUN = {"ignore_unknown_options": True}  # -1 means the newest run; it is not an option
 _COMMANDS: list[tuple[Callable[..., None], dict[str, bool]]] = [
     (stores.init, {}),
     (insert.insert, {}),
@@ -103,7 +103,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     _version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Take the options that stand before any command."""
+    """Handle the options that come before the command."""

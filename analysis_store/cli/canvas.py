@@ -1,4 +1,4 @@
-"""Drawing with characters: curves in braille dots, images in shades, a column in one line."""
+"""Plots made of characters: curves in braille dots, images in shades, a column in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
 
 def sparkline(values: np.ndarray, width: int = 40) -> str:
-    """Return a row of numbers as one line of bars; a gap is a blank.
+    """Return a row of numbers as one line of bars; NaN and infinity are blanks.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def curve(x: np.ndarray, y: np.ndarray, width: int, height: int) -> list[str]:
     Parameters
     ----------
     x, y
-        Real numbers, shape (n,). Where x grows the points are joined, else they are drawn as points.
+        Real numbers, shape (n,). Points are joined if x increases strictly; otherwise they stay points.
     """
     known = np.isfinite(x) & np.isfinite(y)
     x, y = np.asarray(x, dtype=float)[known], np.asarray(y, dtype=float)[known]
@@ -49,7 +49,7 @@ def curve(x: np.ndarray, y: np.ndarray, width: int, height: int) -> list[str]:
 
 
 def _join(dots: np.ndarray) -> None:
-    """Fill the column between its highest and lowest dot: a steep edge is a line, not two points."""
+    """Fill each column between its highest and lowest dot, so that a steep edge is a line and not two points."""
     for column in dots.T:
         (rows,) = np.nonzero(column)
         if rows.size:

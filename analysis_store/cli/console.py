@@ -1,4 +1,4 @@
-"""What people and pipes see: tables, JSON, one line for an error, a spinner only for a person."""
+"""Output for terminals and pipes: tables, JSON, one line per error, a spinner in a terminal only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 from analysis_store.core.jsonable import as_shown
 
 _WHOLE = {"time", "uid"}
-"""Columns that are never broken: the others give way."""
+"""Columns that are never wrapped; the others are wrapped instead."""
 _UID = re.compile(r"\b([0-9a-f]{8})(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 def complain(error: Exception, *, as_json: bool) -> None:
-    """Print an error to standard error: a line to read, or an object to parse."""
+    """Print an error to standard error: one line of text, or one JSON object."""
     if as_json:
         line = json.dumps({"error": type(error).__name__, "message": str(error)}, ensure_ascii=False)
     else:
@@ -27,7 +27,7 @@ def complain(error: Exception, *, as_json: bool) -> None:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON, indented for a person and on one line for a pipe."""
+    """Print a value as JSON, indented in a terminal and on one line in a pipe."""
     print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None, default=as_shown))  # noqa: T201
 
 
@@ -38,10 +38,10 @@ def say(*lines: str) -> None:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str = "") -> None:
-    """Print a table: drawn for a person, tab-separated and never cut in a pipe.
+    """Print a table: aligned in a terminal, tab-separated and never shortened in a pipe.
 
-    A person, who may have 80 columns, gets the beginnings of uids, no columns that are empty, and, where there are no
-    rows, ``none`` instead.
+    A terminal may have 80 columns, so uids are shortened there and empty columns are left out. A table without rows is
+    replaced by the text ``none``.
     """
     if not sys.stdout.isatty():
         say(*("\t".join(row) for row in [columns, *rows]))
@@ -55,7 +55,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str = "")
 
     told = [index for index in range(len(columns)) if any(row[index] for row in rows)]
     drawn = Table(box=None, pad_edge=False)
-    for index in told:  # folded, as what is cut cannot be copied
+    for index in told:  # folded, because truncated text cannot be copied
         drawn.add_column(columns[index], no_wrap=columns[index] in _WHOLE, overflow="fold")
     for row in rows:
         drawn.add_row(*(escape(_UID.sub(r"\1", row[index])) for index in told))
@@ -63,14 +63,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], none: str = "")
 
 
 def note(text: str) -> None:
-    """Print a remark for a person; a pipe gets none."""
+    """Print a remark in a terminal, and nothing in a pipe."""
     if sys.stdout.isatty():
         say(text)
 
 
 @contextlib.contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show a spinner while something takes its time, if a person is watching."""
+    """Show a spinner during slow work, in a terminal only."""
     if not sys.stderr.isatty():
         yield
         return
@@ -82,7 +82,7 @@ def working(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def warned() -> Iterator[None]:
-    """Say at the end, once and in one line each, what was warned of meanwhile."""
+    """Print each warning of the block once at its end, on one line."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -93,7 +93,7 @@ def warned() -> Iterator[None]:
 
 
 def finish(report: Any, *, as_json: bool, remark: str = "") -> NoReturn:
-    """Print a report, for a person with a remark below, and leave with exit code 1 if it is false."""
+    """Print a report, in a terminal with a remark below it, and exit with code 1 if the report is false."""
     import typer
 
     if as_json:

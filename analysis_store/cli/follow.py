@@ -1,4 +1,4 @@
-"""What is followed: a file that a recorder writes, or a run while it is recorded and after its end."""
+"""A recording to follow: a file that a recorder writes, or a run during and after its recording."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
 LIVE, DEAD = "live", "dead"
-"""More can come; the process that recorded died. Else the status of what is followed tells how it ended."""
+"""LIVE: more values can come. DEAD: the recording process died. Any other status is the exit status of the run."""
 _BYTES = 16 << 20
 _OBJECTS = 100
 _PATIENCE = 60.0
-"""Seconds that a run may take from its last value to its entry in the catalog, when somebody looks."""
+"""Seconds that a reader waits from a run's last value to its entry in the catalog."""
 _T = TypeVar("_T")
 
 
 class Reader(Protocol):
-    """Where recorded values are read; a `DataStore` is one."""
+    """Source of recorded values; `DataStore` satisfies it."""
 
     def keys(self) -> list[str]:
         """Return every key."""
         ...
 
     def get_all(self, key: str) -> Any:
-        """Return the `Series` of a key; of one that is set, its value."""
+        """Return the `Series` of a key, or the value of a key that was set."""
         ...
 
     def times(self, key: str) -> Series:
-        """Return when each value was known."""
+        """Return the time of each value."""
         ...
 
 
@@ -52,11 +52,11 @@ class Followed:
     Parameters
     ----------
     name
-        What people call it.
+        Its name in messages.
     reader
-        Where its values are read.
+        The source of its values.
     status
-        Returns `LIVE` while more can come; else how it ended.
+        Returns `LIVE` while more values can come, else the exit status.
     """
 
     def __init__(self, name: str, reader: Reader, status: Callable[[], str]) -> None:
@@ -72,19 +72,19 @@ class Followed:
         return [key for key in self._ask(lambda reader: reader.keys()) if self.count(key)]
 
     def appended(self) -> list[str]:
-        """Return those of them that keep all their values."""
+        """Return the keys that keep all their values."""
         return [key for key in self.keys() if not self.is_set(key)]
 
     def count(self, key: str) -> int:
-        """Return how many values a key has; one that is set has one."""
+        """Return the number of values of a key; a key that was set has one."""
         return self._ask(lambda reader: len(reader.times(key)))
 
     def times(self, key: str, begin: int, end: int) -> np.ndarray:
-        """Return when some values of a key were known: float64, s since 1970."""
+        """Return the times of some values of a key: float64, s since 1970."""
         return self._ask(lambda reader: np.asarray(reader.times(key)[begin:end], dtype=float))
 
     def values(self, key: str, begin: int, end: int) -> Any:
-        """Return some values of a key; of one that is set, its value alone."""
+        """Return some values of a key, or the single value of a key that was set."""
 
         def read(reader: Reader) -> Any:
             found = reader.get_all(key)
@@ -93,16 +93,16 @@ class Followed:
         return self._ask(read)
 
     def is_set(self, key: str) -> bool:
-        """Return whether a key keeps its last value only."""
+        """Return True if a key keeps only its last value."""
         return not isinstance(self._ask(lambda reader: reader.get_all(key)), Series)
 
     def is_number(self, key: str) -> bool:
-        """Return whether each value of a key is a real number."""
+        """Return True if each value of a key is a real number."""
         found = self._ask(lambda reader: reader.get_all(key))
         return isinstance(found, Series) and found.ndim == 1 and found.dtype.kind in "biuf"
 
     def part(self, key: str) -> int:
-        """Return how many values of a key may be read at once."""
+        """Return the number of values of a key that may be read at once."""
         found = self._ask(lambda reader: reader.get_all(key))
         if not isinstance(found, Series) or found.dtype.kind == "O":
             return _OBJECTS
@@ -110,7 +110,7 @@ class Followed:
 
 
 class FollowedRun(Followed):
-    """A run that is being recorded; when it has ended, it is read from the store."""
+    """A run that is being recorded; after its end it is read from the store."""
 
     def __init__(self, store: AnalysisStore, live: LiveRun) -> None:
         super().__init__(f"run {live.uid}", live.datastore(), self._found_status)
@@ -125,14 +125,14 @@ class FollowedRun(Followed):
         return DEAD if self._live.path.exists() else "dropped"
 
     def _has_ended(self) -> bool:
-        """Look whether the run is in the store, and read it there from now on."""
+        """Check if the run is in the store, and if so read it there from now on."""
         if self._run is None and self._live.uid in self._store:
             self._run = self._store[self._live.uid]
             self._reader = RunReader(self._run)
         return self._run is not None
 
     def _ask(self, work: Callable[[Reader], _T]) -> _T:
-        """Ask again where the live file became a run file meanwhile."""
+        """Retry if the live file became a run file in the meantime."""
         try:
             return super()._ask(work)
         except (AnalysisStoreError, KeyError):
@@ -142,7 +142,7 @@ class FollowedRun(Followed):
 
 
 class RunReader:
-    """A run that was recorded, read by the keys under which its values came."""
+    """A recorded run, read by the keys under which its values were recorded."""
 
     def __init__(self, run: Run) -> None:
         from analysis_store.recorder import recorded
@@ -154,12 +154,12 @@ class RunReader:
         return list(self._found)
 
     def get_all(self, key: str) -> Any:
-        """Return all values of a key; of one that was set, its value."""
+        """Return all values of a key, or the value of a key that was set."""
         found = self._found[key]
         return Series(key, found) if isinstance(found, LazyArray) else found
 
     def times(self, key: str) -> Series:
-        """Return when each was known."""
+        """Return the time of each value."""
         return Series(key, self._found.times(key))
 
 
@@ -169,12 +169,12 @@ def _outcome(run: Run | None) -> str:
 
 @contextlib.contextmanager
 def follow(name: str | None, location: str | None) -> Iterator[Followed]:
-    """Give what a word means: a file that is there, a live run or one that has ended; None is the newest live run.
+    """Open a recording by name: an existing file, a live run or a finished run; by default the newest live run.
 
     Raises
     ------
     RunNotFoundError
-        There is no such run, or none is being recorded.
+        There is no such run, or no run is being recorded.
     """
     path = Path(name).expanduser() if name else None
     if path and path.is_file():
@@ -182,7 +182,7 @@ def follow(name: str | None, location: str | None) -> Iterator[Followed]:
             yield followed
         return
     if path and ("/" in str(name) or path.suffix):
-        raise RunNotFoundError(f"{name} is no file; expected a recording in HDF5, or the uid of a run.")
+        raise RunNotFoundError(f"{name} is not a file; expected a recording in HDF5, or the uid of a run.")
     with open_store(location) as opened:
         yield _follow_run(opened, name)
 
@@ -201,7 +201,7 @@ def _follow_run(store: AnalysisStore, name: str | None) -> Followed:
     found = live_runs(store)
     if name is None:
         if not found:
-            raise RunNotFoundError(f"no run is being recorded in {store.location}; name one that has ended.")
+            raise RunNotFoundError(f"no run is being recorded in {store.location}; name a finished run.")
         return FollowedRun(store, max(found, key=lambda live: (live.is_alive, live.start["time"])))
     chosen = choose(found, name)
     if chosen is not None:
@@ -211,14 +211,14 @@ def _follow_run(store: AnalysisStore, name: str | None) -> Followed:
 
 
 def choose(found: list[LiveRun], name: str) -> LiveRun | None:
-    """Return the live run whose uid begins with a word; None if there is none.
+    """Return the live run whose uid begins with a word, or None.
 
     Raises
     ------
     AmbiguousUidError
-        There are several.
+        Several uids begin with it.
     """
     chosen = [live for live in found if live.uid.startswith(name)]
     if len(chosen) > 1:
-        raise AmbiguousUidError(f"{name!r} begins the uid of {len(chosen)} live runs; give more of it.")
+        raise AmbiguousUidError(f"{name!r} begins the uids of {len(chosen)} live runs; give more characters.")
     return chosen[0] if chosen else None

@@ -1,4 +1,4 @@
-"""Following a recording: a table that is drawn again and again, or a line for each value."""
+"""Following a recording: a table that is redrawn, or a line for each value."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def show(followed: Followed, *, as_json: bool) -> None:
-    """Print how each key stands now."""
+    """Print the present state of each key."""
     found = states(followed, now=time.time() if followed.status() == LIVE else None)
     if as_json:
         keys = {state.key: state.to_document() for state in found}
@@ -31,7 +31,7 @@ def show(followed: Followed, *, as_json: bool) -> None:
 
 
 def watch(followed: Followed, interval: float) -> None:
-    """Draw how each key stands, again and again, until nothing more can come."""
+    """Redraw the state of each key until no more values can come."""
     from rich.live import Live
 
     with contextlib.suppress(KeyboardInterrupt), Live(_drawn(followed), auto_refresh=False) as live:
@@ -53,10 +53,10 @@ def _drawn(followed: Followed) -> RenderableType:
 
 
 def stream(followed: Followed, begin: int, interval: float, *, as_json: bool) -> None:
-    """Print what is new until nothing more can come; of a key that is there, its last ``begin`` values first."""
+    """Print new values until no more can come, starting with the last ``begin`` values of each key."""
     seen: dict[str, float] = {key: max(0, followed.count(key) - begin) for key in followed.appended()}
     while True:
-        goes_on = followed.status() == LIVE  # asked before reading: what comes last is read, too
+        goes_on = followed.status() == LIVE  # checked before reading, so that the last values are read, too
         news = [_new(followed, key, seen) for key in followed.keys()]  # noqa: SIM118 - no mapping
         for moment, key, value in heapq.merge(*news, key=itemgetter(0)):
             if as_json:
@@ -70,7 +70,7 @@ def stream(followed: Followed, begin: int, interval: float, *, as_json: bool) ->
 
 
 def _new(followed: Followed, key: str, seen: dict[str, float]) -> Iterator[tuple[float, str, Any]]:
-    """Yield time, key and value of what came since."""
+    """Yield time, key and value of each new value."""
     if followed.is_set(key):
         moment = float(followed.times(key, 0, 1)[0])
         if moment > seen.get(key, 0.0):

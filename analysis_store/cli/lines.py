@@ -11,18 +11,18 @@ from analysis_store.errors import InvalidDataError
 if TYPE_CHECKING:
     from analysis_store.documents import Document
 
-# What printf, awk and bc print for numbers, and JSON does not know: nan, -inf, .5, 1., +3
+# Numbers that printf, awk and bc print and that are not JSON: nan, -inf, .5, 1., +3
 _NUMBER = re.compile(r"[+-]?(nan|inf|infinity|(\d+\.?|\d*\.\d+)(e[+-]?\d+)?)", re.IGNORECASE)
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 
 
 def parse_line(line: bytes) -> Document:
-    """Return the values that a line tells, by key; of an empty one none.
+    """Return the values of a line, by key; an empty line has no values.
 
     Raises
     ------
     InvalidDataError
-        It cannot be understood.
+        The line is not a key and its value, nor a JSON object.
     """
     try:
         text = line.decode("utf-8").strip()
@@ -34,18 +34,18 @@ def parse_line(line: bytes) -> Document:
         return _object(text)
     key, *rest = text.split(maxsplit=1)
     if not rest:
-        raise InvalidDataError(f"{text[:40]!r} came; expected a key and its value, e.g. 'train/loss 0.5'.")
+        raise InvalidDataError(f"got {text[:40]!r}; expected a key and its value, e.g. 'train/loss 0.5'.")
     return {key: parse_value(rest[0])}
 
 
 def parse_value(text: str) -> Any:
-    """Return what JSON says, a number as other programs print it, or the text itself."""
+    """Return the value of JSON, a number as other programs print it, or the text itself."""
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise InvalidDataError(f"{text[:40]!r} … has too many lists in lists; expected fewer.") from error
+        raise InvalidDataError(f"{text[:40]!r} … has too many nested lists; expected fewer.") from error
     except ValueError:
-        # 007 is rather a name than a number
+        # 007 is more likely a name than a number
         return float(text) if _NUMBER.fullmatch(text) and not _LEADING_ZERO.match(text) else text
 
 
@@ -62,5 +62,5 @@ def _object(text: str) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found

@@ -1,4 +1,4 @@
-"""How a recording stands: of each key the number of values, their rate, the last of them; as a table or as JSON."""
+"""State of a recording: number of values, rate and last value of each key, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 COLUMNS = ("key", "values", "per second", "last", "")
 _RECENT = 200
-"""Values that the rate and the sparkline are about."""
+"""Number of last values in the rate and the sparkline."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """How one key stands."""
+    """State of one key."""
 
     key: str
     count: int
     rate: float | None
-    """Values per second, of the last ones; None where there are too few."""
+    """Recent values per second; None with too few values."""
     time: float
-    """When the last was known, s since 1970."""
+    """Time of the last value, s since 1970."""
     last: Any
     curve: str
-    """A sparkline of numbers; else empty."""
+    """A sparkline of numbers, empty for other values."""
 
     def to_document(self) -> Document:
-        """Return what a program wants to know."""
+        """Return the state as JSON values."""
         return {"values": self.count, "rate": self.rate, "time": self.time, "last": plain(self.last)}
 
     def row(self) -> list[str]:
@@ -44,7 +44,7 @@ class KeyState:
 
 
 def states(followed: Followed, *, now: float | None = None) -> list[KeyState]:
-    """Return how each key stands; ``now`` is given where more may come, and a rate falls while nothing does."""
+    """Return the state of each key; give ``now`` for a live recording, so that its rate falls while no values come."""
     return [_state(followed, key, now) for key in followed.keys()]  # noqa: SIM118 - no mapping
 
 
@@ -65,7 +65,7 @@ def _rate(times: np.ndarray, now: float | None) -> float | None:
 
 
 def brief(value: object) -> str:
-    """Return a value in a few words: numbers as they are, of an array how large it is and its extremes."""
+    """Return a value as short text: a number itself; for an array, dtype, shape, minimum and maximum."""
     if isinstance(value, np.generic):
         value = plain(value)
     if isinstance(value, float):
@@ -80,13 +80,13 @@ def brief(value: object) -> str:
 
 
 def plain(value: object) -> Any:
-    """Return what NumPy has as Python has it: numbers and lists, which JSON knows."""
+    """Return NumPy scalars and arrays as Python numbers and lists, for JSON."""
     if not isinstance(value, (np.generic, np.ndarray)):
         return value
-    return (value.astype(str) if value.dtype.kind in "mM" else value).tolist()  # times as text, whatever their unit
+    return (value.astype(str) if value.dtype.kind in "mM" else value).tolist()  # times of any unit as text
 
 
 def stamp(seconds: float) -> str:
-    """Return a time as text, in the zone of this machine, to the millisecond."""
+    """Return a time as text, in the local time zone, to the millisecond."""
     base = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(seconds))
     return f"{base}.{int(seconds % 1 * 1000):03d}"

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values mean."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _OR_A_QUERY = """, nor a query in JSON such as '{"scan_id": {"$gt": 3}}'"""
 _REINDEX = "analysis-store reindex"
 UidArgument = Annotated[
-    str, typer.Argument(metavar="UID", help="A uid, the beginning of one, a scan_id, or -1 for the newest run.")
+    str, typer.Argument(metavar="UID", help="A uid, the beginning of a uid, a scan_id, or -1 for the newest run.")
 ]
 
 
 def open_store(location: str | None) -> AnalysisStore:
-    """Open a store that exists. A folder that is none is refused: a typing error must not make a store.
+    """Open an existing store. Other folders are refused: a typing error must not create a store.
 
     Raises
     ------
     NoDefaultStoreError
         No store was named.
     SettingsError
-        There is no store in that folder; or there is, and its catalog is gone.
+        The folder holds no store, or a store without its catalog.
     """
     place = place_of_store(location)
     if "://" not in place and not (Path(place) / "catalog.sqlite").exists():
-        raise SettingsError(f"the store in {place} has lost its catalog; make it anew from the files with: {_REINDEX}")
+        raise SettingsError(f"no catalog in {place}. Rebuild it from the run files: {_REINDEX}")
     from analysis_store import AnalysisStore
 
     return AnalysisStore(place, root=root_of_store(place))
 
 
 def place_of_store(location: str | None) -> str:
-    """Return where a store is, which need not have a catalog any more.
+    """Return the location of a store; its catalog may be missing.
 
     Raises
     ------
@@ -61,23 +61,23 @@ def place_of_store(location: str | None) -> str:
     """
     if location is None:
         raise NoDefaultStoreError(
-            "no store was named; give --store FOLDER, or set $ANALYSIS_STORE. A new one: analysis-store init FOLDER"
+            "no store was named; give --store FOLDER, or set $ANALYSIS_STORE. Create one: analysis-store init FOLDER"
         )
     if "://" in location:
         return location
     folder = Path(location).expanduser()
     if not any((folder / name).exists() for name in ("catalog.sqlite", "analysis_store.toml")):
-        raise SettingsError(f"there is no store in {location}; make one with: analysis-store init {location}")
+        raise SettingsError(f"there is no store in {location}; create one with: analysis-store init {location}")
     return str(folder)
 
 
 def root_of_store(place: str) -> str | None:
-    """Return the folder of the run files of a store whose catalog is a database; a folder has its own."""
+    """Return the folder of the run files of a store with a database URI; None for a store in a folder."""
     return os.environ.get("ANALYSIS_STORE_ROOT") if "://" in place else None
 
 
 def find_run(store: AnalysisStore, name: str) -> Run:
-    """Return the run that a word on the command line means; digits are a scan_id, or else begin a uid."""
+    """Return the run that a word on the command line means; digits are a scan_id, or the beginning of a uid."""
     from analysis_store.errors import AmbiguousUidError, RunNotFoundError
 
     if name.lstrip("-").isdecimal():
@@ -91,11 +91,11 @@ def find_run(store: AnalysisStore, name: str) -> Run:
     except RunNotFoundError as error:
         if isinstance(error, AmbiguousUidError) or (removed := deleted_uid(store, name)) is None:
             raise
-        return store[removed]  # which tells who deleted it, and why
+        return store[removed]  # the error says who deleted the run, and why
 
 
 def deleted_uid(store: AnalysisStore, name: str) -> str | None:
-    """Return the uid of the one deleted run that a word begins; None where there is none, or several."""
+    """Return the uid of the one deleted run whose uid begins with a word; None if no or several runs match."""
     from analysis_store import layout
 
     found = {
@@ -107,7 +107,7 @@ def deleted_uid(store: AnalysisStore, name: str) -> str | None:
 
 
 def pairs(words: Sequence[str], option: str, or_else: str = "") -> Document:
-    """Return ``key=value`` words as a mapping. A value that is JSON is what JSON says, anything else is text.
+    """Return ``key=value`` words as a mapping. Values that are valid JSON are parsed; others are text.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def pairs(words: Sequence[str], option: str, or_else: str = "") -> Document:
 
 
 def value_of(text: str) -> Any:
-    """Return what a word means: a number, true, a list … if it is JSON, else the text itself."""
+    """Return the value of a word: a number, true, a list … if it is JSON, else the text itself."""
     try:
         return json.loads(text)
     except ValueError:
@@ -132,14 +132,14 @@ def value_of(text: str) -> Any:
 
 
 def parse_terms(terms: Sequence[str]) -> Document | None:
-    """Return one query of key=value words and of JSON objects; None where there is none.
+    """Return one query from key=value words and JSON objects; None without any.
 
     Raises
     ------
     QueryError
-        A word begins like JSON and is none.
+        A word begins with { and is not JSON.
     typer.BadParameter
-        A word is neither.
+        A word is neither key=value nor JSON.
     """
     parts = [_parsed(term) for term in terms if term.lstrip().startswith("{")]
     equal = pairs([term for term in terms if not term.lstrip().startswith("{")], "TERM", _OR_A_QUERY)

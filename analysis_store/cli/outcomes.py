@@ -1,4 +1,4 @@
-"""What became of the inputs of a task: a line for each, what they come to, and how to see more."""
+"""Outcomes of the inputs of a task: a line for each, a summary, and how to see more."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from analysis_store.processing import Task
     from analysis_store.processing.tasks.outcomes import Failure, Outcome, Report
 
-_NONE = "no input: no run is like that yet."
+_NONE = "no inputs: no run matches yet."
 COLUMNS = ("input", "status", "result", "how", "seconds", "error")
 
 
 def show_report(task: Task, report: Report, *, as_json: bool) -> None:
-    """Print what a run of a task came to, and leave with exit code 1 if anything failed."""
+    """Print the report of a task, and exit with code 1 if an input failed."""
     if as_json:
         outcomes = [each.to_document() for each in report]
         print_json({"task": task.uid, "status": report.status, "counts": report.counts, "outcomes": outcomes})
@@ -31,7 +31,7 @@ def show_report(task: Task, report: Report, *, as_json: bool) -> None:
     failed = len(report.failed)
     if failed and not as_json:
         why = f"why: analysis-store task show {task.uid[:8]} --failures"
-        sys.stdout.flush()  # in a log of both, the table comes first
+        sys.stdout.flush()  # the table comes first in a log of both streams
         typer.echo(f"error: {failed} of {counted(len(report), 'input')} failed; {why}", err=True)
     if failed:
         raise typer.Exit(1)
@@ -45,14 +45,14 @@ def outcome_table(task: Task, outcomes: Iterable[Outcome]) -> None:
 
 
 def summary(task: Task, report: Report) -> str:
-    """Return what a report comes to, on one line."""
+    """Return the summary of a report, on one line."""
     counts = report.counts
     told = [f"{number} {name}" for name, number in counts.items() if number and name != "inputs"]
     return f"task {task.uid}: {task.status}; {', '.join([counted(counts['inputs'], 'input'), *told])}."
 
 
 def failure_lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
-    """Yield what went wrong with each input that failed, with the traceback."""
+    """Yield the error of each failed input, with the traceback."""
     for outcome in outcomes:
         for failure in outcome.failures:
             yield f"{outcome.input}: {_told(failure)}"
@@ -71,7 +71,7 @@ def _row(outcome: Outcome, leaves: Sequence[str]) -> list[str]:
 
 
 def _how(outcome: Outcome) -> str:
-    """Return how its results came to be: of one in a word, of several with their numbers."""
+    """Return if results were reused or computed: one word for one result, counts for several."""
     counts = Counter("reused" if each.reused else "computed" for each in outcome.results.values())
     if len(outcome.results) == 1:
         return next(iter(counts))

@@ -1,4 +1,4 @@
-"""Which results of a pipeline are there already, step by step, and why others are not; nothing is computed."""
+"""Which results of a pipeline exist, step by step, and why others are missing; nothing is computed."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ COLUMNS = ("input", "step", "result", "why")
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What would become of one step."""
+    """What a run of the pipeline would do with one step."""
 
     step: str
     state: str
-    """``there``, ``missing``, or ``refused`` for an input that cannot be one."""
+    """``there``, ``missing``, or ``refused`` for an invalid input."""
     run: str | None
     """The uid of the result that would be reused."""
     reasons: list[str]
     text: str
-    """All of it, for a person."""
+    """The whole explanation, as text."""
 
     @classmethod
     def of(cls, step: str, found: Explanation) -> Planned:
-        """Return what an explanation says of a step."""
+        """Return the plan of a step from its explanation."""
         run = found.run.uid if found.hit and found.run is not None else None
         return cls(step, "there" if found.hit else "missing", run, list(found.reasons), repr(found))
 
     def to_document(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the plan as JSON values."""
         return {"step": self.step, "hit": self.run is not None, "run": self.run, "reasons": self.reasons}
 
     def row(self, name: str) -> list[str]:
@@ -47,7 +47,7 @@ class Planned:
 
 
 def planned(store: AnalysisStore, pipeline: Pipeline, inputs: InputsLike) -> Iterator[Planned]:
-    """Yield what would become of each step; one whose input is still to be computed cannot be looked up."""
+    """Yield the plan of each step; a step whose input is not computed yet cannot be looked up."""
     there: dict[Any, Run] = {}
     for step in pipeline.steps:
         name = pipeline.name_of(step)

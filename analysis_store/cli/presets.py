@@ -1,4 +1,4 @@
-"""Words by which a command is told what to compute: presets by id or in a file, parameters, modules of one's own."""
+"""Options that select what to compute: presets by id or in a file, parameters, modules to import."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PresetsArgument = Annotated[
     typer.Argument(
         metavar="PRESET",
         help="An id, id@version, or a JSON or YAML file with a preset or a pipeline; "
-        "of several, each gets the results of the one before.",
+        "each of several presets gets the results of the previous one.",
     ),
 ]
 PresetArgument = Annotated[
@@ -34,7 +34,7 @@ ValueOption = Annotated[
         "--parameter",
         "-p",
         metavar="NAME=VALUE",
-        help="A parameter, any number of times; a value may be JSON. Of several presets: ID.NAME=VALUE.",
+        help="A parameter; may be repeated. VALUE may be JSON. With several presets: ID.NAME=VALUE.",
     ),
 ]
 ImportOption = Annotated[
@@ -42,7 +42,7 @@ ImportOption = Annotated[
     typer.Option(
         "--import",
         metavar="MODULE",
-        help="Import this module first, for the processors in it; the current folder is looked in too.",
+        help="Import this module first and use its processors; may be a module in the current folder.",
     ),
 ]
 
@@ -50,47 +50,47 @@ _FILES = {".json", ".yaml", ".yml"}
 
 
 def import_modules(names: Sequence[str] | None) -> None:
-    """Import modules whose processors are wanted; one in the current folder counts.
+    """Import modules with processors; modules in the current folder are found, too.
 
     Raises
     ------
     ProcessorError
-        A module is not there, or fails.
+        A module is missing, or fails to import.
     """
     if not names:
         return
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)  # worker processes are given this path, too
+        sys.path.insert(0, here)  # worker processes get this path, too
     for name in names:
         try:
             import_module(name)
         except ProcessorError:
             raise
-        except Exception as error:  # whatever somebody's module does
+        except Exception as error:  # a user's module may raise any error
             raise ProcessorError(
                 f"--import {name}: {type(error).__name__}: {error}; expected a module in {here} or an installed one."
             ) from error
 
 
 def pipeline_of(words: Sequence[str], parameters: Sequence[str] | None) -> Pipeline:
-    """Return the pipeline that words mean, with the parameters of its presets.
+    """Return the pipeline of some words, with the parameters of its presets.
 
     Raises
     ------
     ProcessorError
-        A file tells of none; a parameter belongs to none of several.
+        A file holds no pipeline, or a parameter names none of several presets.
     UnknownProcessorError
         No processor has this id and version.
     ParameterError
-        A parameter is not known, or its value breaks its schema.
+        A parameter is unknown, or its value violates the schema.
     """
     from analysis_store.processing import Pipeline
 
     files = [word for word in words if Path(word).suffix.lower() in _FILES]
     given = pairs(parameters or [], "--parameter")
     if files and given:
-        raise ProcessorError(f"--parameter came with the file {files[0]}; expected the parameters in the file.")
+        raise ProcessorError(f"got --parameter with the file {files[0]}; expected the parameters in the file.")
     told = _told(words, given)
     found = [_from_file(Path(word)) if word in files else _preset(word, told[word]) for word in words]
     pipeline = Pipeline.of(found[0])
@@ -100,16 +100,16 @@ def pipeline_of(words: Sequence[str], parameters: Sequence[str] | None) -> Pipel
 
 
 def _told(words: Sequence[str], given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the parameters of each id; of several ids the name of a parameter says whose it is."""
+    """Return the parameters of each id; with several ids, a parameter's name begins with its id."""
     if len(words) == 1:
         return {words[0]: dict(given)}
     told: dict[str, dict[str, Any]] = {word: {} for word in words}
     for name, value in given.items():
-        whose, _, parameter = name.rpartition(".")  # a version may have dots, the name of a parameter has none
+        whose, _, parameter = name.rpartition(".")  # a version may contain dots, the name of a parameter does not
         meant = [word for word in told if whose in {word, word.partition("@")[0]}]
         if len(meant) != 1:
             raise ProcessorError(
-                f"--parameter {name}: of which preset? Expected ID.NAME=VALUE with an ID of {', '.join(told)}."
+                f"--parameter {name} names no preset. Expected ID.NAME=VALUE with an ID of {', '.join(told)}."
             )
         told[meant[0]][parameter] = value
     return told
@@ -128,9 +128,9 @@ def _from_file(path: Path) -> Pipeline:
     from analysis_store.processing import Pipeline
 
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))  # which JSON is, too
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is valid YAML
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ProcessorError(f"{path} is not a JSON or YAML file that can be read: {error}.") from error
+        raise ProcessorError(f"{path} is not a readable JSON or YAML file: {error}.") from error
     if isinstance(document, dict) and "processor" in document:
         document = {"steps": {path.stem: document}}
     return Pipeline.from_document(document)

@@ -1,4 +1,4 @@
-"""Options by which a command is told what a run is and where it came from; `insert` and `record` have them."""
+"""Options for the metadata and the provenance of a new run, for `insert` and `record`."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from analysis_store import Code, Parent, Provenance
     from analysis_store.documents import Document
 
-MdOption = Annotated[
-    list[str] | None, typer.Option("--md", help="key=value, any number of times; a value may be JSON.")
-]
+MdOption = Annotated[list[str] | None, typer.Option("--md", help="key=value; may be repeated. The value may be JSON.")]
 MdFileOption = Annotated[Path | None, typer.Option(help="Metadata as a JSON object.")]
 ParentOption = Annotated[
     list[str] | None,
-    typer.Option("--parent", help="Uid of a run it came from; UID@CATALOG for one that is elsewhere."),
+    typer.Option("--parent", help="Uid of a parent run; UID@CATALOG for a run of another catalog."),
 ]
-CodeNameOption = Annotated[str | None, typer.Option(help="Name of the code that made the data.")]
-CodeVersionOption = Annotated[str | None, typer.Option(help="Its version.")]
-CodeCommitOption = Annotated[str | None, typer.Option(help="Its commit.")]
-CodeUrlOption = Annotated[str | None, typer.Option(help="Where it is published.")]
+CodeNameOption = Annotated[str | None, typer.Option(help="Name of the code that produced the data.")]
+CodeVersionOption = Annotated[str | None, typer.Option(help="Version of that code.")]
+CodeCommitOption = Annotated[str | None, typer.Option(help="Commit of that code.")]
+CodeUrlOption = Annotated[str | None, typer.Option(help="URL of that code.")]
 ParameterOption = Annotated[
-    list[str] | None, typer.Option("--parameter", help="key=value: a parameter of the analysis.")
+    list[str] | None, typer.Option("--parameter", help="key=value: a parameter of the analysis; may be repeated.")
 ]
-NoteOption = Annotated[str | None, typer.Option(help="A remark on how they came to be.")]
-WaiverOption = Annotated[str | None, typer.Option(help="Why the code is unknown, where the store allows it.")]
+NoteOption = Annotated[str | None, typer.Option(help="A remark on the origin of the data.")]
+WaiverOption = Annotated[
+    str | None, typer.Option(help="Reason why the code is unknown, if the store's policy allows it.")
+]
 
 
 def metadata(words: Sequence[str] | None, file: Path | None) -> Document:
-    """Return what ``--md-file`` and ``--md`` tell; the latter wins.
+    """Return the metadata of ``--md-file`` and ``--md``; the latter takes precedence.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def metadata(words: Sequence[str] | None, file: Path | None) -> Document:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InvalidMetadataError(f"--md-file {file} is not a JSON file that can be read: {error}.") from error
+            raise InvalidMetadataError(f"--md-file {file} is not a readable JSON file: {error}.") from error
         if not isinstance(found, dict):
             raise InvalidMetadataError(f"--md-file {file} holds a {type(found).__name__}; expected a JSON object.")
     return {**found, **pairs(words or [], "--md")}
@@ -61,12 +61,12 @@ def provenance(
     parameters: Sequence[str] | None,
     **told: Any,
 ) -> Provenance:
-    """Return what the options tell; where they name no code, it is that of the command.
+    """Return the provenance of the options; without a code option, the code is that of the command.
 
     Raises
     ------
     ProvenanceError
-        They contradict each other, or tell a part of what must be whole.
+        The options contradict each other, or are incomplete.
     """
     from analysis_store import Provenance
 
@@ -79,12 +79,12 @@ def provenance(
 
 
 def _code(command: Callable[..., None], given: dict[str, str]) -> Code | None:
-    """Return the code that the options name; where they name none, the one that is known to be at work: this.
+    """Return the code that the options name; without options, this program.
 
     Raises
     ------
     ProvenanceError
-        They name it in part. The rest would be filled in from this program, which is another.
+        The options are incomplete. The rest would be taken from this program, which is different code.
     """
     from analysis_store import Code, Provenance
 
@@ -93,8 +93,8 @@ def _code(command: Callable[..., None], given: dict[str, str]) -> Code | None:
     if not ({"name", "url"} <= set(given) and set(given) & {"version", "commit"}):
         told = ", ".join(f"--code-{name} {value}" for name, value in given.items())
         raise ProvenanceError(
-            f"the code is told in part ({told}); give --code-name, --code-url and --code-version or --code-commit, "
-            "or none of them for code that is this program."
+            f"the code is incomplete ({told}); give --code-name, --code-url and --code-version or --code-commit, "
+            "or none of them if the code is this program."
         )
     return Code.of(given)
 

@@ -223,7 +223,7 @@ class TestInsert:
         ("words", "message"),
         [
             (["--parent", "nobody"], "nobody"),
-            (["--md-file", "nowhere.json"], "is not a JSON file that can be read"),
+            (["--md-file", "nowhere.json"], "is not a readable JSON file"),
             (["--dataset", "nope"], "no column 'nope'"),
             (["--md", "a.b=1"], r"refuses keys that are empty or hold '\.'"),
             (["--code-name", "larch"], "--code-url and --code-version or --code-commit"),
@@ -369,7 +369,7 @@ class TestPlot:
             (["aaaa", "--event", "9"], "there is no event 9"),
             (["aaaa", "--x", "e0", "--y", "mu"], "must be equal"),
             (["aaaa", "--stream", "nope"], "nope"),
-            (["aaaa", "--png", "/nowhere/plot.png"], "cannot be written"),
+            (["aaaa", "--png", "/nowhere/plot.png"], "could not write the plot"),
         ],
     )
     def test_refused(self, call, store, words, message):
@@ -404,7 +404,7 @@ class TestWhole:
             done = self.run("demo", str(tmp_path / "demo"))
 
             assert done.returncode == 0, done.stderr
-            assert "every value is what was saved" in done.stdout
+            assert "every value equals the saved one" in done.stdout
             with AnalysisStore(tmp_path / "demo") as opened:
                 assert len(opened) == count
                 assert abs(float(opened[-1].read()["edge_step"][0]) - 1.2) < 0.05

@@ -59,9 +59,9 @@ def test_text(text):
     [
         (b"loss", "expected a key and its value"),
         (b'{"a": 1', "is not JSON.*an object on one line"),
-        (b'{"a": 1, "a": 2}', "a key is there twice"),
+        (b'{"a": 1, "a": 2}', "a key occurs twice"),
         (b"a \xff", "not UTF-8"),
-        (b"a " + b"[" * 100_000, "too many lists"),
+        (b"a " + b"[" * 100_000, "too many nested lists"),
         (b'{"a":' * 100_000, "is not JSON"),
     ],
 )

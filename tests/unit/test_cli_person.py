@@ -102,11 +102,11 @@ class TestTables:
     @pytest.mark.parametrize(
         ("words", "told"),
         [
-            (["search", "scan_id=99"], "no run is like that"),
+            (["search", "scan_id=99"], "no run matches"),
             (["stale"], "nothing is stale"),
             (["impact", "numpy==0.0.1"], "no run of this store used numpy==0.0.1"),
-            (["task", "ls"], "there is no task yet"),
-            (["live"], "nothing is being recorded"),
+            (["task", "ls"], "no tasks yet"),
+            (["live"], "no run is being recorded"),
             ([*PEAK, "--on", "scan_id=99"], "no input"),
         ],
     )
@@ -209,7 +209,7 @@ class TestWhatNext:
         person(*PEAK, "--on", "scan_id=1")
         _, out, _ = person("retract", 1, "--reason", "wrong motor")
 
-        assert re.search(r"^2 runs retracted; to lift it: analysis-store reinstate [0-9a-f]{8}$", out, re.MULTILINE)
+        assert re.search(r"^2 runs retracted; to undo: analysis-store reinstate [0-9a-f]{8}$", out, re.MULTILINE)
 
     def test_unknown_processor(self, pipe):
         """Whoever misspells an id, or forgets to import, is told of both."""

@@ -1,4 +1,4 @@
-"""``analysis-store check``, ``verify`` and ``reindex``: is all of it there, whole, and found?"""
+"""``analysis-store check``, ``verify`` and ``reindex``: check, repair and rebuild a store."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from analysis_store.cli.options import (
 
 
 def check(
-    quick: Annotated[bool, typer.Option("--quick", help="Read documents only, no data.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Read only documents, no data.")] = False,
     sample: Annotated[
         str | None,
-        typer.Option(metavar="N|F", help="Read the data of so many runs (20), or of this part of them (0.1)."),
+        typer.Option(metavar="N|F", help="Read the data of N runs (20), or of a fraction F of all runs (0.1)."),
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Mend what can be mended safely; nothing that could be data is removed."),
+        typer.Option("--repair", help="Repair what can be repaired safely; nothing that could be data is removed."),
     ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that every run is there and whole; exit code 1 if not.
+    """Check that all runs are intact; exit code 1 if not.
 
-    Files, catalog, digests, lineage, and what dead processes left.
+    Checks files, catalog, digests and lineage, and lists files left by dead processes.
     """
     part = None if sample is None else _part(sample)
     with open_store(store) as opened, warned():
@@ -43,7 +43,7 @@ def check(
 
 
 def verify(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Compare one run with its digests; exit code 1 if it differs."""
+    """Verify the digests of one run; exit code 1 if a value differs."""
     with open_store(store) as opened, working("reading"):
         report = find_run(opened, uid).verify()
     if as_json:
@@ -55,17 +55,17 @@ def verify(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = Fa
 
 def reindex(
     scratch: Annotated[
-        bool, typer.Option("--scratch", help="Begin with an empty catalog, also where there is a sound one.")
+        bool, typer.Option("--scratch", help="Start with an empty catalog, even if the present one is intact.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Enter every run again, also those that the catalog has.")
+        bool, typer.Option("--all", help="Index every run again, including runs that the catalog has.")
     ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the catalog anew from the files.
+    """Rebuild the catalog from the files.
 
-    What is missing in it is added; one that is lost or damaged is rebuilt.
+    Adds missing runs to an intact catalog; rebuilds a lost or damaged one.
     """
     from analysis_store.trust import reindex as rebuild
 
@@ -76,17 +76,17 @@ def reindex(
 
 
 def _part(word: str) -> int | float:
-    """Return how many runs, or which part of them, a word means.
+    """Return the number or the fraction of runs that a word means.
 
     Raises
     ------
     typer.BadParameter
-        It is neither.
+        The word is neither a number nor a fraction.
     """
     with suppress(ValueError):
         number = int(word) if word.isdecimal() else float(word)
         if isinstance(number, int) or 0 < number <= 1:
             return number
     raise typer.BadParameter(
-        f"{word!r} is neither a number of runs, as 20, nor a part of them, as 0.1", param_hint="--sample"
+        f"{word!r} is neither a number of runs (20) nor a fraction of all runs (0.1)", param_hint="--sample"
     )

@@ -1,4 +1,4 @@
-"""``analysis-store rerun`` and ``compare``: does this still come out the same?"""
+"""``analysis-store rerun`` and ``compare``: recompute a result, and compare two results."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
 RtolOption = Annotated[
-    float | None, typer.Option(min=0, help="Relative difference that counts as the same.", show_default="1e-5")
+    float | None,
+    typer.Option(min=0, help="Largest relative difference of values that count as equal.", show_default="1e-5"),
 ]
 AtolOption = Annotated[
-    float | None, typer.Option(min=0, help="Absolute difference that counts as the same.", show_default="0")
+    float | None,
+    typer.Option(min=0, help="Largest absolute difference of values that count as equal.", show_default="0"),
 ]
 
 
@@ -33,7 +35,7 @@ def rerun(
             "--parameter",
             "-p",
             metavar="NAME=VALUE",
-            help="A parameter that shall differ, any number of times; a value may be JSON.",
+            help="Change a parameter; may be repeated. VALUE may be JSON.",
         ),
     ] = None,
     compare_: Annotated[
@@ -45,14 +47,14 @@ def rerun(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute a stored result anew, from the same inputs.
+    """Recompute a stored result from the same inputs.
 
-    The new result is a run of its own, linked to the old one. Its uid is printed.
+    The new result is a separate run, linked to the old one. Prints its uid.
     """
     import_modules(modules)
     with open_store(store) as opened, warned():
         old = find_run(opened, uid)
-        with working(f"computing {old.uid[:8]} anew"):
+        with working(f"recomputing {old.uid[:8]}"):
             new = _anew(opened, old, pairs(parameter or [], "--parameter"))
         if compare_:
             _tell(opened, old, new, rtol, atol, as_json=as_json)
@@ -63,8 +65,8 @@ def rerun(
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="A uid, the beginning of one, a scan_id, or -1.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="The run to compare it with.")],
+    first: Annotated[str, typer.Argument(metavar="A", help="A uid, the beginning of a uid, a scan_id, or -1.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The run to compare A with.")],
     rtol: RtolOption = None,
     atol: AtolOption = None,
     store: StoreOption = None,
@@ -72,7 +74,7 @@ def compare(
 ) -> None:
     """Compare the data of two runs; exit code 1 if they differ.
 
-    Of each stream and key: identical, close, or what differs, by how much and where.
+    For each stream and key: identical, close, or different (where and by how much).
     """
     with open_store(store) as opened:
         _tell(opened, find_run(opened, first), find_run(opened, second), rtol, atol, as_json=as_json)
@@ -89,7 +91,7 @@ def _anew(store: AnalysisStore, old: Run, overrides: Mapping[str, Any]) -> Run:
 
 
 def _tell(store: AnalysisStore, a: Run, b: Run, rtol: float | None, atol: float | None, *, as_json: bool) -> None:
-    """Print how two runs compare, and leave with what that means."""
+    """Print how two runs compare, and exit with 1 if they differ."""
     given = {name: value for name, value in (("rtol", rtol), ("atol", atol)) if value is not None}
     with working("comparing"):
         found: Comparison = store.compare(a.uid, b.uid, **given)

@@ -1,4 +1,4 @@
-"""``analysis-store demo``: a result is saved, found and read back, from nothing, in seconds."""
+"""``analysis-store demo``: save a synthetic result, find it and read it back, in seconds."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _EDGE = 7112.0
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder of the store; made if it is not there.")] = Path("demo-store"),
+    folder: Annotated[Path, typer.Argument(help="Folder of the store; created if missing.")] = Path("demo-store"),
     as_json: JsonOption = False,
 ) -> None:
     """Save a result, find it and read it back.
 
-    An X-ray absorption scan is written, normalised and saved with its provenance.
+    Writes an X-ray absorption scan, normalises it and saves it with its provenance.
     """
     from analysis_store import AnalysisStore
 
@@ -78,7 +78,7 @@ def _tell(run: Run, found: Run, measured: Path, energy: np.ndarray, norm: np.nda
         f"found        by sample_name=Fe foil: run {found.uid[:8]}",
         f"read back    {energy.size} points, {energy[0]:.0f} to {energy[-1]:.0f} eV",
         f"             {sparkline(norm, 60)}",
-        f"verified     {'every value is what was saved' if intact else 'DAMAGED'}",
+        f"verified     {'every value equals the saved one' if intact else 'DAMAGED'}",
     )
 
 
@@ -86,7 +86,7 @@ def _tell_next(folder: Path, run: Run) -> None:
     uid = run.uid[:8]
     say(
         "",
-        "Try next (in an environment where analysis-store is installed, e.g. after: source .venv/bin/activate):",
+        "Try next (where analysis-store is installed, e.g. after: source .venv/bin/activate):",
         f"  export ANALYSIS_STORE={folder}",
         "  analysis-store ls",
         f"  analysis-store show {uid}",
@@ -96,7 +96,7 @@ def _tell_next(folder: Path, run: Run) -> None:
 
 
 def write_scan(path: Path) -> Path:
-    """Write a synthetic transmission scan of an iron foil as an XDI file, unless it is there; return its path."""
+    """Write a synthetic transmission scan of an iron foil as an XDI file, unless the file exists; return its path."""
     import numpy as np
 
     if path.exists():
@@ -125,7 +125,7 @@ def normalise(
 ) -> tuple[float, np.ndarray]:
     """Return the edge step and the normalised absorption.
 
-    A line is fitted before the edge and a parabola behind it; their difference at the edge is the step.
+    The step is the difference, at the edge, of a line fitted before the edge and a parabola fitted after it.
 
     Parameters
     ----------

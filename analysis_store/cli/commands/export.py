@@ -1,4 +1,4 @@
-"""``analysis-store export`` and ``link-tree``: runs for other programs, and a way to them by input and parameters."""
+"""``analysis-store export`` and ``link-tree``: write runs for other programs, and link results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def export(
         str | None,
         typer.Argument(
             metavar="UID",
-            help="A uid, the beginning of one, a scan_id, or -1 for the newest run; none with --query.",
+            help="A uid, the beginning of a uid, a scan_id, or -1 for the newest run. Leave out with --query.",
             show_default=False,
         ),
     ] = None,
@@ -41,22 +41,22 @@ def export(
             "--format",
             "-f",
             help="json, yaml, xml, npz, hdf5, nexus, csv, parquet, jsonl, msgpack, png, flac or wav; "
-            "by default what the suffix of the file tells, else json.",
+            "default: the format of the file's suffix, else json.",
         ),
     ] = None,
-    stream: Annotated[str | None, typer.Option(help="This stream only.")] = None,
-    key: Annotated[list[str] | None, typer.Option(help="This data key only; any number of times.")] = None,
-    event: Annotated[int | None, typer.Option(min=1, help="This event only (its seq_num).")] = None,
+    stream: Annotated[str | None, typer.Option(help="Export only this stream.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="Export only this data key; may be repeated.")] = None,
+    event: Annotated[int | None, typer.Option(min=1, help="Export only the event with this seq_num.")] = None,
     query: Annotated[
         list[str] | None,
-        typer.Option(metavar="TERM", help="All runs that a term finds, as in search; TARGET is a folder."),
+        typer.Option(metavar="TERM", help="Export all runs that match this search term; TARGET is a folder."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a run, or many, in a format that other programs read.
+    """Write one or more runs in a format that other programs read.
 
-    A file appears whole or not at all. What is printed is where it is.
+    Each file is written atomically. Prints the paths of the files.
     """
     from analysis_store import exchange
 
@@ -78,7 +78,7 @@ def export(
 
 
 def _words(uid: str | None, target: str | None, *, many: bool) -> tuple[str, str]:
-    """Return which run, and where to; with a query the only word is where to."""
+    """Return the run and the target; with a query, the single argument is the target."""
     if many and target is None and uid not in {None, STDOUT}:
         return "", str(uid)
     if many:
@@ -90,7 +90,7 @@ def _words(uid: str | None, target: str | None, *, many: bool) -> tuple[str, str
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Say what is warned of; and of a file that is there, which option replaces it."""
+    """Print warnings, and name the option that replaces an existing file."""
     try:
         with warned():
             yield
@@ -101,24 +101,26 @@ def _told() -> Iterator[None]:
 
 
 def link_tree(
-    target: Annotated[Path, typer.Argument(help="Folder of the tree; made if it is not there.")],
+    target: Annotated[Path, typer.Argument(help="Folder of the tree; created if missing.")],
     terms: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TERM", help="Of the runs, link those that the terms find, as in search."),
+        typer.Argument(metavar="TERM", help="Link only runs that match these terms, as in search."),
     ] = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(help="Key that tells results apart, any number of times; by default parameters and code."),
+        typer.Option(
+            help="Metadata key by which results are separated; may be repeated. Default: parameters and code."
+        ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Make nothing; list links that lead nowhere, with exit code 1 if any.")
+        bool, typer.Option("--check", help="Write nothing; list broken links, with exit code 1 if there are any.")
     ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Link results by input and parameters in HDF5 files.
 
-    Made again, the tree is brought up to date.
+    Running the command again updates the tree.
     """
     from analysis_store import exchange
 
@@ -144,7 +146,7 @@ def _summary(tree: Tree) -> str:
 
 
 def _remarks(tree: Tree) -> Iterator[str | Dangling]:
-    """Yield what a person should know beside."""
+    """Yield further remarks on the tree."""
     yield from tree.dangling
     if tree.left:
-        yield f"left as they were: {', '.join(map(str, tree.left))}; no run found now has these inputs."
+        yield f"left as they were: {', '.join(map(str, tree.left))}; no run that was found has these inputs."

@@ -14,7 +14,9 @@ from analysis_store.cli.options import JsonOption, StoreOption, open_store, pars
 if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many, newest first; 0 is all.")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", "-n", min=0, help="Show at most N runs, newest first; 0 shows all.")
+]
 
 COLUMNS = ("time", "uid", "scan_id", "made by", "sample", "events", "status")
 
@@ -22,7 +24,7 @@ COLUMNS = ("time", "uid", "scan_id", "made by", "sample", "events", "status")
 def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List the newest runs."""
     with open_store(store) as opened:
-        _show(opened.search(), limit, "there is no run yet; save one with: analysis-store insert FILE", as_json=as_json)
+        _show(opened.search(), limit, "no runs yet; save one with: analysis-store insert FILE", as_json=as_json)
 
 
 def search(
@@ -30,20 +32,20 @@ def search(
         list[str] | None,
         typer.Argument(metavar="TERM", help='key=value, or a query in JSON such as \'{"e0": {"$gt": 7000}}\'.'),
     ] = None,
-    text: Annotated[str | None, typer.Option(help="Words anywhere in the metadata.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only runs with these words anywhere in the metadata.")] = None,
     since: Annotated[
-        str | None, typer.Option(help="Not before this time, e.g. 2026-05-01 or '2026-05-01 18:00'.")
+        str | None, typer.Option(help="Only runs at or after this time, e.g. 2026-05-01 or '2026-05-01 18:00'.")
     ] = None,
-    until: Annotated[str | None, typer.Option(help="Before this time.")] = None,
-    usable: Annotated[bool, typer.Option("--usable", help="Leave out runs that are retracted.")] = False,
+    until: Annotated[str | None, typer.Option(help="Only runs before this time.")] = None,
+    usable: Annotated[bool, typer.Option("--usable", help="Leave out retracted runs.")] = False,
     store: StoreOption = None,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
-    """Find runs by their metadata. All that is given must hold."""
+    """Find runs by their metadata. A run must match all terms and options."""
     with open_store(store) as opened:
         hits = opened.search(parse_terms(terms or []), text=text, since=since, until=until, retracted=not usable)
-        _show(hits, limit, "no run is like that; analysis-store ls lists the newest.", as_json=as_json)
+        _show(hits, limit, "no run matches; analysis-store ls lists the newest runs.", as_json=as_json)
 
 
 def _show(runs: Any, limit: int, none: str, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``analysis-store insert``: a file becomes a run."""
+"""``analysis-store insert``: save a file as a run."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ def insert(
     md: MdOption = None,
     md_file: MdFileOption = None,
     parent: ParentOption = None,
-    chunk: Annotated[int | None, typer.Option(min=1, help="Make an event of each so many rows.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Take this dataset, group or column only.")] = None,
-    no_copy: Annotated[bool, typer.Option("--no-copy", help="Leave the data where they are (HDF5).")] = False,
+    chunk: Annotated[int | None, typer.Option(min=1, help="Write one event per N rows.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Insert only this dataset, group or column.")] = None,
+    no_copy: Annotated[
+        bool, typer.Option("--no-copy", help="Leave the data in the file, and refer to it (HDF5 only).")
+    ] = False,
     code_name: CodeNameOption = None,
     code_version: CodeVersionOption = None,
     code_commit: CodeCommitOption = None,
@@ -45,7 +47,7 @@ def insert(
 ) -> None:
     """Save the columns of a file as a run.
 
-    The file with its digest, and the code that made it, become the provenance of the run.
+    The provenance names the file with its digest, and the code that made the file.
     """
     code = {"name": code_name, "version": code_version, "commit": code_commit, "url": code_url}
     origin = provenance(insert, parent, code, parameter, note=note, waiver=waiver)

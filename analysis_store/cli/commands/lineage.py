@@ -1,4 +1,4 @@
-"""``analysis-store lineage``, ``impact`` and ``stale``: where a result came from, and what came of it."""
+"""``analysis-store lineage``, ``impact`` and ``stale``: ancestors, descendants and outdated results."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from analysis_store.trust.lineage.model import Lineage
 
 _COUNTED = re.compile(r"-\d+|\d{1,6}")
-"""-1 is the newest run, and so few digits are a scan_id: a commit is told by seven or more."""
+"""-1 is the newest run, and up to six digits are a scan_id; a commit has seven or more."""
 IMPACT_COLUMNS = ("time", "uid", "made by", "steps", "how")
 STALE_COLUMNS = ("time", "uid", "made by", "why")
 
 
 class Form(StrEnum):
-    """How a graph is drawn."""
+    """Output format of a graph."""
 
     TEXT = "text"
     DOT = "dot"
@@ -37,16 +37,16 @@ class Form(StrEnum):
 
 def lineage(
     uid: UidArgument,
-    up: Annotated[bool, typer.Option("--up", help="Only what it came from.")] = False,
-    down: Annotated[bool, typer.Option("--down", help="Only what came of it.")] = False,
-    form: Annotated[Form, typer.Option("--format", "-f", help="How it is drawn; prov is W3C PROV-JSON.")] = Form.TEXT,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it into this file.")] = None,
+    up: Annotated[bool, typer.Option("--up", help="Only ancestors.")] = False,
+    down: Annotated[bool, typer.Option("--down", help="Only descendants.")] = False,
+    form: Annotated[Form, typer.Option("--format", "-f", help="Output format; prov is W3C PROV-JSON.")] = Form.TEXT,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to this file.")] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw what a run came from, and what came of it.
+    """Draw the ancestors and descendants of a run.
 
-    As a tree of text, for Graphviz, as a picture, for Mermaid, or for programs that read PROV.
+    Formats: a text tree, Graphviz, an SVG picture, Mermaid, or PROV-JSON.
     """
     with open_store(store) as opened:
         graph = opened.lineage(find_run(opened, uid).uid, up=up or not down, down=down or not up)
@@ -82,9 +82,9 @@ def impact(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the runs that used something, and all that came of them.
+    """List the runs that used something, and runs derived from them.
 
-    With the way that leads to each. A file is looked for by its content, wherever it was then.
+    Shows how each run is connected. Files are matched by content, not by path.
     """
     with open_store(store) as opened, working("searching"):
         asked = find_run(opened, what) if _COUNTED.fullmatch(what) else what
@@ -102,14 +102,14 @@ def impact(
 def stale(
     terms: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TERM", help="Only runs that the terms find, as in search.", show_default=False),
+        typer.Argument(metavar="TERM", help="Only runs that match these terms, as in search.", show_default=False),
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the results that would come out otherwise now, and why.
+    """List results that would change if recomputed now, and why.
 
-    An input was retracted, changed or made anew; or there is a result of newer code.
+    An input was retracted, changed or recomputed, or there is a result of newer code.
     """
     with open_store(store) as opened, working("comparing"):
         found = list(opened.stale(parse_terms(terms or [])))

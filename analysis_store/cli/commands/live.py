@@ -1,4 +1,4 @@
-"""``analysis-store live`` and ``recover``: runs that are being recorded, and those whose process died."""
+"""``analysis-store live`` and ``recover``: runs that are being recorded, and runs whose recording process died."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COLUMNS = ("time", "uid", "values", "keys", "recorded by")
 def live(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the runs that are being recorded.
 
-    Also those whose process died: analysis-store recover closes them.
+    Includes runs whose recording process died; analysis-store recover closes those.
     """
     from analysis_store.recorder import live_runs
 
@@ -27,19 +27,20 @@ def live(store: StoreOption = None, as_json: JsonOption = False) -> None:
         if as_json:
             print_json([_told(run) for run in found])
         else:
-            table(COLUMNS, [_row(run) for run in found], "nothing is being recorded.")
+            table(COLUMNS, [_row(run) for run in found], "no run is being recorded.")
 
 
 def recover(
     run: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="A uid or the beginning of one; by default, all that are dead.")
+        str | None,
+        typer.Argument(metavar="RUN", help="A uid or the beginning of a uid; default: all runs whose process died."),
     ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Close runs whose process died as aborted.
+    """Mark runs whose process died as aborted and close them.
 
-    Every value that survived is in them.
+    They keep every value that was flushed.
     """
     from analysis_store.cli.follow import choose
     from analysis_store.recorder import live_runs
@@ -67,5 +68,5 @@ def _row(run: LiveRun) -> list[str]:
 
 def _by(run: LiveRun) -> str:
     if run.holder is None:
-        return "nobody: its process died"
+        return "the process died"
     return f"process {run.holder.get('pid', '?')} of {run.holder.get('user', '?')} on {run.holder.get('host', '?')}"

@@ -1,4 +1,4 @@
-"""``analysis-store plot``: a first look at the data, in the terminal or as a PNG file."""
+"""``analysis-store plot``: draw data in the terminal or as a PNG file."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _HEIGHT = 16
 def plot(
     uid: UidArgument,
     store: StoreOption = None,
-    stream: Annotated[str | None, typer.Option(help="The stream; by default the first that can be drawn.")] = None,
+    stream: Annotated[str | None, typer.Option(help="The stream; default: the first that can be drawn.")] = None,
     x: Annotated[str | None, typer.Option(help="Data key of the horizontal axis.")] = None,
     y: Annotated[str | None, typer.Option(help="Data key to draw.")] = None,
-    event: Annotated[int, typer.Option(min=1, help="Of arrays, draw that of this event (its seq_num).")] = 1,
-    png: Annotated[Path | None, typer.Option(help="Draw into this PNG file instead.")] = None,
+    event: Annotated[int, typer.Option(min=1, help="seq_num of the event to draw, for arrays.")] = 1,
+    png: Annotated[Path | None, typer.Option(help="Write a PNG file instead.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw one key of a run.
 
-    A curve over another key, or an image, as it suits the shape.
+    Draws a curve over another key, or an image, depending on the shape.
     """
     from analysis_store.exchange.plots import choose, drawn_stream, titled
 
@@ -53,7 +53,7 @@ def _told(axis: Axis) -> dict[str, Any]:
 
 
 def draw_text(across: Axis, up: Axis, width: int) -> list[str]:
-    """Return a plot of at most ``width`` characters a line, with the range of both axes."""
+    """Return a plot with lines of at most ``width`` characters, and the range of both axes."""
     from analysis_store.cli.canvas import curve, image
 
     width = max(min(width, 100), 20)
@@ -83,6 +83,4 @@ def draw_png(title: str, across: Axis, up: Axis, path: Path) -> None:
     try:
         draw(title, across, up).savefig(path, format="png")
     except OSError as error:
-        raise InvalidDataError(
-            f"the plot cannot be written to {path}: {error.strerror}; give another --png."
-        ) from error
+        raise InvalidDataError(f"could not write the plot to {path}: {error.strerror}; give another --png.") from error

@@ -1,4 +1,4 @@
-"""``analysis-store run`` and ``explain``: presets on stored runs and files; what is there is not computed again."""
+"""``analysis-store run`` and ``explain``: apply presets to stored runs and files; stored results are reused."""
 
 from __future__ import annotations
 
@@ -35,31 +35,36 @@ def run(
     presets: PresetsArgument,
     on: Annotated[
         list[str] | None,
-        typer.Option(metavar="TERM", help="Runs that a term finds, as in search; all that are given must hold."),
+        typer.Option(
+            metavar="TERM", help="Runs that match this search term; may be repeated, and runs must match all terms."
+        ),
     ] = None,
     uid: Annotated[
         list[str] | None,
-        typer.Option(metavar="UID", help="This run, any number of times: a uid, the beginning of one, or -1."),
+        typer.Option(metavar="UID", help="A run: a uid, the beginning of a uid, or -1; may be repeated."),
     ] = None,
-    file: Annotated[list[Path] | None, typer.Option(help="This file, any number of times.")] = None,
+    file: Annotated[list[Path] | None, typer.Option(help="An input file; may be repeated.")] = None,
     parameter: ValueOption = None,
     executor: ExecutorOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compute nothing; tell of each input what is there, and why not.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Compute nothing; list which results exist and why the others would be recomputed."
+        ),
     ] = False,
     modules: ImportOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run presets on every input, each by itself.
+    """Run presets on each input separately.
 
-    A result that is there already is not computed again. An input that fails leaves the others alone.
+    Stored results are reused. An input that fails does not affect the others.
     """
     from analysis_store.cli.outcomes import show_report
     from analysis_store.processing import Task
 
     if not (on or uid or file):
-        raise typer.BadParameter("on which inputs? Give --on, --uid or --file", param_hint="--on")
+        raise typer.BadParameter("no inputs were named; give --on, --uid or --file", param_hint="--on")
     import_modules(modules)
     pipeline = pipeline_of(presets, parameter)
     with open_store(store) as opened, warned():
@@ -75,16 +80,16 @@ def explain(
     preset: PresetArgument,
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT", help="A file, or a run: a uid, the beginning of one, a scan_id, or -1."),
+        typer.Argument(metavar="INPUT", help="A file, or a run: a uid, the beginning of a uid, a scan_id, or -1."),
     ],
     parameter: ValueOption = None,
     modules: ImportOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell whether a result is there already, and if not, why not.
+    """Show if a result is stored, and if not, why.
 
-    Of several inputs, the result that has all of them. Nothing is computed.
+    Several inputs mean one result computed from all of them. Nothing is computed.
     """
     from analysis_store.cli.plan import planned
 
@@ -99,7 +104,7 @@ def explain(
 
 
 def executor_of(word: str | None) -> str | int | None:
-    """Return the executor that a word means; digits are a number of processes."""
+    """Return the executor that a word means; a number is a number of processes."""
     return int(word) if word and word.isdecimal() else word
 
 
@@ -111,12 +116,12 @@ def _selection(store: AnalysisStore, terms: Sequence[str], uids: Sequence[str], 
 
 
 def _input(store: AnalysisStore, word: str) -> Any:
-    """Return the run or the file that a word means; a file that is there is meant."""
+    """Return the run or the file that a word means; an existing file takes precedence."""
     return Path(word) if Path(word).is_file() else find_run(store, word)
 
 
 def _show_plan(store: AnalysisStore, pipeline: Pipeline, selection: Selection, *, as_json: bool) -> None:
-    """Tell of each input and step whether its result is there, and why not."""
+    """Print for each input and step if its result is stored, and if not, why."""
     from analysis_store.cli.plan import COLUMNS, planned
 
     steps = [(str(item), step) for item in selection.resolve(store) for step in planned(store, pipeline, item)]

@@ -1,4 +1,4 @@
-"""``analysis-store processors``: which analyses are registered here, and what each takes."""
+"""``analysis-store processors``: list registered processors and their parameters."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ COLUMNS = ("id", "version", "what it does", "package")
 PARAMETER_COLUMNS = ("parameter", "type", "default", "rules")
 
 _TOLD = {"type", "anyOf", "allOf", "items", "prefixItems", "default", "title", "description", "$ref", "enum", "const"}
-"""What of a schema is no rule, or is told in another column."""
+"""Entries of a schema that are not rules, or are shown in another column."""
 _SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def processors(
     name: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Tell all of this one; id@version for an older version.")
+        str | None,
+        typer.Argument(metavar="ID", help="Show details of this processor; id@version for an older version."),
     ] = None,
     modules: ImportOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the processors that are registered, or tell all of one.
+    """List registered processors, or show details of one.
 
-    They come with installed packages; --import adds those of a module of your own.
+    Processors are registered by installed packages; --import adds those of another module.
     """
     from analysis_store.processing import get_processor
     from analysis_store.processing import processors as registered
@@ -77,7 +78,7 @@ def _tell(processor: Processor) -> None:
 
 
 def _place(processor: Processor) -> str:
-    """Return file and line of the code, as an editor takes them; nothing where there is no file any more."""
+    """Return file and line of the code, in the form that editors read; empty if the file is gone."""
     function = inspect.unwrap(processor.function)
     file = inspect.getsourcefile(function)
     return f"{file}:{function.__code__.co_firstlineno}" if file else ""
@@ -92,7 +93,7 @@ def _rows(schema: Mapping[str, Any]) -> Iterator[list[str]]:
 
 
 def type_text(schema: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
-    """Return the type that a JSON Schema asks for, in words; ``kinds`` are its ``$defs``."""
+    """Return the type of a JSON Schema, in words; ``kinds`` are its ``$defs``."""
     schema = _meant(schema, kinds)
     if "const" in schema:
         return json.dumps(schema["const"])
@@ -108,9 +109,9 @@ def type_text(schema: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
 
 
 def _rules(schema: Mapping[str, Any], kinds: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a value must keep to besides its type."""
+    """Yield the rules for a value other than its type."""
     meant = _meant(schema, kinds)
-    fixed = "prefixItems" in meant  # how many there are is told by the type
+    fixed = "prefixItems" in meant  # the type shows the number of items
     for key, value in meant.items():
         if key not in _TOLD and not (fixed and key in {"minItems", "maxItems"}) and not isinstance(value, dict):
             yield f"{_SIGNS.get(key, key)} {json.dumps(value, ensure_ascii=False)}"
@@ -119,7 +120,7 @@ def _rules(schema: Mapping[str, Any], kinds: Mapping[str, Any]) -> Iterator[str]
 
 
 def _meant(schema: Mapping[str, Any], kinds: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a schema, or the one that it refers to."""
+    """Return a schema, or the schema that it refers to."""
     reference = str(schema.get("$ref", "")).rpartition("/")[2]
     meant: Mapping[str, Any] = kinds.get(reference, schema)
     return meant

@@ -1,4 +1,4 @@
-"""``analysis-store record``: values from standard input or a file become a run, which can be followed meanwhile."""
+"""``analysis-store record``: record values from standard input or a file as a run, which can be followed live."""
 
 from __future__ import annotations
 
@@ -35,20 +35,18 @@ if TYPE_CHECKING:
 
 
 def record(
-    source: Annotated[
-        Path | None, typer.Option("--from", help="Read this file, which becomes part of the provenance.")
-    ] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="Read this file and name it in the provenance.")] = None,
     store: StoreOption = None,
     md: MdOption = None,
     md_file: MdFileOption = None,
     dtype: Annotated[
-        list[str] | None, typer.Option(help="key=f8: dtype of a key; by default, that of its first value.")
+        list[str] | None, typer.Option(help="key=f8: dtype of a key; default: the dtype of its first value.")
     ] = None,
-    ragged: Annotated[list[str] | None, typer.Option(help="A key whose arrays may change their shape.")] = None,
+    ragged: Annotated[list[str] | None, typer.Option(help="A key whose arrays may differ in shape.")] = None,
     parent: ParentOption = None,
-    file: Annotated[list[Path] | None, typer.Option(help="A file it came from; any number of times.")] = None,
+    file: Annotated[list[Path] | None, typer.Option(help="An input file; may be repeated.")] = None,
     origin: Annotated[
-        str | None, typer.Option(help="simulation, synthetic or manual: values without an input; with --note.")
+        str | None, typer.Option(help="simulation, synthetic or manual, for values without an input; needs --note.")
     ] = None,
     code_name: CodeNameOption = None,
     code_version: CodeVersionOption = None,
@@ -61,7 +59,8 @@ def record(
 ) -> None:
     """Record values from standard input, as they arrive.
 
-    A line is a key and its value, or a JSON object of several. The uid is printed at once; the run ends with the input.
+    Each line is a key and its value, or a JSON object with several. Prints the uid at once. The run ends with the
+    input.
     """
     code = {"name": code_name, "version": code_version, "commit": code_commit, "url": code_url}
     files = [*(file or []), *([source] if source and source.is_file() else [])]
@@ -116,19 +115,19 @@ def _take(lines: Iterable[bytes], recorder: Recorder, live: RunDataStore) -> Non
         try:
             values = parse_line(line)
             for key, value in values.items():
-                live.check(checked_key(key, values), value)  # a line is recorded wholly or not at all
+                live.check(checked_key(key, values), value)  # a line is recorded completely or not at all
             for key, value in values.items():
                 recorder.record(key, value)
         except InvalidDataError as error:
             raise InvalidDataError(
-                f"line {number}: {error} The lines before it are kept. (--dtype KEY=f8 and --ragged KEY declare a key.)"
+                f"line {number}: {error} Earlier lines are kept. (--dtype KEY=f8 and --ragged KEY declare a key.)"
             ) from error
 
 
 @contextlib.contextmanager
 def _ended(live: RunDataStore) -> Iterator[None]:
-    """End a run as it came to its end: with the input, interrupted, or by a line that was refused."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what came is kept
+    """End a run with the status of its end: end of input, interrupted, or a refused line."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: recorded values are kept
     try:
         yield
     except KeyboardInterrupt:

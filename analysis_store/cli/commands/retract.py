@@ -1,4 +1,4 @@
-"""``analysis-store retract``, ``reinstate`` and ``annotate``: what is said of a run after it was saved."""
+"""``analysis-store retract``, ``reinstate`` and ``annotate``: notes on a run after it was saved."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 def retract(
     uid: UidArgument,
-    reason: Annotated[str, typer.Option(help="Why it shall not be used any more.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why the run must not be used.", show_default=False)],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a run, and all that came from it, shall not be used.
+    """Mark a run and all runs derived from it as not to be used.
 
-    Nothing is removed. Printed are the uids of the runs that it concerns.
+    Nothing is removed. Prints the uids of all affected runs.
     """
     from analysis_store.core.text import counted
 
@@ -31,18 +31,18 @@ def retract(
         notes = opened.retract(find_run(opened, uid).uid, reason)
     _tell(notes, as_json=as_json)
     if not as_json:
-        note(f"{counted(len(notes), 'run')} retracted; to lift it: analysis-store reinstate {notes[0].uid[:8]}")
+        note(f"{counted(len(notes), 'run')} retracted; to undo: analysis-store reinstate {notes[0].uid[:8]}")
 
 
 def reinstate(
     uid: UidArgument,
-    reason: Annotated[str, typer.Option(help="Why it may be used after all.", show_default=False)],
+    reason: Annotated[str, typer.Option(help="Why the run may be used again.", show_default=False)],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a retracted run may be used again.
+    """Allow a retracted run to be used again.
 
-    And what was retracted because of it. Printed are the uids of the runs that it concerns.
+    Also reinstates the runs that were retracted because of it. Prints the uids of all affected runs.
     """
     with open_store(store) as opened:
         _tell(opened.reinstate(find_run(opened, uid).uid, reason), as_json=as_json)
@@ -50,13 +50,13 @@ def reinstate(
 
 def annotate(
     uid: UidArgument,
-    words: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="What is known now; a value may be JSON.")],
+    words: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="Metadata to add; VALUE may be JSON.")],
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say something of a run that was not known when it was saved.
+    """Add metadata to a saved run.
 
-    Its documents stay as they are; of several values of a key the newest counts.
+    Its documents do not change. The newest value of a key takes precedence.
     """
     said = pairs(words, "KEY=VALUE")
     with open_store(store) as opened:

@@ -13,14 +13,14 @@ def serve(
     location: Annotated[str | None, typer.Argument(help="Folder or URI of the store.", show_default=False)] = None,
     store: StoreOption = None,
     host: Annotated[
-        str, typer.Option(help="Interface to listen at; the default admits this machine only.")
+        str, typer.Option(help="Interface to listen on; the default accepts connections from this machine only.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free port.")] = 8000,
     api_key: Annotated[
         str | None,
         typer.Option(
             envvar="ANALYSIS_STORE_API_KEY",
-            help="The key that is asked for; made and printed if not given.",
+            help="Key that clients must give; generated and printed by default.",
             show_default=False,
             show_envvar=True,
         ),
@@ -28,7 +28,7 @@ def serve(
 ) -> None:
     """Serve a store over HTTP until interrupted.
 
-    Read-only, with Tiled's API and web page, to holders of the key.
+    Read-only, with Tiled's API and web page, for clients that have the key.
     """
     from analysis_store.server import serve as listen
 

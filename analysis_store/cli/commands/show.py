@@ -1,4 +1,4 @@
-"""``analysis-store show`` and ``documents``: all that is known of one run."""
+"""``analysis-store show`` and ``documents``: details of one run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ STREAM_COLUMNS = ("stream", "key", "events", "shape", "dtype", "units")
 
 
 def show(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """Show all that is known of one run.
+    """Show details of one run.
 
-    Metadata, provenance, data and the file.
+    Metadata, provenance, notes, data keys and the file.
     """
     with open_store(store) as opened:
         run = find_run(opened, uid)
@@ -39,7 +39,7 @@ def show(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = Fals
 def documents(uid: UidArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Print the documents of one run as JSON lines.
 
-    Each line is an object {"name", "doc"}; --json changes nothing.
+    Each line is an object {"name", "doc"}; --json has no effect.
     """
     del as_json
     with open_store(store) as opened, warned():
@@ -48,7 +48,7 @@ def documents(uid: UidArgument, store: StoreOption = None, as_json: JsonOption =
 
 
 def _dated(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document whose time a person can read."""
+    """Return a document with its time as text."""
     from analysis_store.runs.read.show import when
 
     return {**document, "time": when(document["time"])}
@@ -71,12 +71,12 @@ def _told(run: Run) -> dict[str, Any]:
 
 
 def _streams(run: Run) -> Iterator[tuple[str, Stream]]:
-    """Yield the streams of a run, of which it is told here whether it is retracted; so nobody needs to be warned."""
+    """Yield the streams of a run without a warning: the command itself shows a retraction."""
     return ((name, run.stream(name)) for name in run)
 
 
 def _later(run: Run) -> Iterator[str]:
-    """Yield what was said of a run after it was saved."""
+    """Yield the notes on a run."""
     from analysis_store.runs.notes.notes import retraction_text
 
     if (retraction := run.retraction) is not None:

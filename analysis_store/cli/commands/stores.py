@@ -1,4 +1,4 @@
-"""``analysis-store init``: a new store."""
+"""``analysis-store init``: create a store."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from analysis_store.cli.options import JsonOption
 
 
 def init(
-    location: Annotated[str, typer.Argument(help="Folder to make, or a database URI (then with --root).")],
-    root: Annotated[Path | None, typer.Option(help="Folder for the files; needed with a database URI.")] = None,
+    location: Annotated[str, typer.Argument(help="Folder to create, or a database URI (needs --root).")],
+    root: Annotated[Path | None, typer.Option(help="Folder for the files; required with a database URI.")] = None,
     dirty: Annotated[
-        str | None, typer.Option(help="Uncommitted code: refuse, diff (keep its patch) or allow.", show_default="diff")
+        str | None,
+        typer.Option(
+            help="Policy for uncommitted code: refuse it, diff (keep its patch) or allow it.", show_default="diff"
+        ),
     ] = None,
     allow_waiver: Annotated[
-        bool, typer.Option("--allow-waiver", help="Let a written reason stand for unknown provenance.")
+        bool, typer.Option("--allow-waiver", help="Accept a written reason in place of unknown provenance.")
     ] = False,
     open_: Annotated[
-        bool, typer.Option("--open", help="Demand no provenance: a store for documents of other programs.")
+        bool, typer.Option("--open", help="Require no provenance, for documents of other programs.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a store, or open one that is there already."""
+    """Create a store, or open an existing one."""
     from analysis_store import AnalysisStore, Policy
 
     rules = {"require_inputs": False, "require_code": False} if open_ else {}

@@ -1,4 +1,4 @@
-"""``analysis-store tail``: a recording, followed while it grows; a picture for a person, lines for a pipe."""
+"""``analysis-store tail``: follow a recording; a table in a terminal, lines in a pipe."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def tail(
         str | None,
         typer.Argument(
             metavar="RUN",
-            help="A uid, the beginning of one, or an HDF5 file; by default the newest run that is being recorded.",
+            help="A uid, the beginning of a uid, or an HDF5 file; default: the newest run that is being recorded.",
             show_default=False,
         ),
     ] = None,
     store: StoreOption = None,
-    once: Annotated[bool, typer.Option("--once", help="Show how it stands now, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Show the present state and exit.")] = False,
     lines: Annotated[
-        int, typer.Option("--lines", "-n", min=0, help="In a pipe, begin with so many values of each key.")
+        int, typer.Option("--lines", "-n", min=0, help="In a pipe, begin with the last N values of each key.")
     ] = 10,
-    interval: Annotated[float, typer.Option(min=0.05, help="Look for more after so many seconds.")] = 0.5,
+    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two checks for new values.")] = 0.5,
     as_json: JsonOption = False,
 ) -> None:
     """Follow a recording until it ends.
 
-    In a terminal: of each key the last value, the rate and a curve. In a pipe: a line for each value, with its time
-    and key.
+    Shows the last value, the rate and a curve of each key in a terminal. Prints one line per value, with time and key,
+    in a pipe.
     """
     from analysis_store.cli.follow import DEAD, follow
     from analysis_store.cli.follow_terminal import show, stream, watch
@@ -45,4 +45,6 @@ def tail(
         else:
             stream(followed, lines, interval, as_json=as_json)
         if followed.status() == DEAD:
-            raise RunClosedError(f"the process that recorded {followed.name} died; analysis-store recover closes it.")
+            raise RunClosedError(
+                f"the process that recorded {followed.name} died; analysis-store recover closes the recording."
+            )

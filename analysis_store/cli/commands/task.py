@@ -1,4 +1,4 @@
-"""``analysis-store task``: presets that were run on many inputs, what became of each, and what is missing."""
+"""``analysis-store task``: presets that were run on many inputs, and the outcome of each input."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from analysis_store import AnalysisStore
     from analysis_store.processing import Task
 
-app = typer.Typer(help="Look at tasks: runs of presets on many inputs.", no_args_is_help=True, rich_markup_mode=None)
-_TASK = {"ignore_unknown_options": True}  # -1 is the newest task, not an option
+app = typer.Typer(help="Show and continue tasks: presets run on many inputs.", no_args_is_help=True, rich_markup_mode=None)
+_TASK = {"ignore_unknown_options": True}  # -1 means the newest task; it is not an option
 COLUMNS = ("time", "task", "status", "inputs", "done", "failed", "steps")
 
 TaskArgument = Annotated[
-    str, typer.Argument(metavar="UID", help="The uid of a task, the beginning of one, or -1 for the newest.")
+    str, typer.Argument(metavar="UID", help="Uid of a task, the beginning of its uid, or -1 for the newest task.")
 ]
 
 
@@ -31,12 +31,12 @@ TaskArgument = Annotated[
 def show(
     uid: TaskArgument,
     failures: Annotated[
-        bool, typer.Option("--failures", help="Tell of each input that failed what was raised, and where.")
+        bool, typer.Option("--failures", help="Show the error and the traceback of each failed input.")
     ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what became of each input of a task."""
+    """Show the outcome of each input of a task."""
     from analysis_store.cli.outcomes import failure_lines, outcome_table, summary
 
     with open_store(store) as opened:
@@ -55,7 +55,7 @@ def show(
 
 @app.command()
 def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
-    """List the tasks, the one that did something last first."""
+    """List tasks, most recently active first."""
     from analysis_store.processing.tasks.task import tasks
 
     with open_store(store) as opened:
@@ -63,7 +63,7 @@ def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption =
         if as_json:
             print_json([_document(task) for task in found])
         else:
-            table(COLUMNS, [_row(task) for task in found], "there is no task yet; analysis-store run makes one.")
+            table(COLUMNS, [_row(task) for task in found], "no tasks yet; analysis-store run creates one.")
 
 
 @app.command(context_settings=_TASK)
@@ -74,7 +74,7 @@ def run(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a task again; only what is missing is computed."""
+    """Run a task again and compute only missing results."""
     from analysis_store.cli.outcomes import show_report
 
     import_modules(modules)
@@ -89,7 +89,7 @@ def _found(store: AnalysisStore, name: str) -> Task:
     Raises
     ------
     RunNotFoundError
-        There is none, or there are not as many.
+        There is no such task, or there are fewer tasks.
     """
     from analysis_store.processing import Task
     from analysis_store.processing.tasks.task import tasks
@@ -109,7 +109,7 @@ def _document(task: Task) -> dict[str, Any]:
         "time": head["time"],
         "status": task.status,
         "counts": task.outcomes.counts,
-        "pipeline": head["pipeline"],  # as it is kept: its processors need not be registered here
+        "pipeline": head["pipeline"],  # as stored: its processors need not be registered here
         "selection": head["selection"],
     }
 
@@ -123,7 +123,7 @@ def _row(task: Task) -> list[str]:
 
 
 def _steps(task: Task) -> list[str]:
-    """Return a line for each step: its name, processor, parameters and whose results it gets."""
+    """Return a line for each step: name, processor, parameters and the steps before it."""
     steps: dict[str, dict[str, Any]] = task.log.head["pipeline"]["steps"]
     return [
         f"  {name}: {step['processor']} {step['version']}"

@@ -1,4 +1,4 @@
-"""``analysis-store dump``, ``load``, ``sync`` and ``backup``: runs go elsewhere, whole, with all they came from."""
+"""``analysis-store dump``, ``load``, ``sync`` and ``backup``: copy runs, with their ancestors, to other places."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ def dump(
     *,
     terms: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TERM", help="Runs that the terms find, as in search.", show_default=False),
+        typer.Argument(metavar="TERM", help="Runs that match these terms, as in search.", show_default=False),
     ] = None,
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The file to write, such as foils.zip.")],
     uid: Annotated[
         list[str] | None,
-        typer.Option(metavar="UID", help="This run, any number of times: a uid, the beginning of one, or -1."),
+        typer.Option(metavar="UID", help="A run: a uid, the beginning of a uid, or -1; may be repeated."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every run of the store.")] = False,
     stubs: Annotated[
-        bool, typer.Option("--stubs", help="Of what they came from, take the documents only, not the data.")
+        bool, typer.Option("--stubs", help="Include only the documents of ancestors, not their data.")
     ] = False,
     skip_damaged: Annotated[
-        bool, typer.Option("--skip-damaged", help="Leave out what is damaged, instead of writing nothing.")
+        bool, typer.Option("--skip-damaged", help="Leave out damaged runs instead of refusing to write.")
     ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write runs, and all they came from, into one file.
+    """Write runs and all their ancestors to one file.
 
-    A zip file that is an RO-Crate as well; analysis-store load takes it into another store.
+    The file is a zip file and an RO-Crate; analysis-store load adds its runs to another store.
     """
     if not (terms or uid or everything):
-        raise typer.BadParameter("which runs? Give TERM, --uid or --all", param_hint="TERM")
+        raise typer.BadParameter("no runs were named; give TERM, --uid or --all", param_hint="TERM")
     with open_store(store) as opened, warned():
         runs = _wanted(opened, terms or [], uid or [])
         if not len(runs):
-            raise RunNotFoundError(f"no run of {opened.location} is like that, and {bundle} was not written.")
+            raise RunNotFoundError(f"no run of {opened.location} matches; {bundle} was not written.")
         report = opened.dump(runs, bundle, parents="stubs" if stubs else "closure", skip=skip_damaged)
     finish(report, as_json=as_json)
 
 
 def load(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file that analysis-store dump has written.")],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be loaded.")] = False,
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file written by analysis-store dump.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be loaded.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take the runs of a bundle into the store.
+    """Add the runs of a bundle to the store.
 
-    All of it is checked before any of it is kept; what is there already is left as it is.
+    Checks the whole bundle before adding any run. Runs that the store has are not changed.
     """
     with open_store(store) as opened, warned():
         report = opened.load(bundle, dry_run=dry_run)
@@ -73,13 +73,13 @@ def sync(
         list[str] | None,
         typer.Argument(metavar="TERM", help="Only runs that the terms find, as in search.", show_default=False),
     ] = None,
-    both: Annotated[bool, typer.Option("--both", help="Give it what it lacks, too.")] = False,
+    both: Annotated[bool, typer.Option("--both", help="Also copy missing runs to the other store.")] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take runs from another store that are not in this one.
+    """Copy runs from another store that are missing in this one.
 
-    With the notes on them, such as retractions. A run that both have, and have differently, is named and left alone.
+    Copies notes, such as retractions, too. Runs that differ between the stores are reported and not changed.
     """
     with open_store(store) as opened, open_store(other) as theirs, warned():
         report = opened.sync(theirs, query=parse_terms(terms or []), both=both)
@@ -87,16 +87,16 @@ def sync(
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder of the copy; made if it is not there.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Folder of the backup; created if missing.")],
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare what is there from earlier backups with its digests, too.")
+        bool, typer.Option("--verify", help="Also verify the digests of files from earlier backups.")
     ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy the store, while it is in use.
+    """Back up the store while it is in use.
 
-    Done again, only what is new is copied. The copy is a store: open it, or copy it back.
+    Later backups copy only new files. The backup is a store: open it, or copy it back.
     """
     with open_store(store) as opened, warned():
         report = opened.backup(target, verify=verify)
