@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from analysis_store import AnalysisStore
     from analysis_store.processing import Task
 
-app = typer.Typer(help="Show and continue tasks: presets run on many inputs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Show and continue tasks: presets run on many inputs.", no_args_is_help=True, rich_markup_mode=None
+)
 _TASK = {"ignore_unknown_options": True}  # -1 means the newest task; it is not an option
 COLUMNS = ("time", "task", "status", "inputs", "done", "failed", "steps")
 
