@@ -157,7 +157,8 @@ def encode_text(values: AnyArray) -> AnyArray:
             encoded = np.asarray(np.strings.encode(values, "utf-8"))
         except UnicodeEncodeError as error:
             raise InvalidDataError(
-                f"{error.object!r} holds a lone surrogate; expected text that UTF-8 can say."
+                f"Got {error.object!r:.80}, which holds a lone surrogate; expected text that UTF-8 can hold. "
+                "Correct it."
             ) from error
     width = max(1, encoded.dtype.itemsize, values.dtype.itemsize // _CHARACTER)
     return encoded if encoded.dtype.itemsize == width else encoded.astype(f"S{width}")

@@ -120,7 +120,9 @@ def _text_state(array: Any) -> State:
     try:
         text = objects.astype(StringDType())
     except UnicodeEncodeError as error:
-        raise InvalidDataError(f"{error.object!r} holds a lone surrogate; expected text that UTF-8 can say.") from error
+        raise InvalidDataError(
+            f"Got {error.object!r:.80}, which holds a lone surrogate; expected text that UTF-8 can hold. Correct it."
+        ) from error
     return {"text": text, "mask": mask, "missing": "NA" if dtype.na_value is pd.NA else "NaN", "storage": dtype.storage}
 
 
