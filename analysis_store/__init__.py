@@ -40,7 +40,7 @@ else:
             "handlers.base": ["Handler"],
             "insertion": ["analysis_documents", "get_working_dir", "insert_analysis", "set_working_dir"],
             "pairs": ["check_pair"],
-            "processing.by_hand": ["get_autosaving", "set_autosaving"],
+            "processing.engine.interactive": ["get_autosaving", "set_autosaving"],
             "provenance": ["Code", "Parent", "Policy", "Provenance"],
             "store": ["AnalysisStore"],
             "writers.base": ["Writer"],

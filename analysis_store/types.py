@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.engine.explanation import Explanation as Explanation
     from analysis_store.processing.inputs.inputs import InputsLike as InputsLike
     from analysis_store.processing.model.pipeline import PipelineLike as PipelineLike
-    from analysis_store.processing.tasks.selection import SelectionLike as SelectionLike
+    from analysis_store.processing.task.selection import SelectionLike as SelectionLike
     from analysis_store.provenance.model import ProvenanceLike as ProvenanceLike
     from analysis_store.runs.read.lazy import LazyArray as LazyArray
     from analysis_store.runs.read.results import Runs as Runs
@@ -57,7 +57,7 @@ else:
             "analysis_store.processing.engine.explanation": ["Explanation"],
             "analysis_store.processing.inputs.inputs": ["InputsLike"],
             "analysis_store.processing.model.pipeline": ["PipelineLike"],
-            "analysis_store.processing.tasks.selection": ["SelectionLike"],
+            "analysis_store.processing.task.selection": ["SelectionLike"],
             "analysis_store.provenance.model": ["ProvenanceLike"],
             "analysis_store.runs.values.gather": ["DataLike", "WriterEntry", "WriterResource"],
             "analysis_store.runs.read.lazy": ["LazyArray"],

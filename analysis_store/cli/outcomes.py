@@ -14,7 +14,7 @@ from analysis_store.core.text import counted
 
 if TYPE_CHECKING:
     from analysis_store.processing import Task
-    from analysis_store.processing.tasks.outcomes import Failure, Outcome, Report
+    from analysis_store.processing.task.outcomes import Failure, Outcome, Report
 
 _NONE = "no inputs: no run matches yet."
 COLUMNS = ("input", "status", "result", "how", "seconds", "error")

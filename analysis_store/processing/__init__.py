@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from analysis_store.processing.model.registry import get_processor as get_processor
     from analysis_store.processing.model.registry import processors as processors
     from analysis_store.processing.model.registry import register_processor as register_processor
-    from analysis_store.processing.tasks.auto import AutoAnalysis as AutoAnalysis
-    from analysis_store.processing.tasks.selection import Selection as Selection
-    from analysis_store.processing.tasks.task import Task as Task
-    from analysis_store.processing.tasks.task import tasks as tasks
+    from analysis_store.processing.task.auto import AutoAnalysis as AutoAnalysis
+    from analysis_store.processing.task.selection import Selection as Selection
+    from analysis_store.processing.task.task import Task as Task
+    from analysis_store.processing.task.task import tasks as tasks
 else:
     __all__, __getattr__, __dir__ = loaded_when_used(
         __name__,
         {
             "engine.rerun": ["rerun"],
-            "tasks.auto": ["AutoAnalysis"],
+            "task.auto": ["AutoAnalysis"],
             "engine.interactive": ["get_autosaving", "get_working_dir", "set_autosaving", "set_working_dir"],
             "engine.comparison": ["Comparison", "compare"],
             "engine.computation": ["compute"],
@@ -45,7 +45,7 @@ else:
             "model.pipeline": ["Pipeline"],
             "model.preset": ["Preset"],
             "model.registry": ["get_processor", "processors", "register_processor"],
-            "tasks.selection": ["Selection"],
-            "tasks.task": ["Task", "tasks"],
+            "task.selection": ["Selection"],
+            "task.task": ["Task", "tasks"],
         },
     )

@@ -21,8 +21,8 @@ import pytest
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import ProcessorError
 from analysis_store.processing import Pipeline, Task
-from analysis_store.processing.tasks import dispatch as feeding
-from analysis_store.processing.tasks.executors import ProcessCrew, crew
+from analysis_store.processing.task import dispatch as feeding
+from analysis_store.processing.task.executors import ProcessCrew, crew
 from tests import task_steps as steps
 from tests.sweeps import some
 

@@ -21,8 +21,8 @@ from ophyd.sim import SynAxis, SynSignal
 from analysis_store import AnalysisStore, Policy, Provenance
 from analysis_store.errors import ProcessorError, QueryError, SettingsError
 from analysis_store.processing import AutoAnalysis, Pipeline, Preset, Task
-from analysis_store.processing.tasks.batch import Batch
-from analysis_store.processing.tasks.worker_process import Companion
+from analysis_store.processing.task.batch import Batch
+from analysis_store.processing.task.worker_process import Companion
 from tests import auto_steps as steps
 
 ROOT = Path(__file__).parents[2]

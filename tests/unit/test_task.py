@@ -24,10 +24,10 @@ from analysis_store.errors import (
     UnknownProcessorError,
 )
 from analysis_store.processing import Pipeline, Selection, Task
-from analysis_store.processing.tasks.executors import crew
-from analysis_store.processing.tasks.outcomes import Outcome, Report
-from analysis_store.processing.tasks.task import tasks
-from analysis_store.processing.tasks.task_log import TaskLog
+from analysis_store.processing.task.executors import crew
+from analysis_store.processing.task.outcomes import Outcome, Report
+from analysis_store.processing.task.task import tasks
+from analysis_store.processing.task.task_log import TaskLog
 from tests import task_steps as steps
 
 

@@ -58,7 +58,7 @@ def show(
 @app.command()
 def ls(store: StoreOption = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List tasks, most recently active first."""
-    from analysis_store.processing.tasks.task import tasks
+    from analysis_store.processing.task.task import tasks
 
     with open_store(store) as opened:
         found = list(islice(tasks(opened), limit or None))
@@ -94,7 +94,7 @@ def _found(store: AnalysisStore, name: str) -> Task:
         There is no such task, or there are fewer tasks.
     """
     from analysis_store.processing import Task
-    from analysis_store.processing.tasks.task import tasks
+    from analysis_store.processing.task.task import tasks
 
     if not (name.startswith("-") and name[1:].isdecimal()):
         return Task.load(store, name)

@@ -15,7 +15,7 @@ from analysis_store.errors import AmbiguousUidError, RunNotFoundError, StoreBusy
 from analysis_store.layout import file_stem
 from analysis_store.locks import FileLock, holder_of, is_held
 from analysis_store.logs import AppendLog
-from analysis_store.processing.tasks.outcomes import Outcome, Report, Status, status_of
+from analysis_store.processing.task.outcomes import Outcome, Report, Status, status_of
 from analysis_store.runs.notes.notes import who
 
 if TYPE_CHECKING:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analysis_store.errors import ProcessorError
 from analysis_store.processing.model.pipeline import Pipeline
-from analysis_store.processing.tasks.batch import Batch
-from analysis_store.processing.tasks.dispatch import Feed
-from analysis_store.processing.tasks.executors import crew
-from analysis_store.processing.tasks.outcomes import Outcome, Report, Status
-from analysis_store.processing.tasks.selection import Selection
-from analysis_store.processing.tasks.task_log import TaskLog, find_log, logs
+from analysis_store.processing.task.batch import Batch
+from analysis_store.processing.task.dispatch import Feed
+from analysis_store.processing.task.executors import crew
+from analysis_store.processing.task.outcomes import Outcome, Report, Status
+from analysis_store.processing.task.selection import Selection
+from analysis_store.processing.task.task_log import TaskLog, find_log, logs
 from analysis_store.progress import Progress, watched
 
 if TYPE_CHECKING:
     from analysis_store.processing.model.pipeline import PipelineLike
-    from analysis_store.processing.tasks.selection import SelectionLike
+    from analysis_store.processing.task.selection import SelectionLike
     from analysis_store.run_store import RunStore
 
 logger: logging.Logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from analysis_store.catalogs.query.dialects import OBJECTS
 from analysis_store.catalogs.query.query import Query, QueryLike
 from analysis_store.errors import AmbiguousUidError, InputError, RunNotFoundError
 from analysis_store.processing.inputs.inputs import InputLike
-from analysis_store.processing.tasks.query_documents import query_document, query_from_document
+from analysis_store.processing.task.query_documents import query_document, query_from_document
 from analysis_store.provenance.sources import uid_of
 
 if TYPE_CHECKING:

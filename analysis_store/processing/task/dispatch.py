@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import ProcessorError
-from analysis_store.processing.tasks.batch import Batch, received, sent, work
-from analysis_store.processing.tasks.outcomes import Failure, Outcome
+from analysis_store.processing.task.batch import Batch, received, sent, work
+from analysis_store.processing.task.outcomes import Failure, Outcome
 
 if TYPE_CHECKING:
-    from analysis_store.processing.tasks.executors import Crew
+    from analysis_store.processing.task.executors import Crew
 
 logger: logging.Logger = logging.getLogger(__name__)
 

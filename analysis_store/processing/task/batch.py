@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.processing.engine.computation import run_pipeline
 from analysis_store.processing.inputs.inputs import Inputs
-from analysis_store.processing.tasks.outcomes import Failure, Outcome, Success
+from analysis_store.processing.task.outcomes import Failure, Outcome, Success
 
 if TYPE_CHECKING:
     from analysis_store.processing.engine.results import Results

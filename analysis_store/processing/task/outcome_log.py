@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store.errors import AnalysisStoreError, StoreWriteError
-from analysis_store.processing.tasks.outcomes import Outcome, status_of
-from analysis_store.processing.tasks.task_log import TaskLog
+from analysis_store.processing.task.outcomes import Outcome, status_of
+from analysis_store.processing.task.task_log import TaskLog
 
 if TYPE_CHECKING:
     from analysis_store.processing.model.pipeline import Pipeline
-    from analysis_store.processing.tasks.selection import Selection
+    from analysis_store.processing.task.selection import Selection
 
 logger: logging.Logger = logging.getLogger(__name__)
 

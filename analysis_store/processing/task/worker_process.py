@@ -17,13 +17,13 @@ import traceback
 from pathlib import Path
 from typing import IO, Any
 
-from analysis_store.processing.tasks.batch import Batch, received, sent
-from analysis_store.processing.tasks.outcomes import Failure, Outcome
+from analysis_store.processing.task.batch import Batch, received, sent
+from analysis_store.processing.task.outcomes import Failure, Outcome
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 _TRIALS = 2
-_PROGRAM = "import sys; sys.path[:] = {path!r}; from analysis_store.processing.tasks.worker_process import main; main()"
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from analysis_store.processing.task.worker_process import main; main()"
 
 
 class Companion:
