@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import os
 from pathlib import Path
 
 import pytest
 
-import analysis_store
 from analysis_store.core.atomic_files import CANNOT_LINK, AtomicFile, link_or_rename, publish, replace, write_once
 
 
@@ -97,16 +95,3 @@ def test_every_refusal_of_a_link_is_answered_by_a_rename(
         link_or_rename(tmp_path / "b", tmp_path / "final")
     assert (tmp_path / "final").read_text() == "a"
     assert listing(tmp_path) == ["b", "final"]
-
-
-def test_one_module_syncs() -> None:
-    """`os.fsync` and its kin are named once in the package, so that every file is made durable the same way."""
-    package = Path(analysis_store.__file__).parent
-    names = {"fsync", "fdatasync"}
-    found = [
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute) and node.attr in names
-    ]
-    assert found == ["folders.py"]

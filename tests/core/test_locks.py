@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import threading
 from pathlib import Path
 
 import pytest
 
-import analysis_store
 from analysis_store.locks import FileLock, is_running, wait_for
 
 
@@ -52,15 +50,3 @@ def test_without_time_one_look_is_taken() -> None:
 def test_a_number_that_no_process_has(process: int) -> None:
     """Whatever number stands in the name of a scratch file, looking for its process raises nothing."""
     assert not is_running(process)
-
-
-def test_nobody_waits_for_locks_alone() -> None:
-    """`FileLock.acquire` is in no loop of its own but that of one who says what is waited for."""
-    package = Path(analysis_store.__file__).parent
-    found = [
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        for loop in ast.walk(ast.parse(path.read_text()))
-        if isinstance(loop, ast.While) and "FileLock" in ast.unparse(loop)
-    ]
-    assert found == ["processing/claims.py"]
