@@ -14,6 +14,8 @@ FAST := -m "not slow"
 # Thousands of tests wait for a disk to sync; those that are not slow are in memory, where there are 4 GB of it.
 IN_MEMORY = $(shell test -w /dev/shm && test "$$(df -k /dev/shm | awk 'END {print $$4}')" -gt 4000000 && echo TMPDIR=/dev/shm)
 PYTEST_ARGS ?=
+ROOM ?=
+TESTS := $(if $(ROOM),tests/$(ROOM) --durations=10)
 FUZZ_ARGS ?=
 # Tests start hundreds of processes; each would compile every library again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,11 +47,11 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/.uv
 demo: $(VENV)/.package ## Install, save a real result, find it, read it back
 	@$(BIN)/analysis-store demo
 
-test: $(VENV)/.dev ## Run the tests (PYTEST_ARGS="-k name" for some of them)
-	$(IN_MEMORY) $(BIN)/python $(PYTEST) $(FAST) $(PYTEST_ARGS)
+test: $(VENV)/.dev ## Run the tests (ROOM=trust for those of one room, PYTEST_ARGS="-k name" for some of them)
+	$(IN_MEMORY) $(BIN)/python $(PYTEST) $(FAST) $(TESTS) $(PYTEST_ARGS)
 
-test-slow: $(VENV)/.dev ## Run the long sweeps of the tests
-	$(BIN)/python $(PYTEST) -m "slow or properties" --hypothesis-profile=thorough $(PYTEST_ARGS)
+test-slow: $(VENV)/.dev ## Run the long sweeps of the tests (ROOM=trust for those of one room)
+	$(BIN)/python $(PYTEST) -m "slow or properties" --hypothesis-profile=thorough $(TESTS) $(PYTEST_ARGS)
 
 test-dates: $(VENV)/.dev ## Run the tests that see a clock on other dates and in other time zones (needs faketime)
 	$(BIN)/python -m tests.dates $(PYTEST_ARGS)

@@ -8,15 +8,15 @@ import subprocess
 import sys
 
 TESTS = (
-    "tests/unit/test_bundle.py",
-    "tests/unit/test_check.py",
-    "tests/unit/test_notes.py",
-    "tests/unit/test_query.py",
-    "tests/unit/test_removal.py",
-    "tests/unit/test_retraction.py",
-    "tests/unit/test_store.py",
-    "tests/unit/test_codecs_standard.py",
-    "tests/unit/test_run_datastore.py",
+    "tests/trust/test_bundle.py",
+    "tests/trust/test_check.py",
+    "tests/runs/test_notes.py",
+    "tests/catalogs/test_query.py",
+    "tests/trust/test_removal.py",
+    "tests/runs/test_retraction.py",
+    "tests/store/test_store.py",
+    "tests/codecs/test_codecs_standard.py",
+    "tests/recorder/test_run_datastore.py",
 )
 CHOSEN = "not slow and not file_times"  # faketime moves the clock of the process, not that of the system
 MOMENTS = (

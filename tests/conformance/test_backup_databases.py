@@ -17,7 +17,7 @@ from tests.conformance import test_catalogs_mongo, test_catalogs_postgresql
 from tests.conformance.test_catalogs_postgresql import _program
 from tests.faults.children import start
 from tests.faults.on_disk import ORIGIN, result
-from tests.unit.test_reindex import all_of
+from tests.trust.test_reindex import all_of
 
 mongo = test_catalogs_mongo.server
 server = test_catalogs_postgresql.server

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from analysis_store import AnalysisStore, Policy
-from tests.unit.test_bundle import assert_same, saved
+from tests.trust.test_bundle import assert_same, saved
 
 LAX = Policy(require_inputs=False, require_code=False)
 
