@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import struct
 from datetime import timedelta, timezone
 from pathlib import Path
 
@@ -41,8 +41,12 @@ def test_a_zone_without_a_name_is_refused_with_the_column() -> None:
 
 
 def test_a_table_that_names_a_file_as_its_zone(tmp_path: Path) -> None:
-    """A hostile file cannot make the reader open another one: here a pipe, which would be waited for, for ever."""
-    os.mkfifo(tmp_path / "pipe")
+    """A hostile file cannot make the reader open another one; pandas alone would read it, and take it for a zone."""
+    other = tmp_path / "other"
+    other.write_bytes(
+        b"TZif" + bytes(16) + struct.pack(">6l", 0, 0, 0, 0, 1, 4) + struct.pack(">lbb", 9 * 3600, 0, 0) + b"LAB\0"
+    )
+    assert pd.Timestamp(0, tz=f"dateutil/{other}").hour == 9
     frame = pd.DataFrame({"t": pd.date_range("2026-01-01", periods=2, tz="Europe/Berlin")})
     path = tmp_path / "tables.h5"
     writer = TableWriter(path, "/t")
@@ -51,7 +55,7 @@ def test_a_table_that_names_a_file_as_its_zone(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         (name,) = file["t/columns"]
         spec = json.loads(file[f"t/columns/{name}"].attrs["pandas"])
-        file[f"t/columns/{name}"].attrs["pandas"] = json.dumps({**spec, "zone": f"dateutil/{tmp_path / 'pipe'}"})
+        file[f"t/columns/{name}"].attrs["pandas"] = json.dumps({**spec, "zone": f"dateutil/{other}"})
     with pytest.raises(DamagedFileError, match="is not the name of a time zone"):
         TableHandler(path, "/t")(0)
 
