@@ -23,7 +23,7 @@ from pathlib import Path
 from analysis_store import AnalysisStore, export
 from analysis_store.processing import Inputs, Preset, Task, get_processor, processor
 from analysis_store.processing.library.fits import fit_peak
-from analysis_store.types import CheckReport, LazyArray, Run, Runs, Stream
+from analysis_store.types import Document
 
 
 @processor(id="centre", version="1")
@@ -31,12 +31,16 @@ def centre(inputs: Inputs, *, threshold: float = 0.5, name: str) -> dict[str, fl
     return {name: threshold}
 
 
+def take(store: AnalysisStore, name: str, doc: Document) -> None:
+    store(name, doc)
+
+
 def use(store: AnalysisStore, inputs: Inputs) -> Iterator[object]:
     run = store[-1]
     yield reveal_type(run)  # Run
     yield reveal_type(store.search({"sample_name": "Fe foil"}, since="2026"))  # Runs
     yield reveal_type(store.search()[0])  # Run
-    yield reveal_type(store.search()[:2])  # Runs
+    yield reveal_type(store.search()[:2].search(until="2026"))  # Runs
     yield reveal_type(run["primary"])  # Stream
     yield reveal_type(run["primary"]["mu"])  # LazyArray
     yield reveal_type(run.read())  # Dataset

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from analysis_store.catalogs.kinship import Edge, downwards, nearest, upwards
+from analysis_store.documents import Document
 from analysis_store.errors import DamagedFileError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _UID, _TEXTS = "_uid", "_texts"
 
-Document = dict[str, Any]
 Documents = Iterable[tuple[str, Document]]
 """Documents with their names, in the order they were emitted."""
 

@@ -28,8 +28,8 @@ from analysis_store.server.nodes import Node
 if TYPE_CHECKING:
     import pandas
 
-    from analysis_store.catalogs.base import Document
     from analysis_store.core.lazy import Index
+    from analysis_store.documents import Document
     from analysis_store.runs.read.stream import Stream
 
 Makers = dict[str, Callable[[], Variable]]

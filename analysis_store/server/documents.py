@@ -17,8 +17,8 @@ from tiled.server.authentication import (
 )
 from tiled.server.dependencies import get_entry, get_root_tree
 
-from analysis_store.catalogs.base import Document
 from analysis_store.core.jsonable import as_python, rebuilt
+from analysis_store.documents import Document
 
 router = APIRouter()
 

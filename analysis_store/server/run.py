@@ -31,7 +31,8 @@ from analysis_store.server.columns import Columns, configuration
 from analysis_store.server.nodes import Node
 
 if TYPE_CHECKING:
-    from analysis_store.catalogs.base import Document, RunRecord
+    from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
 

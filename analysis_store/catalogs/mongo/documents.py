@@ -14,7 +14,8 @@ from analysis_store.errors import StoreVersionError
 if TYPE_CHECKING:
     from pymongo.database import Database
 
-    from analysis_store.catalogs.base import Document, RunRecord
+    from analysis_store.catalogs.base import RunRecord
+    from analysis_store.documents import Document
 
 VERSION = 1
 """The version of what is our own in the database."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
     from analysis_store.catalogs.base import RunRecord
-    from analysis_store.catalogs.query.query import QueryLike
+    from analysis_store.catalogs.query.query import Moment, QueryLike
 
 _PAGE, _LARGEST_PAGE = 100, 1000
 """Runs that are read at once: few at first, for most lists are not read to their end."""
@@ -110,12 +110,20 @@ class Runs(Sequence[Run]):
         read = self._records(self.query, low, high - low + 1)
         return [Run(read[number - low], self._context) for number in part if number - low < len(read)]
 
-    def search(self, query: QueryLike | None = None, **terms: Any) -> Runs:
-        """Return the runs among these that satisfy a further query."""
+    def search(
+        self,
+        query: QueryLike | None = None,
+        *,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        text: str | None = None,
+        **equals: object,
+    ) -> Runs:
+        """Return the runs among these that satisfy a further query, as `AnalysisStore.search` takes it."""
         these = self.query
         if self._window != _ALL:
             these &= Query(Uids(frozenset(run.uid for run in self)))
-        return Runs(these & Query.parse(query, **terms), self._context)
+        return Runs(these & Query.parse(query, since=since, until=until, text=text, **equals), self._context)
 
     def without_retracted(self) -> Runs:
         """Return those among these runs that are not retracted now."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis_store.catalogs.base import Document, RunRecord
+from analysis_store.catalogs.base import RunRecord
+
+if TYPE_CHECKING:
+    from analysis_store.documents import Document
 
 LONG = "a long string " * 20
 INJECTIONS = ("'; DROP TABLE run; --", '" OR 1=1', "%", "_", "\\", "$gt", "\x00", "\ud800", "name' OR 'a'='a", ")")
