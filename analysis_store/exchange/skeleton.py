@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from analysis_store import layout
-from analysis_store.core.memory import available_memory
-from analysis_store.errors import DamagedFileError, StoreVersionError, TooLargeError
+from analysis_store.core.memory import check_fits
+from analysis_store.errors import DamagedFileError, StoreVersionError
 from analysis_store.exchange.content import Export, ExportedStream, metadata_of, streams_of, units_of
 from analysis_store.exchange.tree import Missing, from_tree, to_tree
 
@@ -152,9 +152,5 @@ def check_held(file: BinaryIO) -> None:
     TooLargeError
         Says how large the file is, and what is free.
     """
-    size, free = os.fstat(file.fileno()).st_size, available_memory()
-    if size * _SIZE_OF_TREE > free:
-        raise TooLargeError(
-            f"{file.name} has {size} bytes of text, which become up to {size * _SIZE_OF_TREE}, and {free} are free in "
-            "memory. Export as hdf5 or npz instead."
-        )
+    size = os.fstat(file.fileno()).st_size * _SIZE_OF_TREE
+    check_fits(size, f"The text of {file.name} as a tree", "Export as hdf5 or npz instead.")

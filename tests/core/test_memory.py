@@ -12,6 +12,7 @@ import pytest
 from analysis_store import AnalysisStore
 from analysis_store.core import memory
 from analysis_store.errors import TooLargeError
+from analysis_store.exchange.skeleton import check_held
 from analysis_store.handlers.arrays import ArrayHandler
 
 LIMIT = 80 << 20
@@ -60,6 +61,15 @@ def test_a_file_that_no_container_holds_is_refused(tmp_path: Path, name: str) ->
         file.create_dataset("x", data=np.zeros((90, 1 << 20), "u1"), chunks=(1, 1 << 20), compression="lzf")
     with pytest.raises(TooLargeError, match="Read a slice of it"):
         ArrayHandler(tmp_path / "column.h5", "/x").column().read()
+
+
+@pytest.mark.usefixtures("container")
+def test_an_export_as_text_that_no_container_holds_is_refused(tmp_path: Path) -> None:
+    """Text becomes several times as large when it is read; the message names a form that does not."""
+    with (tmp_path / "run.json").open("w+b") as file:
+        file.truncate(ROWS)
+        with pytest.raises(TooLargeError, match=r"run\.json as a tree would take .* Export as hdf5 or npz"):
+            check_held(file)
 
 
 @pytest.mark.usefixtures("container")
