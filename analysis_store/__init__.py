@@ -1,6 +1,6 @@
-"""A permanent store for derived data: every result with its provenance, or not at all.
+"""A permanent store for derived data. Every result has its provenance.
 
-The public names are loaded when they are first used, so that importing the package costs next to nothing.
+The public names are loaded on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arrays as they are handed out: of objects, one entry for each, and those that are read when they are asked for."""
+"""Object arrays with one entry per value, and values that are read lazily."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK = 16 << 20
 
 
 class LazyValue(Known):
-    """The value of one event that stays where it is: its elements are read when they are asked for, in C order."""
+    """The lazy value of one event: its elements are read on demand, in C order."""
 
     @abstractmethod
     def elements(self, start: int, stop: int) -> AnyArray:
@@ -36,14 +36,14 @@ class LazyValue(Known):
 
 
 class Joined(LazyValue):
-    """Values one after the other, as one.
+    """Several values, concatenated.
 
     Parameters
     ----------
     values : sequence of ndarray or LazyValue
-        At least one; of one dtype, and of any shapes.
+        At least one value; with equal dtypes and any shapes.
     shape : tuple of int, optional
-        Of all their elements; by default one axis.
+        Shape of all elements; by default one axis.
     """
 
     def __init__(self, values: Sequence[Any], shape: tuple[int, ...] | None = None) -> None:
@@ -64,12 +64,12 @@ class Joined(LazyValue):
 
 
 def elements_of(value: AnyArray | LazyValue, start: int, stop: int) -> AnyArray:
-    """Return the elements ``start <= i < stop`` of an array in C order, whether it is in memory or not."""
+    """Return the elements ``start <= i < stop`` of an array in C order, in memory or not."""
     return value.elements(start, stop) if isinstance(value, LazyValue) else value.reshape(-1)[start:stop]
 
 
 def as_objects(values: Collection[object]) -> AnyArray:
-    """Return an object array with one entry per value, whatever the values are: never a deeper one."""
+    """Return an object array of one dimension with one entry per value, for values of any type."""
     made = np.empty(len(values), object)
     for index, value in enumerate(values):
         made[index] = value
@@ -77,15 +77,15 @@ def as_objects(values: Collection[object]) -> AnyArray:
 
 
 def select_objects(key: Index, count: int, read: Callable[[list[int]], Sequence[Any]]) -> Any:
-    """Return what ``key`` selects of ``count`` objects: for an integer the object itself, else an object array.
+    """Return the selection ``key`` from ``count`` objects: for an integer the object itself, else an object array.
 
-    After an integer further indices select of the object, if it is an array: of a column whose arrays differ in shape
-    that is the only way to a part of one.
+    Indices after an integer select from the object, if it is an array. In a column whose arrays differ in shape, this
+    is the only way to select a part of an array.
 
     Raises
     ------
     IndexError
-        As NumPy does.
+        As in NumPy.
     """
     parts = key if isinstance(key, tuple) else (key,)
     further = any(part is not ... for part in parts[1:])
@@ -97,11 +97,11 @@ def select_objects(key: Index, count: int, read: Callable[[list[int]], Sequence[
     try:
         chosen = np.arange(count)[key]
     except (TypeError, ValueError) as error:
-        raise IndexError(f"{key!r} is no index of {count} values: {error}") from error
+        raise IndexError(f"{key!r} is not an index of {count} values: {error}") from error
     values = read(chosen.ravel().tolist())
     return as_objects(values).reshape(chosen.shape) if chosen.ndim else values[0]
 
 
 def rows_at_once(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    """Return how many values along axis 0 are read at once where all are wanted: some 16 MiB, or one that is larger."""
+    """Return the number of values along axis 0 to read at once: about 16 MiB, or one larger value."""
     return max(1, _BLOCK // max(1, math.prod(shape[1:]) * dtype.itemsize))

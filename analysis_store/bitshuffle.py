@@ -1,7 +1,7 @@
-"""Bitshuffle + LZ4 (HDF5 filter 32008) on whole chunks, outside HDF5, so that several threads can do it at once.
+"""Bitshuffle + LZ4 (HDF5 filter 32008) on whole chunks, outside HDF5, so that several threads can work at once.
 
 HDF5 runs its filters under one global lock. hdf5plugin's library exports the functions that its filter calls; called
-directly they let go of Python's lock, and the chunks they make are byte for byte those of the filter.
+directly they release Python's lock, and their chunks are byte for byte those of the filter.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 FILTER = 32008
 LZ4 = 2
-"""What the filter is told to compress with."""
+"""The compression option of the filter."""
 
 _BLOCK_BYTES = 32 << 10
-"""A block that stays in the first cache; four times the filter's own choice, a sixth faster, and no larger."""
+"""Block size that fits into the first cache; four times the filter's own choice, a sixth faster, and no larger."""
 
 WORKERS = max(2, min(os.cpu_count() or 1, 8))
-"""How many threads work on chunks; more than eight wait for memory."""
+"""Number of threads that work on chunks; more than eight wait for memory."""
 
 _rooms = threading.local()
 
@@ -39,7 +39,7 @@ _BLOCK = struct.Struct(">I")
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """Return the library of the filter, or None where this build of hdf5plugin does not export its functions."""
+    """Return the library of the filter, or None if this build of hdf5plugin does not export its functions."""
     import hdf5plugin
 
     path = Path(hdf5plugin.PLUGIN_PATH) / "libh5bshuf.so"
@@ -59,19 +59,19 @@ def library() -> ctypes.CDLL | None:
 
 
 def block_length(width: int) -> int:
-    """Return how many elements of ``width`` bytes are shuffled at once: a multiple of eight."""
+    """Return the number of elements of ``width`` bytes that are shuffled at once: a multiple of eight."""
     return max(128, _BLOCK_BYTES // width // 8 * 8)
 
 
 def compress(lib: ctypes.CDLL, block: AnyArray, length: int) -> bytes:
     """Return a C-contiguous block as the filter stores it: header, then the stream.
 
-    ``length`` is how many elements are shuffled at once; 0 leaves that to the filter.
+    ``length`` is the number of elements that are shuffled at once; 0 lets the filter choose.
 
     Raises
     ------
     MemoryError
-        The library cannot get memory for its work.
+        The library cannot allocate memory.
     """
     width = block.dtype.itemsize
     length = length or int(lib.bshuf_default_block_size(width))
@@ -84,7 +84,7 @@ def compress(lib: ctypes.CDLL, block: AnyArray, length: int) -> bytes:
 
 
 def _room(size: int) -> AnyArray:
-    """Return memory of this thread to work in: fresh memory costs more to get than a chunk to compress."""
+    """Return a work buffer of this thread: allocating a new one takes longer than compressing a chunk."""
     room: AnyArray | None = getattr(_rooms, "room", None)
     if room is None or len(room) < size:
         room = _rooms.room = np.empty(size, np.uint8)
@@ -94,13 +94,13 @@ def _room(size: int) -> AnyArray:
 def decompress(lib: ctypes.CDLL, chunk: bytes, out: AnyArray) -> None:
     """Fill the C-contiguous array ``out`` from a chunk as the filter stores it.
 
-    The library trusts the lengths inside the stream, so they are walked first: one that points outside would read, or
-    write, memory that is not ours.
+    The library trusts the lengths inside the stream, so they are checked first: a wrong length would read or
+    write memory outside the buffers.
 
     Raises
     ------
     DamagedFileError
-        The chunk is not one of an array of this size.
+        The chunk does not belong to an array of this size.
     """
     width = out.dtype.itemsize
     block = _checked_block(chunk, out.nbytes, width)
@@ -111,7 +111,7 @@ def decompress(lib: ctypes.CDLL, chunk: bytes, out: AnyArray) -> None:
 
 
 def _checked_block(chunk: bytes, size: int, width: int) -> int:
-    """Return the elements per block, after every length in the chunk was found to stay inside it."""
+    """Return the elements per block, after checking that every length stays inside the chunk."""
     if len(chunk) < _HEADER.size:
         raise DamagedFileError(f"A compressed chunk of {len(chunk)} bytes is too short for its header.")
     declared, block_bytes = _HEADER.unpack_from(chunk)

@@ -1,6 +1,6 @@
-r"""Digests of files and of values: blake3, over an encoding of the values that no form of storage changes.
+r"""Digests of files and of values: blake3, over an encoding of the values that does not depend on their storage.
 
-The encoding, of which a digest is taken (``\n`` is one byte 0A, numbers in ASCII decimal)::
+The encoding that is hashed (``\n`` is one byte 0A, numbers in ASCII decimal)::
 
     array   = "array\n"   dtype "\n" length "," ... "\n"  bytes      every axis has its length, events first
     strings = "strings\n" dtype "\n" length "," ... "\n"  text*      text of variable length, in C order
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 ALGORITHM = "blake3"
 
 _FILE_BLOCK = 8 << 20
-# Of a long double of 16 bytes that is the x87's, only ten bytes are the number.
+# Only ten bytes of the 16-byte long double of the x87 are the number.
 _PADDED_LONG_DOUBLE = np.dtype(np.longdouble).itemsize == 16 and np.finfo(np.longdouble).nmant == 63
 
 
@@ -66,16 +66,16 @@ def digest_file(path: str | Path) -> str:
 
 
 class ValueDigest:
-    """The digest of values that come in one or many blocks; how they are cut does not matter.
+    """The digest of values in one or many blocks; block boundaries do not matter.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the whole column, events first.
+        Shape of the whole column, events first.
     dtype : numpy.dtype
-        Of every block.
+        Dtype of every block.
     hasher : blake3.blake3, optional
-        One that has taken what comes before; a fresh one if there is nothing.
+        A hasher that has read earlier bytes; default: a new one.
 
     Examples
     --------
@@ -93,7 +93,7 @@ class ValueDigest:
         feed_head(self._hasher, "strings" if self._strings else "array", _dtype_text(dtype), shape)
 
     def update(self, block: AnyArray) -> None:
-        """Take the next values, in C order, of whatever shape and byte order."""
+        """Add the next values, in C order, of any shape and byte order."""
         if self._strings:
             self._hasher.update(b"".join(piece for text in block.ravel() for piece in _framed(text)))
         elif block.size and block.dtype.itemsize:
@@ -112,7 +112,7 @@ def digest_array(values: AnyArray) -> str:
 
 
 class Counted(Protocol):
-    """Arrays whose number is known, and which are gone through once."""
+    """Arrays whose number is known, and that are iterated once."""
 
     def __len__(self) -> int: ...
 
@@ -152,7 +152,7 @@ def digest_tables(frames: Sequence[pandas.DataFrame]) -> str:
 
 
 def digest_values(values: AnyArray | Sequence[object]) -> str:
-    """Return the digest of a column, whatever it is: an array, arrays of differing shape, or tables."""
+    """Return the digest of a column of any kind: an array, arrays of differing shape, or tables."""
     if isinstance(values, np.ndarray) and not _holds_values(values):
         return digest_array(values)
     items = list(values)
@@ -162,9 +162,9 @@ def digest_values(values: AnyArray | Sequence[object]) -> str:
 
 
 def digest_foreign(values: Sequence[Any]) -> str | None:
-    """Return the digest of what a caller's own writer stores: arrays or tables; None of other objects.
+    """Return the digest of values that a caller's own writer stores: arrays or tables; None for other objects.
 
-    Row numbers of a table count by their values: a writer may give back a range as integers.
+    Row numbers of a table are compared by value: a writer may return a range as integers.
     """
     kinds = {type(value).__name__ for value in values}
     if kinds == {"DataFrame"}:
@@ -192,12 +192,12 @@ def _digest_lazy(values: Sequence[LazyValue]) -> str:
 
 
 def _holds_values(values: AnyArray) -> bool:
-    """Whether an object array holds whole values (arrays, tables), not text."""
+    """Return True if an object array holds arrays or tables, not text."""
     return values.dtype.kind == "O" and values.ndim == 1 and len(values) > 0 and not isinstance(values[0], str)
 
 
 def canonical_bytes(block: AnyArray) -> AnyArray:
-    """Return the elements as bytes in C order, little-endian and without padding; no copy where they are so already."""
+    """Return the elements as bytes in C order, little-endian and without padding; without a copy if possible."""
     dtype = block.dtype
     if dtype.names is not None:
         dtype = _packed(dtype)
@@ -211,12 +211,12 @@ def canonical_bytes(block: AnyArray) -> AnyArray:
 
 
 def feed_head(hasher: blake3, kind: str, dtype: str, lengths: Iterable[int]) -> None:
-    """Take what comes before values: what they are, their dtype, their lengths."""
+    """Add the header of values: their kind, dtype and lengths."""
     hasher.update(f"{kind}\n{dtype}\n{''.join(f'{length},' for length in lengths)}\n".encode())
 
 
 def feed_text(hasher: blake3, text: str) -> None:
-    """Take a text, framed by its length."""
+    """Add a text, preceded by its length."""
     hasher.update(b"".join(_framed(text)))
 
 
@@ -231,7 +231,7 @@ def utf8(text: object) -> bytes:
     Raises
     ------
     InvalidDataError
-        It is no text, or holds a lone surrogate.
+        The value is not text, or holds a lone surrogate.
     """
     if not isinstance(text, str):
         raise InvalidDataError(f"{text!r} of type {type(text).__name__} is among text; expected only str.")

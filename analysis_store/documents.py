@@ -1,7 +1,7 @@
-"""The only door to event-model: metadata made plain, documents composed, every document validated.
+"""All use of event-model: metadata are converted, documents composed and validated.
 
-Validation uses event-model's own schemas through a compiled validator, because event-model's walk in Python
-costs more than the whole rest of a small save.
+Validation uses event-model's own schemas through a compiled validator, because event-model's validation in Python
+takes longer than the rest of a small save.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ DOCUMENT_NAMES = (
     "stop",
 )
 PARENT_KEYS = ("parent_uids", "parent_uid", "original_run_uid", "original_start_uid", "raw_uid", "exp_uid")
-"""Where start documents of this and of older systems name the runs they came from."""
+"""Keys under which start documents of this and of older systems name their parents."""
 
 MAX_INLINE_SIZE = 16
-"""Elements of the largest array that stays in a document."""
+"""Largest number of elements of an array in a document."""
 
 _MAX_DEPTH = 100
 _REFUSED = {"bulk_events": "event_page", "bulk_datum": "datum_page"}
@@ -53,12 +53,12 @@ def new_uid() -> str:
 
 
 def dumps(value: object) -> str:
-    """Return JSON that gives back every float, NaN and infinity included, and every integer exactly."""
+    """Return JSON that restores every float, including NaN and infinity, and every integer exactly."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def loads(text: str | bytes) -> Any:
-    """Return what `dumps` was given."""
+    """Return the value that was given to `dumps`."""
     return json.loads(text)
 
 
@@ -79,7 +79,7 @@ def validate(name: str, doc: Mapping[str, object]) -> None:
     Raises
     ------
     InvalidDocumentError
-        Names the document, the place in it and the rule that is broken.
+        The message names the document, the place in it and the violated rule.
     """
     check_name(name)
     import jsonschema_rs
@@ -105,14 +105,14 @@ def validate(name: str, doc: Mapping[str, object]) -> None:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no document, or one that event-model has given up."""
+    """Refuse a name that is unknown, or obsolete in event-model."""
     if name in DOCUMENT_NAMES:
         return
     if name in _REFUSED:
         raise InvalidDocumentError(
             f"{name!r} documents are obsolete and not accepted; send {_REFUSED[name]!r} instead."
         )
-    raise InvalidDocumentError(f"{name!r} is no document; known: {', '.join(DOCUMENT_NAMES)}.")
+    raise InvalidDocumentError(f"{name!r} is not a document; known: {', '.join(DOCUMENT_NAMES)}.")
 
 
 def _shadow(value: Any, where: str) -> Any:
@@ -131,12 +131,12 @@ def _shadow(value: Any, where: str) -> Any:
 
 
 def document_text(value: object, where: str) -> str:
-    """Return what text says, unless it has halves of characters: UTF-8, and so no file and no database, holds them."""
+    """Return text as str, unless it has lone surrogates, which UTF-8, files and databases cannot hold."""
     if type(value) is str and value.isascii():
         return value
     if isinstance(value, str):
         to_utf8(value, where, InvalidDocumentError)
-        return str.__str__(value)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
+        return str.__str__(value)  # str() would drop NULs of NumPy's text, and give the name of an Enum member
     raise InvalidDocumentError(f"{where}: got {value!r:.80}; expected text that UTF-8 can hold. Correct the document.")
 
 
@@ -144,16 +144,16 @@ def document_text(value: object, where: str) -> str:
 
 
 def clean_metadata(value: object, where: str = "md") -> Any:
-    """Return a plain copy of metadata that JSON and event-model can hold, losing nothing.
+    """Return a plain copy of metadata that JSON and event-model can hold, without loss.
 
     NumPy scalars become Python scalars; tuples and arrays of at most 16 elements lists; dates and times
     ISO 8601 strings; paths and UUIDs strings; members of an Enum their values; text and numbers of other classes
-    plain ones. NaN, infinities and integers of any size stay.
+    plain ones. NaN, infinities and integers of any size are kept.
 
     Raises
     ------
     InvalidMetadataError
-        For anything else, naming the full path of the value, e.g. ``md["sample"]["tags"]``.
+        For other values; the message has the full path of the value, e.g. ``md["sample"]["tags"]``.
     """
     return _clean(value, where, in_list=False, depth=0)
 
@@ -190,7 +190,7 @@ def _clean_mapping(value: Mapping[Any, Any], where: str, *, in_list: bool, depth
 
 def _clean_text(text: str, where: str) -> str:
     to_utf8(text, where, InvalidMetadataError)
-    return str.__str__(text)  # of NumPy's text str() would drop NULs, of a member of an Enum say its name
+    return str.__str__(text)  # str() would drop NULs of NumPy's text, and give the name of an Enum member
 
 
 def _clean_scalar(value: Any, where: str, depth: int) -> Any:
@@ -243,7 +243,7 @@ def _describe(value: Any) -> str:
 
 
 def parent_uids(start: Mapping[str, object]) -> list[str]:
-    """Return the uids of the runs a start document says it came from, whichever key it uses, each once."""
+    """Return the uids of the parents in a start document, under any of the known keys, each once."""
     found: dict[str, None] = {}
     for key in PARENT_KEYS:
         named = start.get(key)
@@ -259,7 +259,7 @@ def parent_uids(start: Mapping[str, object]) -> list[str]:
 def compose_descriptor(
     run_uid: str, name: str, data_keys: Mapping[str, Document], time: float, extra: Mapping[str, object]
 ) -> Document:
-    """Return a descriptor; ``extra`` may hold hints, configuration and further keys, which win."""
+    """Return a descriptor; keys of ``extra`` (hints, configuration …) take precedence."""
     return {
         "run_start": run_uid,
         "time": time,
@@ -292,9 +292,9 @@ def compose_datum(resource_uid: str, index: int, kwargs: Mapping[str, object]) -
 
 
 def event_uid(descriptor_uid: str, seq_num: int) -> str:
-    """Return the uid of an event that we compose: the descriptor's, its last group the sequence number.
+    """Return the uid of an event: the descriptor's uid, with the sequence number as last group.
 
-    A random uid an event would have to be stored with every event; this one is unique as the descriptor's is.
+    A random uid would have to be stored with every event; this uid is unique because the descriptor's uid is.
     """
     return f"{descriptor_uid[:24]}{seq_num:012x}"
 
@@ -335,5 +335,5 @@ def unpack_page(name: str, page: Mapping[str, object]) -> Iterator[tuple[str, Do
 
 
 def is_time(value: object) -> bool:
-    """Tell whether a value is a usable POSIX time: a finite number of seconds."""
+    """Return True if a value is a usable POSIX time: a finite number of seconds."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -1,54 +1,54 @@
-"""Every deliberate error of the package. A message says what came, what was expected, what to do next.
+"""All errors of the package. A message says what the function got, what it expected and what to do next.
 
 ::
 
     AnalysisStoreError
-    ├── InvalidDataError (ValueError)          a value or its arrangement cannot be stored
-    ├── InvalidMetadataError (ValueError)      ``md`` holds what a document cannot
-    ├── InvalidDocumentError (ValueError)      a document or a stream of documents breaks the rules
-    ├── ProvenanceError (ValueError)           the origin of a result is not told well enough
-    ├── PolicyError (ValueError)               a policy is not a policy, or would be loosened
-    ├── QueryError (ValueError)                a search that cannot be understood
+    ├── InvalidDataError (ValueError)          a value, or its structure, cannot be stored
+    ├── InvalidMetadataError (ValueError)      ``md`` has a value that a document cannot hold
+    ├── InvalidDocumentError (ValueError)      a document, or a stream of documents, is invalid
+    ├── ProvenanceError (ValueError)           the provenance of a result is incomplete
+    ├── PolicyError (ValueError)               a policy is invalid, or would be loosened
+    ├── QueryError (ValueError)                a query is invalid
     ├── SettingsError (ValueError)             ``analysis_store.toml`` or an argument of the store is wrong
     ├── PairError (ValueError)                 a writer or handler breaks the contract of pairs
-    │   └── DuplicateSpecError                 the spec is taken
-    ├── CodecError (ValueError)                a codec breaks the contract of codecs, or its name is taken
-    ├── ProcessorError (ValueError)            a processor, preset or pipeline that cannot be one, or whose id is taken
-    │   └── ParameterError                     a value breaks the schema of its parameter
-    ├── ExportError (ValueError)               a format cannot hold what was asked for, or is not known
-    │   └── TargetExistsError (FileExistsError) the file is there already
+    │   └── DuplicateSpecError                 the spec is registered already
+    ├── CodecError (ValueError)                a codec breaks the contract of codecs, or its name is registered
+    ├── ProcessorError (ValueError)            a processor, preset or pipeline is invalid, or its id is registered
+    │   └── ParameterError                     a value violates the schema of its parameter
+    ├── ExportError (ValueError)               a format cannot hold the selected values, or is unknown
+    │   └── TargetExistsError (FileExistsError) the file exists already
     ├── UnknownSpecError (LookupError)         no handler is known for a spec
     ├── UnknownTypeError (LookupError)         no codec is known for a type in a file
     ├── UnknownProcessorError (LookupError)    no processor of this id and version is registered
     ├── RunNotFoundError (LookupError)         no such run
-    │   └── AmbiguousUidError                  a prefix that fits several runs
+    │   └── AmbiguousUidError                  a prefix matches several runs
     ├── StreamNotFoundError (LookupError)      no such stream in the run
     ├── KeyNotFoundError (LookupError)         no such data key in the stream
     ├── NoDefaultStoreError (LookupError)      no store was given and none is set
     ├── DuplicateRunError (ValueError)         the uid is already in the store
     ├── InputError (RuntimeError)              a run or file cannot be an input: unfinished, retracted, unreadable
     ├── RunClosedError (RuntimeError)          the open run has ended
-    ├── StoreClosedError (RuntimeError)        the store was closed, or came over a fork
+    ├── StoreClosedError (RuntimeError)        the store was closed, or opened before a fork
     ├── StoreWriteError (OSError)              the disk, a permission or the database refused a write
-    │   └── StoreBusyError (TimeoutError)      somebody else holds the lock
-    ├── StoreVersionError (ValueError)         made by a newer version of the package
-    ├── DamagedFileError (OSError)             a file is missing, cut short or not what it was
-    ├── UnsafeFileError (OSError)              a file or document reaches where it may not
-    ├── TooLargeError (MemoryError)            reading it would take more than there is
+    │   └── StoreBusyError (TimeoutError)      another process holds the lock
+    ├── StoreVersionError (ValueError)         written by a newer version of the package
+    ├── DamagedFileError (OSError)             a file is missing, truncated or changed
+    ├── UnsafeFileError (OSError)              a file or document refers to a forbidden place
+    ├── TooLargeError (MemoryError)            reading needs more memory than is available
     └── MissingDependencyError (ImportError)   an extra is not installed
 
-What is no error, yet must be seen, is a warning: `RetractedWarning` (UserWarning).
+`RetractedWarning` (UserWarning) is a warning, not an error.
 """
 
 from __future__ import annotations
 
 
 class AnalysisStoreError(Exception):
-    """Base of every error that the package raises on purpose."""
+    """Base class of all errors of the package."""
 
 
 class InvalidDataError(AnalysisStoreError, ValueError):
-    """A value, or the arrangement of values, that cannot be stored; ``index`` is its event, where it is one event's."""
+    """A value, or its structure, cannot be stored; ``index`` is the event, if the error concerns one event."""
 
     def __init__(self, message: str = "", index: int | None = None) -> None:
         super().__init__(message)
@@ -56,55 +56,55 @@ class InvalidDataError(AnalysisStoreError, ValueError):
 
 
 class InvalidMetadataError(AnalysisStoreError, ValueError):
-    """Metadata that a start or descriptor document cannot hold."""
+    """Metadata have a value that a start or descriptor document cannot hold."""
 
 
 class InvalidDocumentError(AnalysisStoreError, ValueError):
-    """A document, or a stream of documents, that breaks event-model's rules."""
+    """A document, or a stream of documents, violates event-model's rules."""
 
 
 class ProvenanceError(AnalysisStoreError, ValueError):
-    """The origin of a result is unknown or cannot be verified."""
+    """The provenance of a result is missing or cannot be verified."""
 
 
 class PolicyError(AnalysisStoreError, ValueError):
-    """A policy that is not one, or that would loosen the policy of the store."""
+    """A policy is invalid, or would loosen the policy of the store."""
 
 
 class QueryError(AnalysisStoreError, ValueError):
-    """A search that cannot be understood."""
+    """A query is invalid."""
 
 
 class SettingsError(AnalysisStoreError, ValueError):
-    """A setting of the store that cannot be used."""
+    """A setting of the store is invalid."""
 
 
 class PairError(AnalysisStoreError, ValueError):
-    """A writer or a handler that breaks the contract of pairs."""
+    """A writer or a handler breaks the contract of pairs."""
 
 
 class DuplicateSpecError(PairError):
-    """The spec belongs to another class already."""
+    """The spec is already registered for another class."""
 
 
 class CodecError(AnalysisStoreError, ValueError):
-    """A codec that breaks the contract of codecs, or whose name belongs to another class."""
+    """A codec breaks the contract of codecs, or its name is registered for another class."""
 
 
 class ProcessorError(AnalysisStoreError, ValueError):
-    """A processor, preset or pipeline that cannot be one, or whose id and version belong to another."""
+    """A processor, preset or pipeline is invalid, or its id and version are registered already."""
 
 
 class ParameterError(ProcessorError):
-    """A parameter that is not known, is missing, or whose value breaks its schema."""
+    """A parameter is unknown or missing, or its value violates the schema."""
 
 
 class ExportError(AnalysisStoreError, ValueError):
-    """A run, or the part of one that was asked for, that a format cannot hold; or a format that is not known."""
+    """A format cannot hold the run or the selected part, or the format is unknown."""
 
 
 class TargetExistsError(ExportError, FileExistsError):
-    """An export would overwrite a file, and was not told to."""
+    """An export would overwrite a file without ``overwrite=True``."""
 
 
 class UnknownSpecError(AnalysisStoreError, LookupError):
@@ -120,11 +120,11 @@ class UnknownProcessorError(AnalysisStoreError, LookupError):
 
 
 class RunNotFoundError(AnalysisStoreError, LookupError):
-    """No run answers to what was asked for."""
+    """There is no such run."""
 
 
 class AmbiguousUidError(RunNotFoundError):
-    """A prefix that fits several runs."""
+    """A prefix matches several runs."""
 
 
 class StreamNotFoundError(AnalysisStoreError, LookupError):
@@ -140,43 +140,43 @@ class NoDefaultStoreError(AnalysisStoreError, LookupError):
 
 
 class DuplicateRunError(AnalysisStoreError, ValueError):
-    """A run of this uid is in the store already."""
+    """The store already has a run with this uid."""
 
 
 class InputError(AnalysisStoreError, RuntimeError):
-    """A run or file that cannot be an input: it has not ended, was retracted, or cannot be read."""
+    """A run or file cannot be an input: it has not ended, was retracted, or cannot be read."""
 
 
 class RunClosedError(AnalysisStoreError, RuntimeError):
-    """The open run has ended; nothing can be added to it."""
+    """The open run has ended; no event can be added."""
 
 
 class StoreClosedError(AnalysisStoreError, RuntimeError):
-    """The store was closed, or belongs to the process that forked this one."""
+    """The store was closed, or was opened before a fork."""
 
 
 class StoreWriteError(AnalysisStoreError, OSError):
-    """The disk, a permission or the database refused a write; nothing of it stayed."""
+    """The disk, a permission or the database refused a write; no partial data are left."""
 
 
 class StoreBusyError(StoreWriteError, TimeoutError):
-    """Somebody else held the lock for longer than the store waits."""
+    """Another process held the lock for longer than the store waits."""
 
 
 class StoreVersionError(AnalysisStoreError, ValueError):
-    """Made by a newer version of the package than this one."""
+    """A store or file was written by a newer version of the package."""
 
 
 class DamagedFileError(AnalysisStoreError, OSError):
-    """A file that is missing, cut short, or not what it was when it was written."""
+    """A file is missing, truncated, or changed since it was written."""
 
 
 class UnsafeFileError(AnalysisStoreError, OSError):
-    """A file or document that reaches where it may not."""
+    """A file or document refers to a forbidden place."""
 
 
 class TooLargeError(AnalysisStoreError, MemoryError):
-    """Reading the value whole would take more memory than there is."""
+    """Reading the whole value needs more memory than is available."""
 
 
 class MissingDependencyError(AnalysisStoreError, ImportError):
@@ -184,18 +184,18 @@ class MissingDependencyError(AnalysisStoreError, ImportError):
 
 
 class RetractedWarning(UserWarning):
-    """A run is read, or a result of it saved, that somebody said shall not be used any more.
+    """A retracted run is read, or a result derived from it is saved.
 
     Parameters
     ----------
     message : str
-        What happens.
+        The text of the warning.
     uid : str
         The run.
     reason : str
-        Why it shall not be used.
+        Why the run must not be used.
     who : str
-        Who said so: ``user@host``.
+        Who retracted it: ``user@host``.
     """
 
     def __init__(self, message: str, uid: str = "", reason: str = "", who: str = "") -> None:

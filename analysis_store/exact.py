@@ -1,6 +1,6 @@
-"""The array that says exactly what a value says, if there is one: no item is changed, no class or dtype is lost.
+"""The array that represents a value exactly, if there is one: no item is changed, no class or dtype is lost.
 
-Everything that makes arrays of what users hand over asks here, so that all give the same answer.
+All code that converts users' values to arrays uses this module, so that the rules are the same everywhere.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 MAX_NDIM = 32
-"""Dimensions that an HDF5 dataset may have."""
+"""Largest number of dimensions of an HDF5 dataset."""
 
 NUMBERS = frozenset(np.dtype(code).type for code in "?bBhHiIlLqQefdgFDG")
-"""NumPy's own scalars whose type alone tells their dtype."""
+"""NumPy's own scalars whose type determines their dtype."""
 
 _ARRAYS = frozenset({np.ndarray, np.memmap})
 _BYTES = frozenset({bytes, np.bytes_})
@@ -29,14 +29,14 @@ _TEXT = frozenset({str, np.str_})
 
 _PYTHON = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(float), complex: np.dtype(complex)}
 _INTEGERS = (np.dtype(np.int64), np.dtype(np.uint64))
-_MOST_ITEMS = 1 << 28  # lists that hold one another many times over say that they have more
+_MOST_ITEMS = 1 << 28  # nested references to the same lists can declare more items
 
 
 def exact_array(value: Any) -> AnyArray | None:
-    """Return a number, text, an array or a regular list as an array; None where an array would say something else.
+    """Return a number, text, an array or a regular list as an array; None if an array would not be exact.
 
     A list or tuple is an array if all its items, each taken by itself, have one dtype. Python's integers among floats
-    become floats where that changes none of them. Text with a NUL becomes an array of objects, because fixed width
+    become floats if no value changes. Text with a NUL becomes an array of objects, because fixed width
     loses NULs at the end. A value of a subclass, such as a member of an `enum.IntEnum`, is never an array.
     """
     kind = type(value)
@@ -54,12 +54,12 @@ def exact_array(value: Any) -> AnyArray | None:
 
 
 def exact_text(value: str) -> str:
-    """Return what a text says, of whatever class it is; ``str()`` of an Enum member or of NumPy's text differs."""
+    """Return the plain str of a text of any class; ``str()`` of an Enum member or of NumPy's text differs."""
     return str.__str__(value)
 
 
 def is_numpys(value: np.generic) -> bool:
-    """Return True for a scalar of NumPy's own class that an array keeps all of."""
+    """Return True for a scalar of NumPy's own class that an array keeps exactly."""
     return value.dtype.type is type(value) and not (isinstance(value, bytes) and value.endswith(b"\0"))
 
 
@@ -80,11 +80,11 @@ def _of_items(value: Sequence[Any]) -> AnyArray | None:
 
 
 def _leaves(value: Sequence[Any]) -> Sequence[Any] | None:
-    """Return what lies in lists of lists; None unless all that lie equally deep have one length."""
+    """Return the items of nested lists; None unless all lists of the same depth have equal lengths."""
     count, depth, first = 1, 0, value
     while type(first) in _LISTS and first:
         count, depth, first = count * len(first), depth + 1, first[0]
-        if depth > MAX_NDIM or count > _MOST_ITEMS:  # it may hold itself
+        if depth > MAX_NDIM or count > _MOST_ITEMS:  # a list may contain itself
             return None
     leaves = value
     while not _LISTS.isdisjoint(map(type, leaves)):
@@ -112,7 +112,7 @@ def _integers(value: Any) -> AnyArray | None:
 
 
 def _dtype(leaves: Sequence[Any], kinds: set[type]) -> np.dtype | None:
-    """Return the one dtype that all items have, None where there is none."""
+    """Return the common dtype of all items, or None if they differ."""
     if kinds <= _REALS and (len(kinds) < 2 or are_floats(leaves)):
         return _PYTHON[float]
     if kinds <= _BYTES:
@@ -126,7 +126,7 @@ def _dtype(leaves: Sequence[Any], kinds: set[type]) -> np.dtype | None:
 
 
 def are_floats(leaves: Sequence[object]) -> bool:
-    """Whether every integer among numbers is one that a float can be."""
+    """Return True if a float can represent every integer among numbers."""
     try:
         return all(type(leaf) is not int or int(float(leaf)) == leaf for leaf in leaves)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Files and their names, made so that no power cut takes them away: everything that is synced is synced here."""
+"""Durable files and names: all calls of fsync are in this module."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from analysis_store.roots import open_inside
 
 _named: dict[str, tuple[int, int]] = {}
-"""Device and inode of each path whose name this process has made durable, with those of all folders above it."""
+"""Device and inode of each path whose name, with all folders above it, this process has made durable."""
 
 _NOT_OURS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL, errno.ENOTSUP}
-"""What the system says of a folder that we may not read, or cannot have written to: its names were there before."""
+"""Errors for folders that cannot be read or written: their names existed before."""
 
 
 def sync(file: int) -> None:
-    """Make the bytes of an open file durable; what a buffer holds is written before."""
+    """Make the bytes of an open file durable; buffers are flushed first."""
     os.fsync(file)
 
 
@@ -38,12 +38,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_names(path: Path) -> None:
-    """Make the name of a file or folder durable, and the names of all folders above it, whichever process made them.
+    """Make the name of a file or folder durable, and the names of all folders above it, whichever process created them.
 
-    A folder that another process has just made may not be on the disk yet, so who made it does not count. Each name
+    A folder that another process has just created may not be on the disk yet, so its creator does not matter. Each name
     costs one sync of its folder per process.
     """
-    for each, mark in reversed(_unnamed(path)):  # the uppermost first: what is remembered has its way from the top
+    for each, mark in reversed(_unnamed(path)):  # the topmost first: a remembered path has a durable path from the top
         try:
             sync_folder(each.parent)
         except OSError as error:
@@ -53,7 +53,7 @@ def sync_names(path: Path) -> None:
 
 
 def _unnamed(path: Path) -> list[tuple[Path, tuple[int, int]]]:
-    """Return the path and the folders above it, on its own file system, up to the first that is known."""
+    """Return the path and the folders above it, on its own file system, up to the first known one."""
     found: list[tuple[Path, tuple[int, int]]] = []
     absolute = path.absolute()
     for each in (absolute, *absolute.parents):
@@ -66,5 +66,5 @@ def _unnamed(path: Path) -> list[tuple[Path, tuple[int, int]]]:
 
 
 def forget_names(path: Path) -> None:
-    """Forget a path that was removed: one that is made again may get the same inode."""
+    """Forget a removed path: a new path may get the same inode."""
     _named.pop(str(path), None)

@@ -1,4 +1,4 @@
-"""What a pandas table is made of: plain arrays with a description each, and the table again from them."""
+"""pandas tables as plain arrays with descriptions, and back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Spec = dict[str, Any]
 _MASKED = (pd.arrays.IntegerArray, pd.arrays.FloatingArray, pd.arrays.BooleanArray)
 
 PRESENT, IS_NONE, IS_NAN, IS_NA = range(4)
-"""What the mask of an object column says of an element."""
+"""Values in the mask of an object column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,16 @@ class Part:
     """A column, or a level of an index, as plain arrays."""
 
     spec: Spec
-    """What it is; JSON. ``kind`` is always there: numpy, zoned, text, masked, object, json, categorical or range."""
+    """Its description, as JSON. ``kind`` is one of numpy, zoned, text, masked, object, json, categorical, range."""
 
     rows: Mapping[str, AnyArray]
-    """Arrays with one element per row: ``values`` (not of a range), ``mask``."""
+    """Arrays with one element per row: ``values`` (except for a range), ``mask``."""
 
     table: Mapping[str, AnyArray] = field(default_factory=dict)
     """Arrays that belong to the table as a whole: ``categories``, ``range`` (start, stop, step), ``freq``."""
 
     hints: Spec = field(default_factory=dict)
-    """What is restored where it can be, but is not part of the value: how pandas keeps text in memory."""
+    """Restored if possible, but not part of the value: how pandas keeps text in memory."""
 
     @property
     def arrays(self) -> dict[str, AnyArray]:
@@ -53,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A table taken apart."""
+    """A table as plain arrays."""
 
     index: list[Part]
     """The levels of the index."""
@@ -71,12 +71,12 @@ class Pieces:
 
 
 def take_apart(frame: pd.DataFrame) -> Pieces:
-    """Return the plain arrays of a table.
+    """Return a table as plain arrays.
 
     Raises
     ------
     InvalidDataError
-        A column or index holds what no plain array can; the message names it.
+        A column or index cannot be a plain array; the message names it.
     """
     index = [_level(level, f"level {number} of the index") for number, level in enumerate(_split(frame.index))]
     labels = [_label_level(level) for level in _split(frame.columns)]
@@ -85,16 +85,16 @@ def take_apart(frame: pd.DataFrame) -> Pieces:
 
 
 def check_bare(frame: pd.DataFrame) -> None:
-    """Raise `InvalidDataError` for a table with attributes or flags, which plain arrays have no place for."""
+    """Raise `InvalidDataError` for a table with attributes or flags, which plain arrays cannot hold."""
     if frame.attrs or not frame.flags.allows_duplicate_labels:
         raise InvalidDataError(
-            f"Got a table with the attributes {frame.attrs} and {frame.flags}; expected its index and columns alone. "
-            "Store the attributes under a data key of their own, or the table as an object."
+            f"Got a table with the attributes {frame.attrs} and {frame.flags}; expected only an index and columns. "
+            "Store the attributes under a separate data key, or the table as an object."
         )
 
 
 def fits_arrays(frame: pd.DataFrame) -> bool:
-    """Return True if plain arrays hold all of a table."""
+    """Return True if plain arrays can hold the whole table."""
     try:
         check_bare(frame)
         take_apart(frame)
@@ -104,9 +104,9 @@ def fits_arrays(frame: pd.DataFrame) -> bool:
 
 
 def as_counted(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table in which row numbers are a RangeIndex, whether or not pandas keeps them as one.
+    """Return a table in which row numbers are a RangeIndex, also if pandas stores them as integers.
 
-    A writer of one's own may give back integers for a range or the other way round; pandas takes them for the same.
+    A user's writer may return integers for a range, or the reverse; pandas treats them as equal.
     """
     return frame.set_axis(_as_range(frame.index), axis=0).set_axis(_as_range(frame.columns), axis=1)
 
@@ -126,7 +126,7 @@ def put_together(pieces: Pieces, length: int) -> pd.DataFrame:
     Raises
     ------
     DamagedFileError
-        The parts do not make a table.
+        The parts do not fit together.
     """
     try:
         index = _index(pieces.index)
@@ -136,7 +136,7 @@ def put_together(pieces: Pieces, length: int) -> pd.DataFrame:
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise DamagedFileError(f"The parts of a table of {length} rows do not fit together: {error}.") from error
     if len(frame) != length:
-        raise DamagedFileError(f"A table should have {length} rows, its index has {len(frame)}.")
+        raise DamagedFileError(f"Got an index of {len(frame)} rows; expected {length} rows in the table.")
     return frame
 
 
@@ -146,14 +146,14 @@ def _column(values: Any, index: pd.Index) -> pd.Series[Any]:
 
 
 def _split(index: pd.Index) -> list[pd.Index]:
-    """Return the levels of an index, each an index of its own."""
+    """Return the levels of an index, each as an index."""
     if not isinstance(index, pd.MultiIndex):
         return [index]
     return [index.get_level_values(number) for number in range(index.nlevels)]
 
 
 def _label_level(index: pd.Index) -> Part:
-    """Return a level of the labels of columns, which may be text and numbers side by side."""
+    """Return a level of the labels of columns, which may mix text and numbers."""
     what = "the labels of the columns"
     if index.dtype != object or all(type(label) is str or _missing(label) for label in index):
         return _level(index, what)
@@ -169,13 +169,13 @@ def _level(index: pd.Index, what: str) -> Part:
     if not isinstance(index, (pd.DatetimeIndex, pd.TimedeltaIndex)):
         return Part({**part.spec, **name}, part.rows, part.table, part.hints)
     if index.freq is not None and to_offset(index.freqstr) != index.freq:
-        raise InvalidDataError(f"{_sentence(what)} has the frequency {index.freq!r}, which its name does not tell.")
+        raise InvalidDataError(f"{_sentence(what)} has the frequency {index.freq!r}, which its name does not identify.")
     freq = np.array([index.freqstr or ""], dtype=object)
     return Part({**part.spec, **name}, part.rows, {**part.table, "freq": freq}, part.hints)
 
 
 def _label(name: Any, what: str) -> Any:
-    """Return a name as JSON that tells its type: a tuple is a list."""
+    """Return a name as JSON from which its type can be restored: a tuple is a list."""
     if type(name) is tuple:
         return [_label(item, what) for item in name]
     if name is None or type(name) in (str, int, bool) or (type(name) is float and not math.isnan(name)):
@@ -234,7 +234,7 @@ def _categorical(values: Any, what: str) -> Part:
 
 
 def _objects(values: Any, what: str) -> Part:
-    """Return the arrays of an object column: text, where None, NaN and NA may stand between."""
+    """Return the arrays of an object column: text, with None, NaN and NA for missing text."""
     objects = np.asarray(values, dtype=object)
     mask = np.array([_missing(item) for item in objects], np.uint8)
     odd = [item for item in objects[mask == PRESENT] if type(item) is not str]
@@ -275,7 +275,7 @@ def _one_index(part: Part) -> pd.Index:
 def _values(part: Part) -> Any:
     kind = part.spec["kind"]
     if kind not in _MAKERS:
-        raise DamagedFileError(f"A column says it is {kind!r}; expected one of {', '.join(sorted(_MAKERS))}.")
+        raise DamagedFileError(f"A column has the kind {kind!r}; expected one of {', '.join(sorted(_MAKERS))}.")
     return _MAKERS[kind](part)
 
 

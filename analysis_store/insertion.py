@@ -1,4 +1,4 @@
-"""The two functions that most people need, and the store they use when none is named."""
+"""`insert_analysis`, `analysis_documents`, and the default store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VARIABLE = "ANALYSIS_STORE"
 
 
 class _Default:
-    """The default store of this process: where it is, and the store once it is open."""
+    """The default store of this process: its location, and the open store."""
 
     location: str | None = None
     store: RunStore | None = None
@@ -35,7 +35,7 @@ class _Default:
 
 
 def set_working_dir(location: str | os.PathLike[str] | None) -> None:
-    """Name the default store of this process: a folder or URI; None takes the name back."""
+    """Set the default store of this process: a folder or URI; None unsets it."""
     _Default.location = None if location is None else _absolute(os.fspath(location))
 
 
@@ -55,7 +55,7 @@ def default_store() -> RunStore:
     Raises
     ------
     NoDefaultStoreError
-        None is set; the message says how to set one.
+        No default store is set; the message says how to set one.
     """
     location = get_working_dir()
     if location is None:
@@ -94,23 +94,23 @@ def insert_analysis(
         ``{key: {"writer": cls, "resource": {"func": f, "kwargs": {}}, "root": path, "spec": str}}`` for keys that your
         own writers store; ``f(docs, data_key, **kwargs)`` returns the resource kwargs.
     provenance : Provenance or mapping, optional
-        What `md` does not say of the origin; the code is captured by itself.
+        Provenance that `md` does not have; the code is captured automatically.
     descriptor_md : mapping, optional
         By stream: ``data_keys`` (units, dims, …), ``hints``, ``configuration``.
 
     Returns
     -------
     Run
-        Durable, found by everybody, immutable.
+        Durable, immutable, visible to all readers.
 
     Raises
     ------
     ProvenanceError
-        Something of the origin is missing; the message lists all of it and how to give it.
+        Provenance is missing; the message lists everything that is missing, and how to give it.
     InvalidDataError, InvalidMetadataError
         A value cannot be stored; the message names its place.
     StoreWriteError
-        The disk or the database refused; nothing was kept.
+        The disk or the database refused a write; no run was saved.
 
     Examples
     --------
@@ -140,24 +140,24 @@ def analysis_documents(
 ) -> Iterator[NamedDocument]:
     """Write a result through writers and yield its documents, for any consumer of ``(name, document)``.
 
-    As `insert_analysis`, but without a store: parents cannot be looked up and are recorded as not resolved, the rest
-    of the default policy holds. Everything is checked when this is called, before the first document.
+    As `insert_analysis`, but without a store: parents cannot be looked up and are recorded as not resolved; otherwise
+    the default policy applies. All arguments are checked by the call, before the first document.
 
     Parameters
     ----------
     root : path, optional
-        Where the default pairs put their file; needed only when a value is too large to stay in its event.
+        Folder for the file of the default pairs; needed only if a value is too large for its event.
 
     Yields
     ------
     (str, dict)
-        start; for each stream descriptor, resources, datums and events; stop. When writing fails, the stop document
-        says so (``exit_status="fail"``), nothing stays on the disk, and the error is raised.
+        start; for each stream descriptor, resources, datums and events; stop. If writing fails, the stop document
+        says so (``exit_status="fail"``), no file is left on the disk, and the error is raised.
 
     Raises
     ------
     InvalidDataError
-        Also when ``root`` is needed and was not given.
+        Also if ``root`` is needed and was not given.
     """
     streams = gather(data, writers_dict, descriptor_md)
     clean, stated = checked_metadata(md)
@@ -173,12 +173,12 @@ def analysis_documents(
             if folder is None or not needs_file:
                 save_without_file(draft, writers_dict or {}, folder)
             else:
-                # No catalog knows who else needs the list of packages: what is there stays.
+                # Without a catalog, other users of the list of packages are unknown, so it is kept.
                 with packages_kept(folder, settled, lambda _: True):
                     RunSaver(folder).save(draft, writers_dict)
         except BaseException as error:
             reason = f"{type(error).__name__}: {error}"[:2000]
-            now = max(clock.time(), float(start["time"]))  # clocks go backwards
+            now = max(clock.time(), float(start["time"]))  # clocks can go backwards
             stop = compose_stop(
                 start["uid"], time=now, num_events=dict.fromkeys(streams, 0), exit_status="fail", reason=reason
             )
@@ -193,7 +193,7 @@ def analysis_documents(
 
 
 def _needs_file(streams: Mapping[str, StreamData], folder: Path | None) -> bool:
-    """Tell whether a value goes to a file of ours; then there must be a folder for it."""
+    """Return True if a value needs a file of the default pairs; raise if there is no folder for it."""
     external = [
         (name, key)
         for name, stream in streams.items()
@@ -203,6 +203,4 @@ def _needs_file(streams: Mapping[str, StreamData], folder: Path | None) -> bool:
     if not external or folder is not None:
         return bool(external)
     stream, key = external[0]
-    raise InvalidDataError(
-        f'data["{stream}"]["{key}"] is too large to stay in its event; say with root= which folder its file goes to.'
-    )
+    raise InvalidDataError(f'data["{stream}"]["{key}"] is too large for its event; give root=, the folder of its file.')

@@ -1,4 +1,4 @@
-"""The on-disk contract: where a run file lies, what is called what in it, and which version of the form it has."""
+"""The layout on disk: paths of run files, names inside them, and the version of the layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 LAYOUT_VERSION = "2"
 LAYOUT_ATTRIBUTE = "analysis_store_layout"
 FIRST_LAYOUT = "1"
-"""In this layout names are stored as they are, whether or not NeXus allows them; it is read, and no more written."""
+"""The first layout, which is read and no longer written; it stores all names unchanged."""
 
 ENTRY = "entry"
 PROCESS = "process"
@@ -25,12 +25,12 @@ RESERVED_STREAMS = frozenset(
 )
 RESERVED_KEYS = frozenset({TIME, SEQ_NUM})
 NOTES_OF_ENTRIES = frozenset({"notes", "thumbnail", "experiment_documentation"})
-"""What NeXus takes for an NXnote in an entry: no name of a stream, since layout 2."""
+"""Names that NeXus reserves for an NXnote in an entry; not used for streams since layout 2."""
 
 TRUE_NAME = "name"
-"""Attribute of a group or dataset that could not be stored under its own name: that name."""
+"""Attribute with the true name of a group or dataset that is stored under another name."""
 
-# In the group of documents
+# Members of the group of documents
 START = "start"
 STOP = "stop"
 DESCRIPTORS = "descriptors"
@@ -40,7 +40,7 @@ BESIDE = "beside"
 JOURNAL = "journal"
 LIFTED = "lifted"
 SEAL = "seal"
-"""A digest of the other members and of the times; files of the first release have none."""
+"""A digest of the other members and of the times; files of the first release do not have it."""
 
 # The specs of the default pairs
 ARRAY_SPEC = "HDF5"
@@ -51,23 +51,23 @@ OBJECT_SPEC = "ANALYSIS_OBJECT"
 
 # Attributes
 DTYPE = "dtype_numpy"
-"""NumPy's name of a dtype that the HDF5 type alone does not tell: times, text, variable-length text."""
+"""NumPy's name of a dtype that the HDF5 type alone does not determine: times, text, variable-length text."""
 UNITS = "units"
 FORM = "analysis_store_form"
-"""What a group of several datasets is: `RAGGED_FORM`, `TABLE_FORM` or `OBJECT_FORM`."""
+"""Kind of a group of several datasets: `RAGGED_FORM`, `TABLE_FORM` or `OBJECT_FORM`."""
 
 RAGGED_FORM = "ragged"
 TABLE_FORM = "table"
 OBJECT_FORM = "object"
 
 ITEM = "item_"
-"""Begins the name of a member that is known by its number: ``item_0``. In layout 1 the number alone was the name."""
+"""Prefix of the name of a numbered member: ``item_0``. In layout 1 the name was only the number."""
 
 # Attributes of a group of objects
 OBJECT_ROWS = "rows"
-"""How many objects each member has: one, which it is, or a list of several."""
+"""Number of objects in each member: one object, or a list of several."""
 OBJECT_COUNT = "count"
-"""How many objects there are; where it is missing, as many as there are members."""
+"""Number of objects; if missing, the number of members."""
 
 # Members of a ragged group
 VALUES = "values"
@@ -82,46 +82,46 @@ LABELS = "labels"
 ORDER = "order"
 """The names of the members of `COLUMNS`, in the order of the columns."""
 PART = "pandas"
-"""Attribute of a column or level: what it is, as JSON (`analysis_store.frames.Part.spec`)."""
+"""Attribute of a column or level: its description as JSON (`analysis_store.frames.Part.spec`)."""
 HINTS = "pandas_hints"
 OFFSETS_SUFFIX = "_offsets"
-"""Ends the name of the offsets of an array that belongs to a table as a whole, e.g. ``categories_values_offsets``."""
+"""Suffix of the offsets of an array that belongs to a whole table, e.g. ``categories_values_offsets``."""
 
-# Beside the runs
+# Next to the runs
 ENVIRONMENTS = "environments"
 NOTES = "notes"
 EXTERNAL = "external"
-"""Copies of files that a run refers to, which came with it from another store."""
+"""External files of runs that were loaded from another store."""
 
 QUARANTINE = "quarantine"
-"""Runs that were deleted, until they are purged: ``<stem of the uid>/removal.json`` and, below it, their files."""
+"""Deleted runs, until they are purged: ``<stem of the uid>/removal.json`` and, below it, their files."""
 TOMBSTONES = "tombstones"
-"""What stays of deleted runs: ``<stem of the uid>.json``."""
+"""Records of deleted runs: ``<stem of the uid>.json``."""
 
 SCRATCH_SUFFIX = ".part"
 _MAX_FILE_STEM = 120
 
 _LONGEST_NAME = 63
 _LONGEST_STEM = 55
-"""What is left of a name that is changed; a number may follow."""
+"""Length of a changed name, before a number."""
 _NEXUS_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{_LONGEST_NAME - 1}}}")
 _NOT_IN_NEXUS = re.compile(r"[^A-Za-z0-9_]")
 
 
 def run_path(uid: str, time: float) -> PurePosixPath:
-    """Return where the file of a run lies, relative to the root: ``YYYY/MM/DD/<uid>.h5``, in UTC.
+    """Return the path of a run file, relative to the root: ``YYYY/MM/DD/<uid>.h5``, in UTC.
 
     Characters of a foreign uid that a file name cannot hold are percent-encoded.
     """
     try:
         day = datetime.datetime.fromtimestamp(time, datetime.UTC)
-    except (ValueError, OverflowError, OSError):  # a clock that never was set still has a day
+    except (ValueError, OverflowError, OSError):  # an unset clock still gives a day
         day = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     return PurePosixPath(f"{day:%Y}/{day:%m}/{day:%d}/{file_stem(uid)}.h5")
 
 
 def file_stem(uid: str) -> str:
-    """Return a uid as a file name without suffix: safe on every file system, different for different uids."""
+    """Return a uid as a file name without suffix: safe on every file system, unique for each uid."""
     stem = quote(uid, safe="").replace("~", "%7E")
     if stem.startswith("."):
         stem = "%2E" + stem[1:]
@@ -133,19 +133,19 @@ def file_stem(uid: str) -> str:
 
 
 def scratch_path(final: Path) -> Path:
-    """Return a fresh name beside ``final``; the process that owns it can be read off it."""
+    """Return a new scratch name next to ``final``; it contains the number of the process."""
     return final.with_name(f".{final.stem[:_MAX_FILE_STEM]}.{os.getpid()}-{secrets.token_hex(4)}{SCRATCH_SUFFIX}")
 
 
 def stream_names(streams: Iterable[str], version: str = LAYOUT_VERSION) -> dict[str, str]:
-    """Return the name under which a file of a layout keeps each stream."""
+    """Return the stored name of each stream in a file of a layout."""
     if version == FIRST_LAYOUT:
         return stored_names(streams, RESERVED_STREAMS)
     return _by_name(streams, RESERVED_STREAMS | NOTES_OF_ENTRIES)
 
 
 def key_names(keys: Iterable[str], version: str = LAYOUT_VERSION) -> dict[str, str]:
-    """Return the name under which a file of a layout keeps each data key of a stream."""
+    """Return the stored name of each data key of a stream in a file of a layout."""
     return stored_names(keys, RESERVED_KEYS) if version == FIRST_LAYOUT else _by_name(keys, RESERVED_KEYS)
 
 
@@ -155,11 +155,11 @@ def _by_name(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
 
 
 def nexus_names(names: Iterable[str], reserved: Collection[str] = ()) -> list[str]:
-    """Return for each of several names, in their order, one that NeXus allows; no two are the same.
+    """Return a unique name that NeXus allows for each of several names, in their order.
 
-    A name that NeXus allows stays, where it is not reserved and has not been before: so what has a plain name in the
-    file is what it says. Any other is changed, and ends with ``_``. What becomes of a name depends on which others
-    there are, and not on their order.
+    A name that NeXus allows is kept, unless it is reserved or used: so a name in the file that does not end with ``_``
+    is the true name. Other names are changed, and end with ``_``. The result depends on the set of names, not on their
+    order.
     """
     made = list(names)
     taken = set(reserved)
@@ -176,7 +176,7 @@ def nexus_names(names: Iterable[str], reserved: Collection[str] = ()) -> list[st
 
 
 def _changed(name: str, taken: Collection[str], last: dict[str, int]) -> str:
-    """Return a name that NeXus allows and that is free; ``last`` keeps the last number of each stem."""
+    """Return an unused name that NeXus allows; ``last`` keeps the last number of each stem."""
     stem = _NOT_IN_NEXUS.sub("_", name)
     stem = f"_{stem}"[:_LONGEST_STEM] if not stem or stem[0].isdigit() else stem[:_LONGEST_STEM]
     stored = f"{stem}_"
@@ -189,12 +189,12 @@ def _changed(name: str, taken: Collection[str], last: dict[str, int]) -> str:
 
 
 def item_name(number: int) -> str:
-    """Return the name of a member that is known by its number."""
+    """Return the name of a numbered member."""
     return f"{ITEM}{number}"
 
 
 def stored_name(name: str, taken: Collection[str]) -> str:
-    """Return a name for a file: its own, unless that is taken or holds ``/``. So it is in layout 1, and in exports."""
+    """Return the stored name of layout 1 and of exports: the name itself, unless it is taken or contains ``/``."""
     stored = name.replace("%", "%25").replace("/", "%2F") if "/" in name else name
     if stored in ("", ".", ".."):
         stored = f"_{stored}"
@@ -204,7 +204,7 @@ def stored_name(name: str, taken: Collection[str]) -> str:
 
 
 def stored_names(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
-    """Return the name for a file of each of several, in their order; as `stored_name`."""
+    """Return the `stored_name` of each of several names, in their order."""
     taken = set(reserved)
     stored = {}
     for name in names:

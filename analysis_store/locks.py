@@ -1,4 +1,4 @@
-"""Locks between processes, as files: who holds one is written in it, and it goes when its holder does."""
+"""Locks between processes, as files: each names its holder, and is released at the holder's death."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _FIRST_PAUSE = 0.002
 
 
 class FileLock:
-    """A lock that is held until `release`, or to the death of the process; a second thread does not get it either.
+    """A lock that is held until `release` or the death of the process; it also excludes other threads.
 
-    It is made by `acquire`.
+    `acquire` creates it.
     """
 
     def __init__(self, path: Path, file: int) -> None:
@@ -35,12 +35,12 @@ class FileLock:
 
     @classmethod
     def acquire(cls, path: Path, timeout: float = 0.0) -> Self | None:
-        """Return the lock that is the file ``path``; None where another still holds it after ``timeout`` seconds.
+        """Return the lock of the file ``path``; None if another process still holds it after ``timeout`` seconds.
 
         Raises
         ------
         OSError
-            The file cannot be made or written.
+            The file cannot be created or written.
         """
         return wait_for(lambda: cls._taken(path), timeout)
 
@@ -52,10 +52,10 @@ class FileLock:
                 return None
             if _is_current(path, file):
                 break
-            os.close(file)  # its holder has removed it between our two calls
+            os.close(file)  # its holder removed it between the two calls
         lock = cls(path, file)
         try:
-            # Not emptied first: a file that was, ext4 puts on the disk when it is closed, which takes a millisecond.
+            # Not truncated first: ext4 syncs a truncated file when it is closed, which takes a millisecond.
             os.ftruncate(file, os.pwrite(file, _holder(), 0))
         except OSError:
             lock.release()
@@ -63,22 +63,22 @@ class FileLock:
         return lock
 
     def release(self) -> None:
-        """Give it up; a second call changes nothing."""
+        """Release the lock; a second call has no effect."""
         if self._file is not None:
-            self.path.unlink(missing_ok=True)  # before it is let go: nobody can have taken it yet
+            self.path.unlink(missing_ok=True)  # before the release: no other process can hold it yet
             self.forget()
 
     def forget(self) -> None:
-        """Leave it to the process that this one was forked from."""
+        """Close the lock in a forked process without releasing it for the parent process."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 def wait_for(look: Callable[[], T], timeout: float, longest: float = 0.25) -> T:
-    """Return what ``look`` finds as soon as it finds something, or what it finds after ``timeout`` seconds.
+    """Return the result of ``look`` as soon as it is true, or its last result after ``timeout`` seconds.
 
-    It looks again after 2 ms at first, and in the end every ``longest`` seconds.
+    The first interval is 2 ms; intervals grow up to ``longest`` seconds.
     """
     until, pause = time.monotonic() + timeout, _FIRST_PAUSE
     while not (found := look()) and time.monotonic() < until:
@@ -88,7 +88,7 @@ def wait_for(look: Callable[[], T], timeout: float, longest: float = 0.25) -> T:
 
 
 def is_held(path: Path) -> bool:
-    """Say whether a process holds the lock that is the file ``path``."""
+    """Return True if a process holds the lock of the file ``path``."""
     try:
         file = open_inside(path)
     except FileNotFoundError:
@@ -103,7 +103,7 @@ def is_held(path: Path) -> bool:
 
 
 def holder_of(path: Path) -> str:
-    """Return who holds a lock, in words, as far as its file tells."""
+    """Return the holder of a lock as text, as far as its file names it."""
     try:
         held = json.loads(read(path))
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(held["since"]))
@@ -113,12 +113,12 @@ def holder_of(path: Path) -> str:
 
 
 def is_running(process: int) -> bool:
-    """Say whether a process of this host runs, whatever number somebody has written into the name of a file."""
+    """Return True if a process with this number runs on this host; any number from a file's name is accepted."""
     try:
         os.kill(process, 0)
     except PermissionError:
         return True
-    except (ProcessLookupError, OverflowError):  # a number that no process has
+    except (ProcessLookupError, OverflowError):  # not a valid process number
         return False
     return process > 0
 
@@ -151,9 +151,9 @@ def _holder() -> bytes:
 
 @cache
 def user_and_host() -> tuple[str, str]:
-    """Return who runs this process, and where."""
+    """Return the user and the host of this process."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, as containers have them
+    except (OSError, KeyError):  # a user without a name, as in containers
         user = str(os.getuid())
     return user, socket.gethostname()

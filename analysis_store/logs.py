@@ -1,4 +1,4 @@
-"""Logs: files of JSON lines that many processes append to, of which no kill makes an entry that was not written."""
+"""Logs: files of JSON lines to which many processes append; a kill never creates a wrong entry."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _NOTHING_ADDED = "Nothing was added; free space or fix the permission, then try 
 
 
 class AppendLog:
-    """A file of one JSON object per line, which only ever grows; made with its folders at the first entry.
+    """A file with one JSON object per line that only grows; the first entry creates the file and its folders.
 
     Parameters
     ----------
     path : Path
-        The file. Every process that appends to it locks it (``flock``) for as long as that takes.
+        The file. A process that appends locks the file (``flock``) meanwhile.
 
     Examples
     --------
@@ -39,23 +39,23 @@ class AppendLog:
         self.path = path
 
     def append(self, entries: Iterable[Mapping[str, object]], durable: bool = True) -> None:
-        """Add entries, all of them or none.
+        """Add entries atomically.
 
         Parameters
         ----------
         entries : iterable of mapping
-            What JSON can hold; NaN and integers of any size come back as they are.
+            JSON values; NaN and integers of any size are kept exactly.
         durable : bool
-            Return only when they would outlive a power cut.
+            Return only when the entries would survive a power cut.
 
         Raises
         ------
         InvalidDocumentError
-            An entry holds what JSON does not.
+            An entry has a value that JSON cannot hold.
         StoreWriteError
-            The disk or a permission refuses; nothing of the entries stays.
+            The disk or a permission refused the write; no entry was added.
         UnsafeFileError
-            It lies under the root of a store, and a link leads to it.
+            The file is under the root of a store, and is reached through a link.
         """
         lines = b"".join(map(_line, entries))
         if not lines:
@@ -67,14 +67,14 @@ class AppendLog:
                 sync_names(self.path)
 
     def read(self) -> list[dict[str, Any]]:
-        """Return every entry, oldest first; none where there is no file.
+        """Return every entry, oldest first; an empty list without a file.
 
-        A line that is none, because its writer was killed, is left out with a warning that names file and line; at the
-        end of the file without a warning, because nothing came after it yet.
+        An incomplete line, whose writer was killed, is left out with a warning that names file and line. At the end of
+        the file there is no warning, because no entry follows.
         """
         try:
             with opened(self.path) as file:
-                fcntl.flock(file, fcntl.LOCK_SH)  # otherwise what is being added, and may be taken back, is seen
+                fcntl.flock(file, fcntl.LOCK_SH)  # otherwise entries would be visible that may still be taken back
                 content = file.read()
         except FileNotFoundError:
             return []
@@ -93,8 +93,10 @@ class AppendLog:
             if entry is not None:
                 yield entry
             else:
-                warnings.warn(f"{self.path}, line {number} is no entry and left out: {line[:80]!r}", stacklevel=4)
-        if (entry := _entry(last)) is not None:  # whole but for its newline: the next append makes it a line, too
+                warnings.warn(
+                    f"{self.path}, line {number} is not an entry and is left out: {line[:80]!r}", stacklevel=4
+                )
+        if (entry := _entry(last)) is not None:  # complete except for its newline, which the next append adds
             yield entry
 
     @contextmanager
@@ -117,7 +119,7 @@ def _line(entry: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(dict(entry), separators=(",", ":")).encode() + b"\n"
     except (TypeError, ValueError) as error:
-        raise InvalidDocumentError(f"an entry of a log holds what JSON does not: {error}") from error
+        raise InvalidDocumentError(f"an entry of a log has a value that JSON cannot hold: {error}") from error
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
@@ -129,12 +131,12 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def _add(file: int, lines: bytes, durable: bool) -> None:
-    """Add lines to a locked file; whatever comes in between, they are all there or none is."""
+    """Add lines to a locked file: all of them, or after any error none."""
     size = os.fstat(file).st_size
     torn = size and os.pread(file, 1, size - 1) != b"\n"
     left = memoryview(b"\n" + lines if torn else lines)
     try:
-        while left:  # one write; a disk that is almost full takes a part of it
+        while left:  # one write; an almost full disk accepts only a part of it
             left = left[os.write(file, left) :]
         if durable:
             sync(file)

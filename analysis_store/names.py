@@ -1,4 +1,4 @@
-"""Public names of a package that are loaded when they are first used: importing the package costs next to nothing."""
+"""Public names of a package that are loaded on first use, so that importing the package is fast."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def loaded_when_used(
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
     """Return ``__all__``, ``__getattr__`` and ``__dir__`` of a package.
 
-    Type checkers are told of the names beside it, under ``if TYPE_CHECKING``; the ``else`` hides this from them, since
-    a module with a ``__getattr__`` has every name there is. A module bears no name that its package has from here:
-    importing the module would put it in place of what the name stands for.
+    Type checkers read the names next to the call, under ``if TYPE_CHECKING``; the ``else`` hides the call from them,
+    because a module with a ``__getattr__`` would have any name. A module must not have the same name as an object that
+    its package exports: importing the module would replace the object.
 
     Parameters
     ----------
     package : str
-        Its ``__name__``.
+        The package's ``__name__``.
     homes : mapping
-        The modules in it, each with the names that it defines.
+        Modules of the package, each with the names that it defines.
     absolute : bool
-        Whether these modules have their full names, and may be anywhere.
+        If true, modules are given by their full names, and may be in other packages.
     """
     home = {name: module if absolute else f"{package}.{module}" for module, names in homes.items() for name in names}
 
@@ -33,7 +33,7 @@ def loaded_when_used(
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=module)
         value = getattr(import_module(home[name]), name)
-        setattr(module, name, value)  # the next use finds it at once
+        setattr(module, name, value)  # the next use finds it directly
         return value
 
     def known() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a person sees of work that takes its time: one bar, with its rate and what failed; a pipe sees nothing."""
+"""Progress of slow work: a bar with rate and failures in a terminal; a pipe shows nothing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Progress = Callable[..., None]
-"""Called with how many are done and how many there are; where one may fail alone, also with how many failed."""
+"""Called with the number done and the number of all; if items can fail separately, also with the number of failures."""
 
 
 def silent(done: int, total: int, failed: int = 0) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 @contextmanager
 def watched(progress: Progress | bool | None, what: str) -> Iterator[Progress]:
-    """Give the caller's function; else a bar, if a person is watching or it is asked for with True; else nothing."""
+    """Yield the caller's function; else a bar, in a terminal or with True; else a function that does nothing."""
     if callable(progress):
         yield progress
     elif progress is False or not (progress or sys.stderr.isatty()):
@@ -39,7 +39,7 @@ def _bar(what: str) -> Iterator[Progress]:
         rich.TextColumn("{task.fields[failures]}", style="red"),
         rich.TimeRemainingColumn(),
     )
-    # what came of the work is said below; only where nothing can be wiped away does the last state stay
+    # the result is printed below; the last state stays only where the output cannot be erased
     with rich.Progress(*columns, console=Console(stderr=True), transient=sys.stderr.isatty()) as bar:
         shown = bar.add_task(what, total=None, rate="", failures="")
 

@@ -1,8 +1,8 @@
-"""The folders of stores, and the one door to what lies in them: no link on the way is followed, at whatever depth.
+"""The roots of stores, and opening of the files in them: links inside a root are never followed, at any depth.
 
-A link under the root of a store leads to what the store never wrote: to a file that its readers may not see, or that
-its writers would spoil. Every store tells its root here, and every file of ours is opened here, or compared with what
-is opened here. What lies under no root is opened as it is.
+A link under the root of a store leads to a file that the store never wrote: readers of the store may not be allowed to
+see that file, or writers would damage it. Every store registers its root here. Files of the package are opened here,
+or compared with the file that this module opens. Files outside all roots are opened directly.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import Any
 from analysis_store.errors import UnsafeFileError
 
 _real: dict[str, str] = {}
-"""Every known root, and where it really is; the latter among them."""
+"""Every known root with its resolved path; includes the resolved paths."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINK = {errno.ELOOP, errno.ENOTDIR, errno.EMLINK}
-"""What systems say of a link that is not followed."""
+"""Error numbers for a link that is not followed."""
 
 
 def guard(root: str | os.PathLike[str]) -> None:
-    """Follow no link under this folder from now on; the folder itself may be reached by one."""
+    """Register a root: links under this folder are not followed; the folder itself may be reached by a link."""
     given = os.path.abspath(root)  # noqa: PTH100  no link is resolved by this one
     real = os.path.realpath(given)
     _real[given] = _real[real] = real
 
 
 def root_of(path: str | os.PathLike[str]) -> str | None:
-    """Return the root of a store under which a path lies, None where it lies under none."""
+    """Return the root that contains a path, or None."""
     head = os.fspath(path)
     while True:
         head, _, name = head.rpartition("/")
@@ -42,26 +42,26 @@ def root_of(path: str | os.PathLike[str]) -> str | None:
 
 
 def opened(path: str | os.PathLike[str], mode: str = "rb", buffering: int = -1) -> Any:
-    """Open a file as `open` does, by the door; as `open_inside`."""
+    """Open a file as `open` does, through `open_inside`."""
     return open(path, mode, buffering, opener=open_inside)
 
 
 def read(path: str | os.PathLike[str]) -> bytes:
-    """Return the content of a file, by the door; as `open_inside`."""
+    """Return the content of a file, opened through `open_inside`."""
     with opened(path) as file:
         content: bytes = file.read()
     return content
 
 
 def open_inside(path: str | os.PathLike[str], flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
-    """Return the descriptor of an ordinary file; one under a root is reached without following a link.
+    """Return the descriptor of an ordinary file; inside a root, no link is followed.
 
     Raises
     ------
     UnsafeFileError
-        A link is on the way, or it is no ordinary file: a pipe, say, which would be waited for.
+        The path has a link, or is not an ordinary file (a pipe would block).
     OSError
-        As `os.open` does.
+        As in `os.open`.
     """
     path, root = os.fspath(path), root_of(path)
     if root is None:
@@ -73,19 +73,19 @@ def open_inside(path: str | os.PathLike[str], flags: int = os.O_RDONLY, mode: in
             held.append(_entered(held[-1], folder, _FOLDER, path))
         return _ordinary(_entered(held[-1], name, flags | os.O_CLOEXEC | os.O_NONBLOCK, path, mode), path)
     finally:
-        for one in held:  # closed here alone: after Ctrl-C, a second close may hit the file of another thread
+        for one in held:  # closed only here: after Ctrl-C, a second close might close the file of another thread
             os.close(one)
 
 
 def _entered(folder: int, name: str, flags: int, path: str, mode: int = 0o666) -> int:
-    """Open what has a name in a folder; a link is none."""
+    """Open a name in a folder; links are refused."""
     if name == "..":
         raise _unsafe(path, "leads out of the folder")
     try:
         return os.open(name, flags | os.O_NOFOLLOW, mode, dir_fd=folder)
     except OSError as error:
         if error.errno in _LINK and _is_link(folder, name):
-            raise _unsafe(path, "is a link, or a folder on the way to it is one") from error
+            raise _unsafe(path, "is a link, or a folder on the way to it is a link") from error
         error.filename = path
         raise
 
@@ -100,49 +100,49 @@ def _ordinary(file: int, path: str) -> int:
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
     os.close(file)
-    raise _unsafe(path, "is no ordinary file")
+    raise _unsafe(path, "is not an ordinary file")
 
 
 def check_path(path: str | os.PathLike[str]) -> None:
-    """Refuse a link, or what is no ordinary file, before somebody else opens it; of what is not there nothing is said.
+    """Refuse a link or a file that is not ordinary, before another library opens it; a missing file is accepted.
 
     Raises
     ------
     UnsafeFileError
-        It is one of these, and lies under a root.
+        The path is such a file, inside a root.
     """
     if root_of(path) is not None:
         with suppress(FileNotFoundError, NotADirectoryError):
             told = os.lstat(path).st_mode
             if not stat.S_ISREG(told):
-                raise _unsafe(path, "is a link" if stat.S_ISLNK(told) else "is no ordinary file")
+                raise _unsafe(path, "is a link" if stat.S_ISLNK(told) else "is not an ordinary file")
 
 
 def check_opened(path: str | os.PathLike[str], file: int) -> None:
-    """Refuse a file that somebody else has opened by its path, where a link was followed.
+    """Refuse a file that another library has opened by its path, if a link was followed.
 
     Parameters
     ----------
     path : path
-        Which was opened.
+        The path that was opened.
     file : int
-        The descriptor of what was opened.
+        The descriptor of the open file.
 
     Raises
     ------
     UnsafeFileError
-        It lies under a root, and is not the file that has this path there.
+        The path is inside a root, and the open file is not the file at this path.
     """
     path, root = os.fspath(path), root_of(path)
     if root is None:
         return
-    with suppress(OSError):  # the system tells it at once, where it can
+    with suppress(OSError):  # the fast way, where the system supports it
         if os.readlink(f"/proc/self/fd/{file}") == _real[root] + path[len(root) :]:  # noqa: PTH115
             return
     inside = open_inside(path)
     try:
         if not os.path.samestat(os.fstat(inside), os.fstat(file)):
-            raise _unsafe(path, "was exchanged while it was opened")
+            raise _unsafe(path, "was replaced while it was opened")
     finally:
         os.close(inside)
 

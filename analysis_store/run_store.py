@@ -1,4 +1,4 @@
-"""The runs of a store: both journeys, data in and data out, readable from top to bottom."""
+"""The runs of a store: saving first, then reading, in reading order."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 class RunStore(Noting):
-    """Runs in a catalog and in files: saved, opened, found and noted on; takes the parameters of `AnalysisStore`."""
+    """A store that saves, opens, finds and annotates runs, in a catalog and in files; see `AnalysisStore`."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class RunStore(Noting):
         self.sources: tuple[Any, ...] = tuple(sources or ())
         moved = {**opened.root_map, **(root_map or {})}
         self.context: Context = Context(self.catalog, self.root, self.handlers, moved, self._alive)
-        """What a run needs of the store to be read."""
+        """The parts of the store that a run needs for reading."""
         lookup = Lookup(self.location, self.__contains__, self.sources)
         self.intake: Intake = Intake(
             self.location,
@@ -78,7 +78,7 @@ class RunStore(Noting):
             code=opened.code,
             compression=opened.compression,
         )
-        """Where everything that comes in passes."""
+        """The gateway for all runs that are saved."""
         self._notes = Notes(self.root, self.catalog)
         self._callback = Callback(self.intake.settle_foreign, self.intake.save)
         given = str(place.folder) if place.label == str(place.folder) else address_of(place.uri)
@@ -111,7 +111,7 @@ class RunStore(Noting):
         provenance: ProvenanceLike | None = None,
         descriptor_md: Mapping[str, object] | None = None,
     ) -> OpenRun:
-        """Return a run that takes events one by one; its provenance is checked now."""
+        """Return an open run that takes events one by one; its provenance is checked now."""
         start, settled = self.intake.begin(md, provenance)
 
         def save(
@@ -127,11 +127,11 @@ class RunStore(Noting):
         return opened
 
     def watch(self, opened: Unfinished) -> None:
-        """Abandon it when the store is closed, unless it was `let_go` before."""
+        """Abandon an open run when the store is closed, unless `let_go` was called before."""
         self._opened.add(opened)
 
     def let_go(self, opened: Unfinished) -> None:
-        """Forget what has ended."""
+        """Forget a run that has ended."""
         self._opened.discard(opened)
 
     def insert_file(
@@ -144,27 +144,27 @@ class RunStore(Noting):
         dataset: str | None = None,
         provenance: ProvenanceLike | None = None,
     ) -> Run:
-        """Save what a file holds; the file becomes provenance, with its digest.
+        """Save the content of a file as a run; the provenance names the file with its digest.
 
         Parameters
         ----------
         path : path
             HDF5, npz, csv, tsv or xdi.
         md : mapping, optional
-            Metadata; what the file says of itself is kept under ``file_metadata``.
+            Metadata; metadata of the file are kept under ``file_metadata``.
         copy : bool
-            False leaves the data of an HDF5 file where they are.
+            False leaves the data in their HDF5 file.
         chunk : int, optional
-            One event per so many rows; without it the whole file is one event, each column a key.
+            Number of rows per event; by default the whole file is one event, and each column is a key.
         dataset : str, optional
             Only this dataset or column.
         provenance : Provenance or mapping, optional
-            What is to be said besides the file.
+            Provenance in addition to the file.
 
         Raises
         ------
         InvalidDataError
-            The file cannot be understood.
+            The file is invalid, or its format is unknown.
         """
         self._alive()
         measured = measured_run(path, md or {}, copy=copy, chunk=chunk, dataset=dataset, provenance=provenance)
@@ -182,13 +182,13 @@ class RunStore(Noting):
         InvalidDocumentError
             The document breaks event-model's rules, or refers to a run that is not open.
         ProvenanceError
-            The start document does not say what the policy demands.
+            The start document lacks provenance that the policy requires.
         """
         self._alive()
         self._callback.take(name, doc)
 
     def adopt(self, file: Path) -> Run:
-        """Take a whole run file, which lies at its place under the root, into the catalog; twice is as good as once.
+        """Add a complete run file, at its place under the root, to the catalog; idempotent.
 
         Raises
         ------
@@ -200,12 +200,13 @@ class RunStore(Noting):
     # --------------------------------------------------------------------------------------------- back
 
     def __getitem__(self, key: str | int) -> Run:
-        """Return a run: by uid, unique prefix of one, scan_id (the newest of that id), or -1 for the newest of all.
+        """Return a run by uid, unique prefix of a uid, scan_id (the newest run with it), or -1 for the newest of all.
 
         Raises
         ------
         RunNotFoundError
-            None answers to it; `AmbiguousUidError` when several do. Of a deleted run it says who deleted it, and why.
+            There is no such run; `AmbiguousUidError` if there are several. The message for a deleted run says who
+            deleted it, and why.
         """
         self._alive()
         try:
@@ -225,7 +226,7 @@ class RunStore(Noting):
         retracted: bool = True,
         **equals: object,
     ) -> Runs:
-        """Return the runs that satisfy a query, newest first, lazily.
+        """Return the runs that match a query, newest first, lazily.
 
         Parameters
         ----------
@@ -236,21 +237,21 @@ class RunStore(Noting):
         text : str, optional
             Words that the metadata must hold.
         retracted : bool
-            False leaves out the runs that are retracted now.
+            False leaves out retracted runs.
         **equals
             Metadata keys and the values they must have.
 
         Raises
         ------
         QueryError
-            The query cannot be understood.
+            The query is invalid.
         """
         self._alive()
         found = Runs(Query.parse(query, since=since, until=until, text=text, **equals), self.context)
         return found if retracted else found.without_retracted()
 
     def results(self, key: str, limit: int = 10) -> list[Run]:
-        """Return up to ``limit`` runs that are results of a processing of this key, newest first."""
+        """Return up to ``limit`` runs with this key of a result, newest first."""
         self._alive()
         return [Run(record, self.context) for record in self.catalog.results(key, limit)]
 
@@ -265,27 +266,27 @@ class RunStore(Noting):
     def read_checked(
         self, uid: str, stream: str | None = "primary", keys: Keys = None
     ) -> xarray.Dataset | dict[str, xarray.Dataset]:
-        """Return a stream in memory, compared with its digests as it is read.
+        """Return a stream in memory, and verify its digests while reading.
 
         Parameters
         ----------
         uid : str
             As for ``store[uid]``.
         stream : str or None
-            Which; None for all of them.
+            The stream; None for all streams.
         keys : str or iterable of str, optional
-            Only these.
+            Only these keys.
 
         Returns
         -------
         xarray.Dataset
-            As `Run.read` gives it; with ``stream=None`` a dict of them.
+            As in `Run.read`; with ``stream=None`` a dict of Datasets.
 
         Raises
         ------
         DamagedFileError
-            The file, its documents or a value is not what was stored, or no digest was kept of it; names run, stream
-            and key. Nothing of what was read is handed out.
+            The file, its documents or a value was changed, or has no digest; the message names run, stream
+            and key. No value is returned.
         """
         from analysis_store.runs.read.verified_read import read_checked
 
@@ -317,13 +318,13 @@ class RunStore(Noting):
     # --------------------------------------------------------------------------------------------- life
 
     def close(self) -> None:
-        """End what is open and let go of everything; may be called twice.
+        """End open runs and close all files and connections; may be called twice.
 
-        Foreign runs without a stop document, and open runs, end as aborted.
+        Runs of other programs without a stop document, and open runs, end as aborted.
         """
         if self._closed:
             return
-        with ExitStack() as last:  # in reverse order, each whatever becomes of the others
+        with ExitStack() as last:  # in reverse order; each is called, also if others fail
             last.callback(setattr, self, "_closed", True)
             if os.getpid() != self._pid:
                 return
@@ -334,7 +335,7 @@ class RunStore(Noting):
 
     @property
     def closed(self) -> bool:
-        """Whether the store is closed."""
+        """True if the store is closed."""
         return self._closed
 
     def _alive(self) -> None:
@@ -342,12 +343,12 @@ class RunStore(Noting):
             raise StoreClosedError(f"the store {self.location} is closed; open it again with AnalysisStore(…).")
         if os.getpid() != self._pid:
             raise StoreClosedError(
-                f"the store {self.location} was opened by process {self._pid} and came over a fork; a database "
-                "connection cannot. Open the store again in this process."
+                f"the store {self.location} was opened by process {self._pid}, of which this process is a fork; a "
+                "database connection cannot be used after a fork. Open the store again in this process."
             )
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Send the address: another process opens the store itself, once."""
+        """Pickle the location: another process opens the store itself, once."""
         return reopened, (type(self), self._address.sent())
 
     def __enter__(self) -> Self:
@@ -371,7 +372,7 @@ class RunStore(Noting):
 
 
 def _policy_text(policy: Policy) -> str:
-    """Say where a policy asks for less than the default."""
+    """Return the rules in which a policy is laxer than the default."""
     lax = [
         name
         for name, off in (

@@ -1,4 +1,4 @@
-"""Settings of a store: ``analysis_store.toml``, and where a location puts catalog and files."""
+"""Settings of a store: ``analysis_store.toml``, and the places of catalog and files of a location."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KNOWN = {"layout", "policy", "code", "compression", "root_map"}
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a store is."""
+    """The places of a store's parts."""
 
     uri: str
     """The catalog."""
@@ -37,31 +37,31 @@ class Place:
     """The folder of the run files."""
 
     folder: Path
-    """Where ``analysis_store.toml`` is."""
+    """The folder of ``analysis_store.toml``."""
 
     label: str
-    """What a person is told: the folder, or the URI without its password."""
+    """The location for messages: the folder, or the URI without its password."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What ``analysis_store.toml`` says."""
+    """The content of ``analysis_store.toml``."""
 
     policy: Policy
     code: Mapping[str, str] = field(default_factory=dict)
-    """``name`` and ``url`` of code that is at home nowhere."""
+    """``name`` and ``url`` of code in no package or repository."""
 
     compression: Compression = "auto"
     root_map: Mapping[str, str] = field(default_factory=dict)
 
 
 def place_of(location: str | os.PathLike[str], root: str | os.PathLike[str] | None) -> Place:
-    """Return where catalog, files and settings of a location are.
+    """Return the places of catalog, files and settings of a location.
 
     Raises
     ------
     SettingsError
-        The location is a database that needs ``root=``, or of a kind that is not known.
+        The location is a database that needs ``root=``, or of an unknown kind.
     """
     text = os.fspath(location)
     scheme = text.split("://", 1)[0] if "://" in text else ""
@@ -71,7 +71,7 @@ def place_of(location: str | os.PathLike[str], root: str | os.PathLike[str] | No
     if scheme not in _SCHEMES:
         raise SettingsError(f"location {text!r}: unknown scheme {scheme!r}; known: a folder, {', '.join(_SCHEMES)}.")
     if root is None:
-        raise SettingsError(f"location {_public(text)!r} is a database; say with root= which folder the files go to.")
+        raise SettingsError(f"location {_public(text)!r} is a database; give root=, the folder of the files.")
     files = _path(root, Path())
     return Place(text, files, files, _public(text))
 
@@ -86,7 +86,7 @@ def _public(uri: str) -> str:
 
 
 def opened(place: Place, policy: Policy | None) -> Settings:
-    """Return the settings of a store; a new one is made with the policy that is given."""
+    """Return the settings of a store; a new store gets the given policy."""
     found = load(place.folder)
     if found is None:
         with write_errors(f"the store {place.folder}", "Choose another folder"):
@@ -98,14 +98,14 @@ def opened(place: Place, policy: Policy | None) -> Settings:
 
 
 def load(folder: Path) -> Settings | None:
-    """Return the settings in a folder, or None where there are none yet.
+    """Return the settings in a folder, or None without a file.
 
     Raises
     ------
     SettingsError
-        The file cannot be understood; names what and where.
+        The file is invalid; the message says what and where.
     StoreVersionError
-        It was made by a newer version.
+        It was written by a newer version.
     """
     path = folder / FILE_NAME
     try:
@@ -146,7 +146,7 @@ def _table(value: Any, path: Path, name: str) -> Mapping[str, Any]:
 
 
 def _compression(value: Any, path: Path) -> Any:
-    """Return how to compress, or how each data key; None for ``"none"``."""
+    """Return the compression, or the compression of each data key; None for ``"none"``."""
     if isinstance(value, Mapping):
         return {key: _compression(each, path) for key, each in value.items()}
     if value not in ("auto", "none"):
@@ -155,17 +155,17 @@ def _compression(value: Any, path: Path) -> Any:
 
 
 def save(folder: Path, settings: Settings) -> None:
-    """Write the settings of a new store; one that is there already wins."""
+    """Write the settings of a new store; an existing file is kept."""
     lines = [
-        "# Settings of this store. The policy says what a result must tell of its origin before it is kept.",
+        "# Settings of this store. The policy states the provenance that a result must have to be saved.",
         f"layout = {_toml(LAYOUT_VERSION)}",
-        "# Large arrays: 'auto' (bitshuffle-lz4 where it saves a third) or 'none'; or a table from data key to these.",
+        "# Large arrays: 'auto' (bitshuffle-lz4 if it saves a third) or 'none'; or a table from data key to these.",
         f"compression = {_toml(settings.compression or 'none')}",
         "",
         "[policy]",
         *(f"{name} = {_toml(value)}" for name, value in settings.policy.to_mapping().items()),
         "",
-        "# For code that is at home nowhere (a notebook, a loose script): what to call it, and where to ask for it.",
+        "# Name and url for code in no package or repository (a notebook, a loose script).",
         "[code]",
         *(f"{name} = {_toml(value)}" for name, value in settings.code.items()),
         "",

@@ -1,7 +1,7 @@
-"""The types of what a store takes and returns, for annotations in code of one's own.
+"""The types of arguments and results of a store, for annotations in users' code.
 
-They are loaded when they are first used. ``Document`` is any document of event-model. Names in ``Like`` are what a
-parameter takes: `RunLike` is a run or its uid, `QueryLike` a query in each of its forms.
+They are loaded on first use. ``Document`` is any document of event-model. Names that end in ``Like`` are types of
+parameters: `RunLike` is a run or its uid, `QueryLike` a query in any form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The store as its users see it: the runs of a `RunStore`, and all that the rooms below do with them."""
+"""The store for users: the runs of a `RunStore`, with all operations of the rooms below."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ class AnalysisStore(ProcessingMethods, MaintenanceMethods, TransferMethods, Line
     Parameters
     ----------
     location : path or URI
-        A folder, in which ``catalog.sqlite`` and ``files/`` are made; or ``sqlite:///…``, ``postgresql://…``,
+        A folder, in which ``catalog.sqlite`` and ``files/`` are created; or ``sqlite:///…``, ``postgresql://…``,
         ``mongodb://…``.
     root : path, optional
         The folder of the run files; needed with a URI.
     policy : Policy, optional
-        What a result must tell of its origin. Given at creation it is kept; later it may tighten, never loosen.
+        The provenance that a result must have. A new store saves it; a later policy may tighten it, never loosen it.
     sources : iterable, optional
-        Where parent runs are looked up besides this store: databroker Brokers, Tiled clients, other stores.
+        Where parent runs are looked up in addition to this store: databroker Brokers, Tiled clients, other stores.
     handler_registry : mapping, optional
         Further handlers, by spec.
     root_map : mapping, optional
-        Where the roots of resources have moved: ``{old: new}``.
+        New places of moved roots of resources: ``{old: new}``.
 
     Raises
     ------
     SettingsError
         The location or a setting cannot be used.
     StoreVersionError
-        The store was made by a newer version.
+        The store was created by a newer version.
     PolicyError
-        ``policy`` would loosen the one of the store.
+        ``policy`` would loosen the policy of the store.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Methods of a store that follow results to their sources, and sources to their results."""
+"""Methods of a store for lineage: ancestors, descendants, impact and stale results."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 
 class LineageMethods(RunStore):
-    """Methods of a store that follow results to their sources, and sources to their results."""
+    """Methods of a store for lineage: ancestors, descendants, impact and stale results."""
 
     def lineage(self, uid: str, *, up: bool = True, down: bool = True, limit: int | None = None) -> Lineage:
-        """Return what a run came from and what came of it, as a graph.
+        """Return the ancestors and descendants of a run as a graph.
 
         Parameters
         ----------
         uid : str
             The run, or the beginning of its uid.
         up, down : bool
-            Whether what it came from is in the graph, and what came of it.
+            Whether the graph has ancestors, and whether it has descendants.
         limit : int, optional
-            Only so many runs each way, the nearest.
+            Largest number of ancestors and of descendants; the nearest are kept.
 
         Returns
         -------
         Lineage
-            Printed as trees; ``.to_dot()``, ``.to_svg()``, ``.to_mermaid()``, ``.to_prov()``.
+            Prints as text trees; ``.to_dot()``, ``.to_svg()``, ``.to_mermaid()``, ``.to_prov()``.
 
         Raises
         ------
@@ -52,24 +52,24 @@ class LineageMethods(RunStore):
         return trace(self, uid, up=up, down=down, limit=limit)
 
     def impact(self, what: RunLike | os.PathLike[str]) -> list[Affected]:
-        """Return every run that something was used for, and all that came of those, nearest first.
+        """Return every run that used something, and all runs derived from these, nearest first.
 
         Parameters
         ----------
         what : Run, str or path
-            A run or its uid, also of one elsewhere that runs here came from; a file, or its digest ``blake3:<hex>``; 7
-            or more digits of a commit; ``"package==version"``. A text is taken for the first of these that it can be:
+            A run or its uid, also of an external parent; a file, or its digest ``blake3:<hex>``; 7
+            or more digits of a commit; ``"package==version"``. A text is read as the first of these that fits:
             digest, package, run, commit, file.
 
         Returns
         -------
         list of Affected
-            Each with ``uid``, ``depth``, ``how`` it was reached, and ``run``. A run that was asked for is not in it.
+            Each with ``uid``, ``depth``, ``how`` it is connected, and ``run``. If ``what`` is a run, it is left out.
 
         Raises
         ------
         InputError
-            It is none of these; or a file that cannot be read, and whose path no run names.
+            ``what`` is invalid; or a file that cannot be read, and that no run names by its path.
 
         Examples
         --------
@@ -81,21 +81,21 @@ class LineageMethods(RunStore):
         return find_affected(self, what)
 
     def stale(self, query: QueryLike | None = None) -> Iterator[Stale]:
-        """Yield the results that are not up to date, newest first.
+        """Yield the stale results, newest first.
 
-        One is not where a run that it came from was retracted; where an input file was changed or is gone; where an
-        input was made again (`rerun`) with other values; or where a newer version of the processor, or one whose code
-        has changed, has a result of the same inputs with the same parameters.
+        A result is stale if one of its ancestors was retracted; if an input file was changed or is missing; if an
+        input was recomputed (`rerun`) with other values; or if a newer version of the processor, or one whose code
+        has changed, has a result for the same inputs with the same parameters.
 
         Parameters
         ----------
         query : mapping, Tiled query or str, optional
-            Look at these runs only; as for `search`.
+            Only these runs; as for `search`.
 
         Returns
         -------
         iterator of Stale
-            Each with ``run`` and ``reasons``. A file of the same size and time of change is taken to be the same.
+            Each with ``run`` and ``reasons``. A file with the same size and modification time counts as unchanged.
 
         Examples
         --------

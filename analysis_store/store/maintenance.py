@@ -1,4 +1,4 @@
-"""Methods of a store that check it, repair it, remove from it and back it up."""
+"""Methods of a store that check, repair, remove and back up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MaintenanceMethods(RunStore):
-    """Methods of a store that check it, repair it, remove from it and back it up."""
+    """Methods of a store that check, repair, remove and back up."""
 
     def check(
         self,
@@ -30,32 +30,32 @@ class MaintenanceMethods(RunStore):
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> CheckReport:
-        """Check the whole store: every file is there and whole, catalog and files agree, lineage resolves.
+        """Check the whole store: every file is present and intact, catalog and files agree, lineage resolves.
 
         Parameters
         ----------
         quick : bool
-            Read documents only, no values.
+            Read only documents, no values.
         sample : int or float, optional
-            Read the values of so many runs (an integer), or of this part of them (a float up to 1), drawn anew.
+            Read the values of a random sample: a number of runs (an integer), or a fraction of them (a float up to 1).
         repair : bool
-            Mend what can be mended safely: whole files that the catalog lacks are taken into it, recordings whose
-            writers died are ended, runs whose entries in the index are wrong are indexed again, what dead writers left
-            is swept. Nothing that could be data is removed.
+            Repair what can be repaired safely: add complete files to the catalog, close recordings whose writers died,
+            index runs with wrong index entries again, remove leftovers of dead writers. Nothing that could be data is
+            removed.
         workers : int, optional
-            Threads or processes that read; as many as there are cores without.
+            Number of threads or processes that read; default: the number of cores.
         progress : callable, optional
-            ``progress(done, total)``, in runs; by default a bar, if a person is watching.
+            ``progress(done, total)``, in runs; default: a progress bar in a terminal.
 
         Returns
         -------
         CheckReport
-            True when nothing is wrong; ``.findings``, each with what to do; ``.checked``; ``.to_dict()``.
+            True without faults; ``.findings``, each with the action to take; ``.checked``; ``.to_dict()``.
 
         Raises
         ------
         InputError
-            ``sample`` is neither a number nor a part.
+            ``sample`` is neither a number of runs nor a fraction.
 
         Examples
         --------
@@ -74,23 +74,23 @@ class MaintenanceMethods(RunStore):
         workers: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> ReindexReport:
-        """Enter every run and note into the catalog that is in the files and not in it.
+        """Add to the catalog every run and note that is only in the files.
 
-        A catalog that cannot be opened is made anew by `analysis_store.trust.reindex`, given the location.
+        `analysis_store.trust.reindex` rebuilds a catalog that cannot be opened, given the location.
 
         Parameters
         ----------
         everything : bool
-            Enter those again, too, that the catalog has: all that it says of a run is then what the file says.
+            Also index runs that the catalog has again, so that its entries equal the files.
         workers : int, optional
-            Threads or processes that read; as many as there are cores without.
+            Number of threads or processes that read; default: the number of cores.
         progress : callable, optional
-            ``progress(done, total)``, in files; by default a bar, if a person is watching.
+            ``progress(done, total)``, in files; default: a progress bar in a terminal.
 
         Returns
         -------
         ReindexReport
-            True when all files are in the catalog, and it has no run without a file.
+            True if all files are in the catalog, and every run in it has a file.
         """
         from analysis_store.trust.reindexing.reindex import reindex
 
@@ -98,36 +98,36 @@ class MaintenanceMethods(RunStore):
         return reindex(self, everything=everything, workers=workers, progress=progress)
 
     def delete(self, uid: str, reason: str, *, dry_run: bool = True) -> RemovalReport:
-        """Take a run out of the store, into quarantine; refused while anything names the run or its files.
+        """Move a run to quarantine; refused while another run names this run or its files.
 
-        Its documents, provenance and digests stay for ever. `restore` brings it back until `gc` has purged it.
+        Its documents, provenance and digests are kept permanently. `restore` brings it back until `gc` has purged it.
 
         Parameters
         ----------
         uid : str
-            The whole uid of a run of this store.
+            The full uid of a run of this store.
         reason : str
-            Why.
+            Why the run is deleted.
         dry_run : bool
-            Only tell what would be done.
+            Only report what would be done.
 
         Returns
         -------
         RemovalReport
-            The files and their size in bytes, and who names the run; true where nobody does.
+            The files, their size in bytes, and the runs that name this run; true if there are no such runs.
 
         Raises
         ------
         RunNotFoundError
             The store has no such run.
         InvalidMetadataError
-            No reason came.
+            The reason is empty.
         InputError
-            Somebody names the run; says who. Not raised by a dry run.
+            Another run names this run; the message says which. Not raised in a dry run.
         StoreBusyError
-            Another process deletes, or makes a backup.
+            Another process deletes runs, or makes a backup.
         StoreWriteError, DamagedFileError
-            A file cannot be moved, or is not there. What was done is safe; doing it again goes on from there.
+            A file cannot be moved, or is missing. Call `delete` again to continue.
 
         Examples
         --------
@@ -140,26 +140,26 @@ class MaintenanceMethods(RunStore):
         return delete(self, uid, reason, dry_run=dry_run)
 
     def restore(self, uid: str) -> Run:
-        """Bring a deleted run back from quarantine.
+        """Restore a deleted run from quarantine.
 
         Parameters
         ----------
         uid : str
-            The whole uid.
+            The full uid.
 
         Returns
         -------
         Run
-            As it was; its notes tell that it was deleted.
+            The unchanged run; its notes record the deletion.
 
         Raises
         ------
         RunNotFoundError
-            It was never deleted, or is purged.
+            The run was never deleted, or was purged.
         InputError
-            A run it came from was deleted, too; says which.
+            A parent of the run was deleted, too; the message says which.
         StoreBusyError, StoreWriteError, DamagedFileError
-            As `delete` does.
+            As in `delete`.
         """
         from analysis_store.trust.removal.quarantine import restore
 
@@ -167,26 +167,26 @@ class MaintenanceMethods(RunStore):
         return restore(self, uid)
 
     def gc(self, *, dry_run: bool = True, grace: datetime.timedelta = datetime.timedelta(days=30)) -> GcReport:
-        """Purge deleted runs that nobody names, and what dead processes left.
+        """Purge deleted runs that no run names, and leftovers of dead processes.
 
         Parameters
         ----------
         dry_run : bool
-            Only tell what would be done.
+            Only report what would be done.
         grace : datetime.timedelta
-            What was deleted a shorter time ago stays, and can be restored.
+            Runs that were deleted more recently are kept, and can be restored.
 
         Returns
         -------
         GcReport
-            What goes, what stays and why; true where nothing needs a person.
+            What is purged, what is kept and why; true if no case needs a person.
 
         Raises
         ------
         SettingsError
             ``grace`` is negative.
         StoreBusyError, StoreWriteError, DamagedFileError
-            As `delete` does.
+            As in `delete`.
         """
         from analysis_store.trust.removal.garbage import gc
 
@@ -200,33 +200,33 @@ class MaintenanceMethods(RunStore):
         progress: Callable[[int, int], None] | None = None,
         verify: bool = False,
     ) -> BackupReport:
-        """Copy the store into a folder while it is in use; again, and only what is new is copied.
+        """Back up the store to a folder while it is in use; later backups copy only new files.
 
-        The copy is a store: open it, or copy it back. A file on the same disk is linked, not copied. Runs that are
-        being recorded are not in it before they have ended, nor files that lie outside the root.
+        The backup is a store: open it, or copy it back. On the same disk, files are linked, not copied. Runs
+        that are being recorded and files outside the root are not included.
 
         Parameters
         ----------
         target : path
             A new or empty folder, or an earlier backup of this store.
         progress : callable, optional
-            Called with the files that are done and how many there are.
+            Called with the number of finished files and the number of all files.
         verify : bool
-            Compare the digests of the files that are there from earlier backups, too; those copied now always are.
+            Also verify the digests of files from earlier backups; new files are always verified.
 
         Returns
         -------
         BackupReport
-            Runs, files and bytes; true where all of it is there.
+            Runs, files and bytes; true if the backup is complete.
 
         Raises
         ------
         SettingsError
-            The target lies in the store or the store in it, or holds something else than a backup of this store.
+            The target is inside the store or contains it, or has content other than a backup of this store.
         StoreBusyError
-            Another process deletes, or makes a backup.
+            Another process deletes runs, or makes a backup.
         StoreWriteError
-            The target cannot be written, e.g. because its disk is full; the last backup in it is whole.
+            The target cannot be written, e.g. because its disk is full; the previous backup in it is intact.
 
         Examples
         --------

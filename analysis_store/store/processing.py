@@ -19,30 +19,30 @@ class ProcessingMethods(RunStore):
     """Methods of a store for analyses that are computed once."""
 
     def compute(self, preset: PipelineLike, inputs: InputsLike, *, md: Mapping[str, object] | None = None) -> Run:
-        """Return the result of an analysis: the stored one where there is one, else it is made and stored.
+        """Return the result of an analysis: the stored result if there is one, else a new result, which is saved.
 
         Parameters
         ----------
         preset : Preset, Pipeline, Processor or str
-            What to do; a processor or its id stands for its defaults. Of a pipeline with one end, that end's result.
+            The analysis; a processor or its id stands for its defaults. A pipeline gives the result of its one end.
         inputs : Run, str, path, Input, Inputs or list of these
             A run, the uid of one in this store or its sources, a file.
         md : mapping, optional
-            Metadata for the start document, if it is made.
+            Metadata for the start document of a new result.
 
         Returns
         -------
         Run
-            Never one that failed, was retracted, or does not verify.
+            A run that succeeded, is not retracted, and verifies.
 
         Raises
         ------
         UnknownProcessorError, ParameterError
-            There is no such analysis; a parameter breaks its schema.
+            There is no such analysis; a parameter violates its schema.
         InputError
             A run or file cannot be an input.
         InvalidDataError
-            The processor returned what cannot be stored; names the path of the value.
+            The processor returned a value that cannot be stored; the message has its path.
 
         Examples
         --------
@@ -54,7 +54,7 @@ class ProcessingMethods(RunStore):
         return compute(self, preset, inputs, md=md)
 
     def explain(self, preset: PipelineLike, inputs: InputsLike) -> Explanation:
-        """Return whether `compute` would find a stored result, else what differs from the nearest one.
+        """Return if `compute` would find a stored result, and if not, the differences from the nearest result.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class ProcessingMethods(RunStore):
         Raises
         ------
         UnknownProcessorError, ParameterError, InputError
-            As `compute` does.
+            As in `compute`.
         """
         from analysis_store.processing.engine.explanation import explain
 
@@ -77,14 +77,14 @@ class ProcessingMethods(RunStore):
         return explain(self, preset, inputs)
 
     def rerun(self, uid: str, /, **overrides: object) -> Run:
-        """Make a computed run anew, always, and store it as a run of its own that is linked to the first.
+        """Compute a result again and save it as a new run that is linked to the first.
 
         Parameters
         ----------
         uid : str
-            A run that a processor made; its start document tells which, of what, with which parameters.
+            A run made by a processor; its start document names processor, inputs and parameters.
         **overrides
-            Parameters that shall have other values.
+            Parameters with new values.
 
         Returns
         -------
@@ -96,11 +96,11 @@ class ProcessingMethods(RunStore):
         RunNotFoundError
             The store has no such run.
         ProcessorError
-            No processor made it.
+            The run was not made by a processor.
         UnknownProcessorError, ParameterError
-            The processor is not registered any more; an override breaks its schema.
+            The processor is not registered any more; an override violates its schema.
         InputError
-            An input is gone, or is a file that changed.
+            An input is missing, or is a file that changed.
 
         Examples
         --------
@@ -114,27 +114,27 @@ class ProcessingMethods(RunStore):
         return rerun(self, uid, **overrides)
 
     def compare(self, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Comparison:
-        """Return how the values of two runs differ, by stream and key.
+        """Return the differences between the values of two runs, by stream and key.
 
         Parameters
         ----------
         a, b : str or Run
             Runs, or uids of this store.
         rtol, atol : float
-            Numbers are close where ``|a - b| <= atol + rtol * |b|``; ``atol`` in the units of each key. With both 0
+            Numbers are close if ``|a - b| <= atol + rtol * |b|``; ``atol`` in the units of each key. With both 0
             they must be equal. NaN equals NaN.
 
         Returns
         -------
         Comparison
-            True when all is identical or close; iterates one row per stream and key; shown as a table.
+            True if all values are identical or close; iterates one row per stream and key; shown as a table.
 
         Raises
         ------
         RunNotFoundError
             The store has no such run.
         ValueError
-            A tolerance is negative or no number.
+            A tolerance is negative or not a number.
 
         Examples
         --------

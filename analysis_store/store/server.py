@@ -1,4 +1,4 @@
-"""Methods of a store that show it as a databroker, a Tiled client and a server."""
+"""Methods of a store that return a databroker Broker, a Tiled client and a server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ServerMethods(RunStore):
-    """Methods of a store that show it as a databroker, a Tiled client and a server."""
+    """Methods of a store that return a databroker Broker, a Tiled client and a server."""
 
     def broker(self) -> Broker:
         """Return the store as a databroker (v1) Broker."""
@@ -30,7 +30,7 @@ class ServerMethods(RunStore):
         return client(self)
 
     def server_app(self, *, api_key: str | None = None) -> FastAPI:
-        """Return the store as an ASGI app: Tiled's own server; see `analysis_store.server.server_app`."""
+        """Return the store as an ASGI application, Tiled's server; see `analysis_store.server.server_app`."""
         from analysis_store.server import server_app
 
         self._alive()

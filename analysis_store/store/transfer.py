@@ -1,4 +1,4 @@
-"""Methods of a store that move runs between stores."""
+"""Methods of a store that copy runs between stores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TransferMethods(RunStore):
-    """Methods of a store that move runs between stores."""
+    """Methods of a store that copy runs between stores."""
 
     def dump(
         self,
@@ -28,36 +28,37 @@ class TransferMethods(RunStore):
         skip: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> BundleReport:
-        """Write runs, and what they came from, into one file, a bundle that `load` reads; every value is verified.
+        """Write runs and their ancestors to one file, a bundle that `load` reads; every value is verified.
 
-        It is a zip, and an RO-Crate: other programs read the runs (HDF5), their documents (JSON) and their provenance.
+        The bundle is a zip file and an RO-Crate: other programs can read its runs (HDF5), documents (JSON) and
+        provenance.
 
         Parameters
         ----------
         runs : query, Run, str, or iterable of Run or str
-            What to take. A text is a uid or the beginning of one; for a search give a mapping, or ``store.search(…)``.
+            The runs. A text is a uid or its beginning; for a search give a mapping, or ``store.search(…)``.
         target : path
-            The file to make; one that is there is never replaced.
+            The new file; an existing file is never replaced.
         parents : {"closure", "stubs"}
-            Take all ancestors that this store has, or only the documents of the parents.
+            Include all ancestors in this store, or only the documents of the parents.
         skip : bool
-            Leave damaged runs out, instead of refusing them.
+            Leave out damaged runs instead of raising an error.
         progress : callable, optional
             ``progress(done, total)``, in runs; by default a bar, if a person is watching.
 
         Returns
         -------
         BundleReport
-            What is in it, and what is not.
+            The content of the bundle, and what was left out.
 
         Raises
         ------
         DamagedFileError
-            A run is damaged; names it.
+            A run is damaged; the message names it.
         RunNotFoundError
             There is no such run.
         TargetExistsError, StoreWriteError
-            The file is there already, or cannot be written; nothing of it stays.
+            The file exists, or cannot be written; no partial file is left.
 
         Examples
         --------
@@ -75,34 +76,34 @@ class TransferMethods(RunStore):
         dry_run: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> LoadReport:
-        """Take the runs of a bundle; it is checked as a whole first, and nothing in it is executed or believed.
+        """Add the runs of a bundle, after checking the whole bundle; nothing in it is executed or trusted.
 
-        Uids, documents and links stay as they are. Again is as good as once, also after a kill at any instant.
+        Uids, documents and links do not change. Loading is idempotent, also after a kill at any instant.
 
         Parameters
         ----------
         bundle : path
-            What `dump` made.
+            A file written by `dump`.
         dry_run : bool
-            Only check, and tell what would come.
+            Only check, and report what would be loaded.
         progress : callable, optional
             ``progress(done, total)``, in runs; by default a bar, if a person is watching.
 
         Returns
         -------
         LoadReport
-            What came, what was here, and what is worth knowing.
+            The loaded runs, the runs that the store had, and remarks.
 
         Raises
         ------
         DamagedFileError, UnsafeFileError, StoreVersionError
-            The bundle is damaged, hostile, or of a newer version; nothing of it stays.
+            The bundle is damaged, hostile, or of a newer version; no run was loaded.
         DuplicateRunError
-            Other runs have the uids of some of its runs here, or those were deleted here; names all of them.
+            This store has different runs with the same uids, or deleted these runs; the message names all of them.
         ProvenanceError
-            Some runs do not tell what the policy of this store asks for; names all of them.
+            Some runs lack provenance that the policy of this store requires; the message names all of them.
         StoreWriteError
-            The disk refuses; the runs that had come before are whole.
+            The disk refused a write; runs that were loaded before are complete.
 
         Examples
         --------
@@ -121,30 +122,30 @@ class TransferMethods(RunStore):
         both: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> SyncReport:
-        """Take from another store the runs, and what was said of them, that this one lacks.
+        """Copy from another store the runs and notes that are missing in this one.
 
         Parameters
         ----------
         other : AnalysisStore, path or URI
             The other store.
         query : query, optional
-            Only what satisfies it, and what that came from.
+            Only runs that match the query, and their ancestors.
         both : bool
-            Give the other what it lacks, too.
+            Also copy missing runs to the other store.
         progress : callable, optional
             ``progress(done, total)``, in runs; by default a bar, if a person is watching.
 
         Returns
         -------
         SyncReport
-            What came and what went; true where nothing was in the way. What could not come is named in its findings.
+            The copied runs; true if all could be copied. Its findings name the others.
 
         Raises
         ------
         InputError
-            The other is this very store, or none.
+            The other is this store itself, or not a store.
         StoreWriteError
-            The disk refuses; the runs that had come before are whole.
+            The disk refused a write; runs that were loaded before are complete.
 
         Examples
         --------

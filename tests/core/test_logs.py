@@ -1,4 +1,4 @@
-"""Logs: what is appended comes back, and what was torn is no entry."""
+"""Logs: what is appended comes back, and what was torn is not an entry."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_an_entry_that_json_does_not_have(log: AppendLog) -> None:
 
 @pytest.mark.parametrize("torn", [b'{"step": 2, "na', b"{", b'{"a":1}{"b"', b"\xff\xfe", b"12", b'["list"]'])
 def test_a_torn_end(log: AppendLog, torn: bytes) -> None:
-    """It is no entry, and not glued to the next one; once something follows it, it is told by file and line."""
+    """It is not an entry, and not glued to the next one; once something follows it, it is told by file and line."""
     log.append([{"step": 1}])
     with log.path.open("ab") as file:
         file.write(torn)
     assert log.read() == [{"step": 1}]
     log.append([{"step": 3}])
-    with pytest.warns(UserWarning, match=r"log\.jsonl, line 2 is no entry"):
+    with pytest.warns(UserWarning, match=r"log\.jsonl, line 2 is not an entry"):
         assert log.read() == [{"step": 1}, {"step": 3}]
 
 

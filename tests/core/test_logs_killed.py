@@ -35,7 +35,7 @@ def append_some(connection: Connection, path: Path, who: int) -> None:
     connection.send("done")
 
 
-@pytest.mark.filterwarnings("ignore:.*is no entry and left out")
+@pytest.mark.filterwarnings("ignore:.*is not an entry and is left out")
 @pytest.mark.parametrize("kills", sizes(5, 20))
 def test_killed_writers(tmp_path: Path, kills: int) -> None:
     """After many kills every entry that was promised is there once, in order, and nothing is there that is none."""

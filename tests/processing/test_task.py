@@ -361,7 +361,7 @@ def test_log_whose_first_line_was_torn(store: AnalysisStore, uids: list[str]) ->
 
     assert (task.status, tasks(store)) == ("new", [])
     task.run()
-    with pytest.warns(UserWarning, match="line 1 is no entry"):
+    with pytest.warns(UserWarning, match="line 1 is not an entry"):
         assert task.status == "done"
 
 

@@ -698,7 +698,7 @@ def test_an_open_run_refuses_descriptor_md_for_what_it_has_not(store: AnalysisSt
 
 
 BAD_DOCUMENTS = {
-    "name": ("begin", {}, r"'begin' is no document; known: start"),
+    "name": ("begin", {}, r"'begin' is not a document; known: start"),
     "bulk events": ("bulk_events", {}, r"'bulk_events' documents are obsolete.*event_page"),
     "start without uid": ("start", {"time": 1.0}, r"start.*uid"),
     "descriptor of nobody": (

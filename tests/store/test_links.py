@@ -112,7 +112,7 @@ def test_pipe(store: AnalysisStore, run: Run) -> None:
     run.file.unlink()
     os.mkfifo(run.file)
 
-    with pytest.raises(UnsafeFileError, match="no ordinary file"):
+    with pytest.raises(UnsafeFileError, match="not an ordinary file"):
         store[run.uid].read()
     assert [finding.kind for finding in store.check().faults] == ["unsafe"]
 
@@ -123,7 +123,7 @@ def test_file_that_is_exchanged_while_it_is_opened(store: AnalysisStore, run: Ru
     file = os.open(other.file, os.O_RDONLY)
     try:
         check_opened(other.file, file)
-        with pytest.raises(UnsafeFileError, match="was exchanged while it was opened"):
+        with pytest.raises(UnsafeFileError, match="was replaced while it was opened"):
             check_opened(run.file, file)
     finally:
         os.close(file)
