@@ -1,4 +1,4 @@
-"""How NumPy's dtypes lie in HDF5: what is stored as it is, what under another type, what not at all."""
+"""Mapping of NumPy's dtypes to HDF5: stored directly, stored as another type, or refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _CF_UNITS = {
 
 @lru_cache(maxsize=256)
 def refuse(dtype: np.dtype) -> None:
-    """Raise `InvalidDataError` where values of ``dtype`` cannot be stored; objects are looked at one by one later."""
+    """Raise `InvalidDataError` if values of ``dtype`` cannot be stored; objects are checked one by one later."""
     if dtype.kind == "T" and dtype not in VARIABLE_TEXT.values():
         raise InvalidDataError(
             f"The dtype {dtype!r} marks missing text; expected StringDType(). Store a table (pandas.DataFrame) "
@@ -59,7 +59,7 @@ def refuse(dtype: np.dtype) -> None:
         )
     if dtype.kind == "V" and not dtype.names:
         raise InvalidDataError(
-            f"Raw bytes of dtype {dtype} have no meaning that a file could tell; expected numbers, text, times or a "
+            f"Raw bytes of dtype {dtype} have no defined meaning; expected numbers, text, times or a "
             "structured dtype. Use .view('u1') to store them as bytes."
         )
     for name in dtype.names or ():
@@ -67,13 +67,13 @@ def refuse(dtype: np.dtype) -> None:
         if field.names is None and (field.kind not in PLAIN_KINDS or field.itemsize == 0 or field.kind == "V"):
             raise InvalidDataError(
                 f"The field {name!r} of a structured array has dtype {field}; expected numbers, bool or fixed bytes. "
-                "Store the field as a data key of its own, or a table (pandas.DataFrame)."
+                "Store the field as a separate data key, or a table (pandas.DataFrame)."
             )
         refuse(field)
 
 
 def named_in_file(dtype: np.dtype) -> str | None:
-    """Return what the attribute ``dtype_numpy`` of a dataset says, or None where its HDF5 type says it all."""
+    """Return the attribute ``dtype_numpy`` of a dataset, or None if its HDF5 type is sufficient."""
     if dtype.kind in TEXT_KINDS:
         return next(name for name, known in VARIABLE_TEXT.items() if known == dtype)
     if dtype.kind in "mMU" or dtype.str == "|S0":
@@ -82,7 +82,7 @@ def named_in_file(dtype: np.dtype) -> str | None:
 
 
 def cf_units(dtype: np.dtype) -> str | None:
-    """Return the CF units of the stored integers of a time dtype, None where CF has no word for them."""
+    """Return the CF units of the stored integers of a time dtype, None if CF has no such unit."""
     unit, count = np.datetime_data(dtype)
     if count != 1 or unit not in _CF_UNITS:
         return None
@@ -90,9 +90,9 @@ def cf_units(dtype: np.dtype) -> str | None:
 
 
 def units_of_time(dtype: np.dtype) -> str | None:
-    """Return what the stored integers of a time dtype count, in words: like CF, and ``"25 nanoseconds"``, ``"months"``.
+    """Return the unit of a time dtype's stored integers, in words: like CF, and ``"25 nanoseconds"``, ``"months"``.
 
-    None where the dtype has no unit.
+    None if the dtype has no unit.
     """
     unit, count = np.datetime_data(dtype)
     word = {"Y": "years", "M": "months", **_CF_UNITS}.get(unit)
@@ -102,15 +102,15 @@ def units_of_time(dtype: np.dtype) -> str | None:
 
 
 def parse_named(text: str, stored: np.dtype) -> np.dtype:
-    """Return the dtype that a file names, if it is one that can lie in ``stored``.
+    """Return the dtype that a file names, if values of type ``stored`` can represent it.
 
-    The text comes from a file that anybody may have made: only the few forms that `named_in_file` writes are
-    let through to NumPy, and none that would need more memory than the stored bytes account for.
+    The text comes from an untrusted file: only the forms that `named_in_file` writes are
+    passed to NumPy, and no dtype that needs more memory than the stored bytes.
 
     Raises
     ------
     DamagedFileError
-        The text is no such dtype, or the stored type cannot hold it.
+        The text is not such a dtype, or the stored type cannot hold it.
     """
     if text in VARIABLE_TEXT and stored.kind == "O":
         return VARIABLE_TEXT[text]
@@ -120,35 +120,33 @@ def parse_named(text: str, stored: np.dtype) -> np.dtype:
         return np.dtype(text)
     raise DamagedFileError(
         f"The attribute dtype_numpy says {text[:60]!r} of values stored as {stored}; expected a time unit, a text "
-        "width or a text type that fits them. The file was changed, or something else wrote it."
+        "width or a text type that fits them. The file was changed, or written by another program."
     )
 
 
 def parse_array(text: object) -> np.dtype:
-    """Return the dtype of numbers, times or text of fixed width that a file names, which anybody may have made.
+    """Return the dtype of numbers, times or text of fixed width that an untrusted file names.
 
     Raises
     ------
     DamagedFileError
-        The text is no such dtype.
+        The text is not such a dtype.
     """
     try:
         if isinstance(text, str) and _ARRAY.fullmatch(text):
             return np.dtype(text)
-    except (TypeError, ValueError):  # of a size that NumPy has not
+    except (TypeError, ValueError):  # a size that NumPy does not have
         pass
-    raise DamagedFileError(
-        f"The dtype {text!r:.60} came; expected one of numbers, times or text, like '<f8' or '<U20'."
-    )
+    raise DamagedFileError(f"Got the dtype {text!r:.60}; expected one of numbers, times or text, like '<f8' or '<U20'.")
 
 
 def encode_text(values: AnyArray) -> AnyArray:
-    """Return fixed-width text ``<U`` as fixed-width UTF-8 bytes ``S``: as wide, or as the longest needs.
+    """Return fixed-width text ``<U`` as fixed-width UTF-8 bytes ``S``: as wide as the text, or wider if needed.
 
     Raises
     ------
     InvalidDataError
-        A string holds a lone surrogate, which is no text.
+        A string holds a lone surrogate.
     """
     try:
         encoded = values.astype("S") if values.dtype.itemsize else np.zeros(values.shape, "S1")
