@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from analysis_store.exchange.content import Export, ExportedStream
 from analysis_store.exchange.export import export, read_export
-from analysis_store.exchange.formats import FORMATS
 from analysis_store.exchange.link_check import Dangling, check_tree
 from analysis_store.exchange.link_tree import Tree, link_tree
+from analysis_store.exchange.registry import FORMATS
 
 __all__ = [
     "FORMATS",

@@ -10,7 +10,7 @@ from analysis_store.errors import ExportError, KeyNotFoundError
 if TYPE_CHECKING:
     import pandas
 
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.stream import Stream
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray
 
     from analysis_store.documents import Document
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.read.stream import Stream
 

@@ -15,9 +15,9 @@ from typing import IO, TYPE_CHECKING, Any, Literal, overload
 
 from analysis_store import layout
 from analysis_store.errors import ExportError
-from analysis_store.exchange import formats
+from analysis_store.exchange import registry as formats
 from analysis_store.exchange.files import Outgoing, translated
-from analysis_store.exchange.formats import Format, Options
+from analysis_store.exchange.registry import Format, Options
 from analysis_store.progress import Progress, silent, watched
 from analysis_store.runs.read.run import Run
 

@@ -19,7 +19,7 @@ from analysis_store.exchange.tree import Missing, from_tree, to_tree
 if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.exchange.arrays import Tree
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.lazy import LazyArray
     from analysis_store.runs.read.run import Run
 

@@ -17,7 +17,7 @@ from tiled.utils import OneShotCachedMap
 
 from analysis_store.core.lazy import InMemory, Known
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
-from analysis_store.exchange.json import dumps, loads
+from analysis_store.exchange.formats.json import dumps, loads
 from analysis_store.exchange.tree import to_tree
 from analysis_store.runs.read.dataset import EVENT_TIME, coordinate_dims, free_dims, label_of
 from analysis_store.runs.read.lazy import LazyArray

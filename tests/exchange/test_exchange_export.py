@@ -21,7 +21,7 @@ from analysis_store.errors import (
     TargetExistsError,
 )
 from analysis_store.exchange import FORMATS, export, read_export
-from analysis_store.exchange import formats as known
+from analysis_store.exchange import registry as known
 
 TEXTS = ("json", "yaml", "xml")
 BYTES = ("npz", "hdf5", "nexus")

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from analysis_store import AnalysisStore, Provenance
 from analysis_store.errors import AnalysisStoreError, InvalidDataError
-from analysis_store.exchange import FORMATS, export, read_export, xml_values
-from analysis_store.exchange import json as as_json
-from analysis_store.exchange import yaml as as_yaml
+from analysis_store.exchange import FORMATS, export, read_export
+from analysis_store.exchange.formats import json as as_json
+from analysis_store.exchange.formats import xml_values
+from analysis_store.exchange.formats import yaml as as_yaml
 from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.testing import strategies
 from analysis_store.testing.equality import assert_identical

@@ -377,7 +377,7 @@ class TestParquet:
 
     def test_many_groups(self, save, tmp_path, monkeypatch):
         """A long stream is written in groups of rows, in order, and progress is told."""
-        monkeypatch.setattr("analysis_store.exchange.parquet._GROUP", 1000)
+        monkeypatch.setattr("analysis_store.exchange.formats.parquet._GROUP", 1000)
         told = []
         run = save({"s": {"y": np.arange(2000.0).reshape(100, 20)}})
         read = table(run, tmp_path, progress=lambda done, total: told.append(done))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.content import Export
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.exchange.tree import Missing
     from analysis_store.runs.read.run import Run
 

@@ -12,7 +12,7 @@ import suitcase.msgpack
 from analysis_store.errors import ExportError
 
 if TYPE_CHECKING:
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.write.document_stream import NamedDocument
 

@@ -13,7 +13,7 @@ from analysis_store.exchange.plots import Axis, choose, count, draw, drawn_strea
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.read.stream import Stream
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from analysis_store.dtypes import AnyArray
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.lazy import LazyArray
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.read.stream import Stream

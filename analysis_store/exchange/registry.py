@@ -98,7 +98,7 @@ class Format:
 
 
 def _own(name: str, suffix: str, *, text: bool = False) -> Format:
-    module = f"analysis_store.exchange.{name}"
+    module = f"analysis_store.exchange.formats.{name}"
     return Format(name, suffix, text, f"{module}:write", f"{module}:read")
 
 
@@ -114,24 +114,24 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
         _own("npz", ".npz"),
         _own("hdf5", ".h5"),
         Format(
-            "nexus", ".nxs", False, "analysis_store.exchange.hdf5:write_nexus", "analysis_store.exchange.hdf5:read",
+            "nexus", ".nxs", False, "analysis_store.exchange.formats.hdf5:write_nexus", "analysis_store.exchange.formats.hdf5:read",
             takes=_WHOLE,
         ),
-        Format("csv", ".csv", True, "analysis_store.exchange.tables:write_csv", per_stream=True, takes=_ANY),
+        Format("csv", ".csv", True, "analysis_store.exchange.formats.csv:write_csv", per_stream=True, takes=_ANY),
         Format(
-            "parquet", ".parquet", False, "analysis_store.exchange.parquet:write", per_stream=True, takes=_ANY,
+            "parquet", ".parquet", False, "analysis_store.exchange.formats.parquet:write", per_stream=True, takes=_ANY,
             extra="parquet",
         ),
         Format(
-            "jsonl", ".jsonl", True, "analysis_store.exchange.documents:write_jsonl", takes=_WHOLE, extra="suitcase",
+            "jsonl", ".jsonl", True, "analysis_store.exchange.formats.documents:write_jsonl", takes=_WHOLE, extra="suitcase",
         ),
         Format(
-            "msgpack", ".msgpack", False, "analysis_store.exchange.documents:write_msgpack", takes=_WHOLE,
+            "msgpack", ".msgpack", False, "analysis_store.exchange.formats.documents:write_msgpack", takes=_WHOLE,
             extra="suitcase",
         ),
-        Format("png", ".png", False, "analysis_store.exchange.pictures:write", takes=_ANY),
-        Format("flac", ".flac", False, "analysis_store.exchange.sound:write_flac", takes=_ANY, extra="audio"),
-        Format("wav", ".wav", False, "analysis_store.exchange.sound:write_wav", takes=_ANY, extra="audio"),
+        Format("png", ".png", False, "analysis_store.exchange.formats.png:write", takes=_ANY),
+        Format("flac", ".flac", False, "analysis_store.exchange.formats.sound:write_flac", takes=_ANY, extra="audio"),
+        Format("wav", ".wav", False, "analysis_store.exchange.formats.sound:write_wav", takes=_ANY, extra="audio"),
     )
 })  # fmt: skip
 READABLE = tuple(one.name for one in FORMATS.values() if one.read)

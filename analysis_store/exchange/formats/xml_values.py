@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from analysis_store.errors import DamagedFileError
-from analysis_store.exchange.json import dumps, loads
+from analysis_store.exchange.formats.json import dumps, loads
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -15,7 +15,7 @@ from analysis_store import layout
 from analysis_store.codecs import dump, load
 from analysis_store.errors import AnalysisStoreError, DamagedFileError, ExportError
 from analysis_store.exchange.content import Export, metadata_of, streams_of, units_of
-from analysis_store.exchange.json import dumps, loads
+from analysis_store.exchange.formats.json import dumps, loads
 from analysis_store.exchange.skeleton import MARK, VERSION, check_version, checked, data_keys_of, stored_names
 from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.hdf5.heaps import check_heaps
@@ -25,7 +25,7 @@ from analysis_store.roots import opened as open_file
 
 if TYPE_CHECKING:
     from analysis_store.exchange.content import ExportedStream
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.exchange.tree import Missing
     from analysis_store.runs.read.journal import JournalStream
     from analysis_store.runs.read.reader import FileStream

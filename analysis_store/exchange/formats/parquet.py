@@ -17,7 +17,7 @@ from analysis_store.exchange.content import metadata_of, one_stream
 
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.lazy import LazyArray
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.read.stream import Stream

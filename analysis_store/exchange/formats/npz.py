@@ -13,7 +13,7 @@ from analysis_store import layout
 from analysis_store.arrays import as_objects
 from analysis_store.errors import DamagedFileError, InvalidDataError
 from analysis_store.exchange.content import Export, metadata_of, streams_of, units_of
-from analysis_store.exchange.json import dumps, loads
+from analysis_store.exchange.formats.json import dumps, loads
 from analysis_store.exchange.skeleton import MARK, VERSION, check_version, checked, data_keys_of, stored_names
 from analysis_store.exchange.tree import from_tree, to_tree
 from analysis_store.runs.importers.npz import read_npz
@@ -21,7 +21,7 @@ from analysis_store.runs.importers.npz import read_npz
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
     from analysis_store.exchange.content import ExportedStream
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.exchange.tree import Missing
     from analysis_store.runs.read.lazy import LazyArray
     from analysis_store.runs.read.run import Run

@@ -19,7 +19,7 @@ from analysis_store.exchange.skeleton import MARK, VERSION, check_held, export_o
 if TYPE_CHECKING:
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.content import Export
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.exchange.tree import Missing
     from analysis_store.runs.read.run import Run
 

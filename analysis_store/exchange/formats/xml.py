@@ -12,13 +12,13 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from analysis_store.errors import AnalysisStoreError, DamagedFileError
+from analysis_store.exchange.formats.xml_values import attribute, attributes, elements, only, tree_of
 from analysis_store.exchange.skeleton import MARK, VERSION, check_held, export_of, metadata_tree, stream_parts
-from analysis_store.exchange.xml_values import attribute, attributes, elements, only, tree_of
 
 if TYPE_CHECKING:
     from analysis_store.exchange.arrays import Tree
     from analysis_store.exchange.content import Export
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.exchange.skeleton import ColumnPart
     from analysis_store.exchange.tree import Missing
     from analysis_store.runs.read.run import Run

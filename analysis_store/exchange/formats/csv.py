@@ -25,7 +25,7 @@ from analysis_store.exchange.content import one_stream
 if TYPE_CHECKING:
     import pandas
 
-    from analysis_store.exchange.formats import Options
+    from analysis_store.exchange.registry import Options
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.read.stream import Stream
 
