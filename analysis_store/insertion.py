@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from analysis_store.documents import compose_stop, validate
 from analysis_store.errors import InvalidDataError, NoDefaultStoreError
 from analysis_store.provenance import Policy
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance.resolve import settle
 from analysis_store.run_store import RunStore
 from analysis_store.runs.values.gather import StreamData, WriterEntry, gather
 from analysis_store.runs.write.packages import packages_kept

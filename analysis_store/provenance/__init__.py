@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from analysis_store.provenance.parts import InputFile as InputFile
     from analysis_store.provenance.parts import Parent as Parent
     from analysis_store.provenance.policy import Policy as Policy
-    from analysis_store.provenance.settle import Settled as Settled
+    from analysis_store.provenance.resolve import Settled as Settled
     from analysis_store.provenance.sources import Lookup as Lookup
 else:
     __all__, __getattr__, __dir__ = loaded_when_used(
@@ -21,7 +21,7 @@ else:
             "model": ["Provenance"],
             "parts": ["Code", "InputFile", "Parent"],
             "policy": ["Policy"],
-            "settle": ["Settled"],
+            "resolve": ["Settled"],
             "sources": ["Lookup"],
         },
     )

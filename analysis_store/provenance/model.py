@@ -95,8 +95,8 @@ class Provenance:
         ProvenanceError
             ``obj`` is none of these, or its code is not known.
         """
-        from analysis_store.provenance.capture import capture_code
-        from analysis_store.provenance.environment import environment
+        from analysis_store.provenance.code.capture import capture_code
+        from analysis_store.provenance.code.environment import environment
 
         found = capture_code(obj)
         if found.code is None:

@@ -11,7 +11,7 @@ from analysis_store.catalogs.base import RunRecord
 from analysis_store.catalogs.query.query import Query
 from analysis_store.catalogs.records import check_names, start_time
 from analysis_store.errors import DuplicateRunError, RunNotFoundError
-from analysis_store.provenance.settle import Settled, settle
+from analysis_store.provenance.resolve import Settled, settle
 from analysis_store.runs.notes.notes import retraction_of, warn_retracted
 from analysis_store.runs.notes.removal_records import refuse_removed, told_as_removed
 from analysis_store.runs.read.reader import RunFile

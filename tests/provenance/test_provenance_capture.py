@@ -21,15 +21,15 @@ import pytest
 
 from analysis_store.errors import ProvenanceError
 from analysis_store.provenance import Code, Policy, Provenance
-from analysis_store.provenance import capture as capture_module
-from analysis_store.provenance import checkout as checkout_module
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance.code import capture as capture_module
+from analysis_store.provenance.code import checkout as checkout_module
+from analysis_store.provenance.resolve import settle
 from analysis_store.provenance.texts import text_digest
 
 SAVE = """
 import json
 from analysis_store.provenance import Policy
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance.resolve import settle
 
 def analyse():
     done = settle(None, {"parent_uids": ["a"]}, policy=Policy(), lookup=lambda uid: "here")
@@ -350,7 +350,7 @@ def test_a_patch_that_is_too_large_is_refused_where_it_would_be_kept(
     commit(tmp_path)
     module = load(file)
     file.write_text(file.read_text() + "#" * 3000)
-    monkeypatch.setattr("analysis_store.provenance.patch.MAX_PATCH", 1000)
+    monkeypatch.setattr("analysis_store.provenance.code.patch.MAX_PATCH", 1000)
     with pytest.raises(ProvenanceError, match=r"code: what is not committed in .* makes a patch of"):
         module.save(settle, policy=Policy(), lookup={"a": "here"}.get)
     assert module.save(settle, policy=Policy(dirty="allow"), lookup={"a": "here"}.get).document["code"]["dirty"]

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance import checkout as checkout_module
-from analysis_store.provenance import git as git_module
-from analysis_store.provenance import patch as patch_module
-from analysis_store.provenance.checkout import Checkout, checkout_of
-from analysis_store.provenance.patch import patch_of
+from analysis_store.provenance.code import checkout as checkout_module
+from analysis_store.provenance.code import git as git_module
+from analysis_store.provenance.code import patch as patch_module
+from analysis_store.provenance.code.checkout import Checkout, checkout_of
+from analysis_store.provenance.code.patch import patch_of
 
 WHO = (
     "-c",

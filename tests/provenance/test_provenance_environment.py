@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis_store.provenance import Policy
-from analysis_store.provenance import environment as environments
-from analysis_store.provenance.environment import environment
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance.code import environment as environments
+from analysis_store.provenance.code.environment import environment
+from analysis_store.provenance.resolve import settle
 from analysis_store.provenance.texts import text_digest
 
 if TYPE_CHECKING:

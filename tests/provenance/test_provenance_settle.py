@@ -14,8 +14,10 @@ import pytest
 from analysis_store import digests
 from analysis_store.digests import digest_file
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance import Code, InputFile, Parent, Policy, Provenance, Settled, capture, claim, unchanged
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance import Code, InputFile, Parent, Policy, Provenance, Settled, unchanged
+from analysis_store.provenance import code_policy as claim
+from analysis_store.provenance.code import capture
+from analysis_store.provenance.resolve import settle
 
 CODE = Code("larch", version="0.9.80", url="https://github.com/xraypy/xraylarch")
 OPEN = Policy(require_inputs=False, require_code=False)

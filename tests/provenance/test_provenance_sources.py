@@ -15,7 +15,7 @@ import pytest
 from analysis_store import AnalysisStore
 from analysis_store.errors import ProvenanceError, SettingsError
 from analysis_store.provenance import Lookup, Parent, Policy, Provenance
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance.resolve import settle
 from analysis_store.provenance.sources import check_source, find, home_of, name_of, uid_of
 
 if TYPE_CHECKING:

@@ -297,7 +297,7 @@ def _document(identity: Identity, source: Source) -> dict[str, Any]:
 
 def _provenance(store: RunStore, preset: Preset, inputs: Inputs) -> Any:
     from analysis_store.provenance import Provenance
-    from analysis_store.provenance.capture import capture_code
+    from analysis_store.provenance.code.capture import capture_code
 
     found = capture_code(preset.processor.function, patch=store.policy.dirty == "diff")
     return Provenance(

@@ -13,7 +13,7 @@ from analysis_store.runs.read.journal import draft_journal
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
-    from analysis_store.provenance.settle import Settled
+    from analysis_store.provenance.resolve import Settled
     from analysis_store.runs.write.draft import Draft
 
 

@@ -15,7 +15,7 @@ from analysis_store.folders import sync_names
 from analysis_store.roots import read
 
 if TYPE_CHECKING:
-    from analysis_store.provenance.settle import Settled
+    from analysis_store.provenance.resolve import Settled
 
 
 def packages_path(root: Path, digest: str) -> Path:

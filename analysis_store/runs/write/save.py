@@ -30,7 +30,7 @@ from analysis_store.runs.write.foreign import ForeignWriters
 
 if TYPE_CHECKING:
     from analysis_store.hdf5.blocks import Compression
-    from analysis_store.provenance.settle import Settled
+    from analysis_store.provenance.resolve import Settled
     from analysis_store.runs.values.gather import StreamData, WriterEntry
 
 _NOTHING_KEPT = "Nothing of the run was kept; free space or fix the permission, then save it again"

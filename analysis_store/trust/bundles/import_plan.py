@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis_store.errors import DamagedFileError, ProvenanceError, RunNotFoundError
 from analysis_store.provenance import Lookup, Provenance
-from analysis_store.provenance.settle import settle
+from analysis_store.provenance.resolve import settle
 from analysis_store.runs.notes.removal_records import told_as_removed
 from analysis_store.trust.bundles.contents import EXTERNAL_NOTE, Cargo
 from analysis_store.trust.bundles.verify import differences

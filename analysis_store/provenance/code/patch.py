@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance.checkout import Checkout, stamp
-from analysis_store.provenance.git import git
+from analysis_store.provenance.code.checkout import Checkout, stamp
+from analysis_store.provenance.code.git import git
 
 MAX_PATCH = 10 * 2**20
 """Bytes of the largest patch that is kept with a run."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance.git import git, names
+from analysis_store.provenance.code.git import git, names
 from analysis_store.provenance.reach import exists, is_folder
 from analysis_store.provenance.urls import file_url, public_url
 

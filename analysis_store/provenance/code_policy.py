@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis_store.provenance.capture import Found, capture_code
+from analysis_store.provenance.code.capture import Found, capture_code
 from analysis_store.provenance.parts import Code
 from analysis_store.provenance.texts import text_digest
 from analysis_store.provenance.urls import public_url

@@ -10,7 +10,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance.installed import is_standard
+from analysis_store.provenance.code.installed import is_standard
 
 _OWN = "analysis_store"
 _DOORS = ("analysis_store.cli.", "analysis_store.server.")

@@ -9,14 +9,14 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from analysis_store.errors import ProvenanceError
-from analysis_store.provenance.checkout import Checkout, checkout_of
-from analysis_store.provenance.installed import Installed, installed, is_standard
+from analysis_store.provenance.code.call_site import Site, calling_site, site_of
+from analysis_store.provenance.code.checkout import Checkout, checkout_of
+from analysis_store.provenance.code.installed import Installed, installed, is_standard
+from analysis_store.provenance.code.interactive_source import cell, typed_in
+from analysis_store.provenance.code.patch import patch_of
 from analysis_store.provenance.parts import Code
-from analysis_store.provenance.patch import patch_of
 from analysis_store.provenance.reach import is_file
-from analysis_store.provenance.site import Site, calling_site, site_of
 from analysis_store.provenance.texts import file_text, text_digest
-from analysis_store.provenance.typed import cell, typed_in
 from analysis_store.provenance.unchanged import remembered
 from analysis_store.provenance.urls import public_url
 

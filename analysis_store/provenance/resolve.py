@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis_store.documents import clean_metadata
 from analysis_store.errors import InvalidMetadataError, ProvenanceError
-from analysis_store.provenance.claim import settle_code, waived
-from analysis_store.provenance.environment import Environment, environment
+from analysis_store.provenance.code.environment import Environment, environment
+from analysis_store.provenance.code_policy import settle_code, waived
 from analysis_store.provenance.inputs import Lookup, inspect_files, parents_in, resolve
 from analysis_store.provenance.model import NOTHING, ORIGINS, Provenance
 
