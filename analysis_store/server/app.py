@@ -13,15 +13,15 @@ from tiled.server.app import build_app
 from tiled.server.settings import Settings, get_settings
 
 from analysis_store.errors import SettingsError
-from analysis_store.server.arrays import RESPONSE_LIMIT
-from analysis_store.server.arrow import register_arrow
-from analysis_store.server.forms import PageForms, register_forms
-from analysis_store.server.guard import Guard
-from analysis_store.server.heads import Heads
-from analysis_store.server.pace import Pace
-from analysis_store.server.questions import PARAMETERS, Questions, own_queries
-from analysis_store.server.statuses import tell_errors
-from analysis_store.server.tree import RunsTree
+from analysis_store.server.http.forms import PageForms, register_forms
+from analysis_store.server.http.guard import Guard
+from analysis_store.server.http.heads import Heads
+from analysis_store.server.http.pace import Pace
+from analysis_store.server.http.requests import PARAMETERS, Questions, own_queries
+from analysis_store.server.http.statuses import tell_errors
+from analysis_store.server.tree.arrays import RESPONSE_LIMIT
+from analysis_store.server.tree.arrow import register_arrow
+from analysis_store.server.tree.runs import RunsTree
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

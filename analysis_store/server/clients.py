@@ -19,8 +19,8 @@ from tiled.client.context import Context
 from tiled.utils import OneShotCachedMap
 
 from analysis_store.server.app import server_app
-from analysis_store.server.arrays import DATASET_SPEC
 from analysis_store.server.reading import AnalysisDatasetClient
+from analysis_store.server.tree.arrays import DATASET_SPEC
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore

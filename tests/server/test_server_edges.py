@@ -21,7 +21,7 @@ from analysis_store.store import AnalysisStore
 pytest.importorskip("tiled", reason="the extra 'server' is not installed")
 
 from analysis_store.server import server_app
-from analysis_store.server.questions import own_queries
+from analysis_store.server.http.requests import own_queries
 from tests.fuzz.over_http import VALUES, Group, Request, asked, fault, groups, nodes_of, sound
 from tests.server.test_server_forms import COLUMNS
 from tests.server.test_server_guard import KEY, SIMULATED, Server

@@ -17,7 +17,7 @@ pytest.importorskip("tiled", reason="the extra 'server' is not installed")
 from tiled.utils import SerializationError
 
 from analysis_store.server import server_app
-from analysis_store.server.forms import picture
+from analysis_store.server.http.forms import picture
 from tests.server.test_server_guard import KEY, SIMULATED, Answer, Server
 
 AXIOS = "application/json, text/plain, */*"

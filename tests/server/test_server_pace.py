@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("tiled", reason="the extra 'server' is not installed")
 
-from analysis_store.server.pace import Limits, Pace
+from analysis_store.server.http.pace import Limits, Pace
 
 VALUES = "/api/v1/array/full/x"
 LIMITS = Limits(made_at_once=1, turn=0.05, on_the_way=4000, small=100, piece=64, request=1000, request_time=0.05)

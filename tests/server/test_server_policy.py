@@ -27,7 +27,7 @@ from tiled.config import Authentication
 from tiled.queries import AccessTagsFilter
 from tiled.server.app import build_app
 
-from analysis_store.server.tree import RunsTree
+from analysis_store.server.tree.runs import RunsTree
 from tests.server.test_server_guard import OTHER, SECRET, Server, every_route, simulated
 
 

@@ -34,10 +34,10 @@ from tiled.queries import (
 
 from analysis_store.errors import TooLargeError
 from analysis_store.provenance import Policy
-from analysis_store.server import arrays as served
 from analysis_store.server import client
-from analysis_store.server.arrays import ColumnAdapter, Variable
-from analysis_store.server.tree import RunsTree
+from analysis_store.server.tree import arrays as served
+from analysis_store.server.tree.arrays import ColumnAdapter, Variable
+from analysis_store.server.tree.runs import RunsTree
 from analysis_store.store import AnalysisStore
 
 RUNS = [
@@ -152,7 +152,7 @@ def test_pages_are_asked_for_one_by_one(store: AnalysisStore, monkeypatch: pytes
         return search(query, offset=offset, limit=limit, **others)
 
     monkeypatch.setattr(store.catalog, "search", spy)
-    monkeypatch.setattr("analysis_store.server.tree._PAGE", 3)
+    monkeypatch.setattr("analysis_store.server.tree.runs._PAGE", 3)
     tree = RunsTree(store)
     assert tree.values()[-1].metadata()["start"]["scan_id"] == 3
     assert asked == [(0, 1)]

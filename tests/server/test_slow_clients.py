@@ -20,8 +20,9 @@ from analysis_store.store import AnalysisStore
 
 pytest.importorskip("tiled", reason="the extra 'server' is not installed")
 
-from analysis_store.server import connections, server_app
-from analysis_store.server.pace import Limits, Pace
+from analysis_store.server import server_app
+from analysis_store.server.http import connections
+from analysis_store.server.http.pace import Limits, Pace
 from tests.server.test_server_guard import KEY, SIMULATED, Server
 
 MIB = 1 << 20

@@ -23,7 +23,7 @@ from tiled.server import dependencies as tiled
 from tiled.utils import parse_mimetype
 
 from analysis_store.errors import QueryError
-from analysis_store.server.statuses import answer
+from analysis_store.server.http.statuses import answer
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -22,8 +22,8 @@ from analysis_store.exchange.tree import to_tree
 from analysis_store.runs.read.dataset import EVENT_TIME, coordinate_dims, free_dims, label_of
 from analysis_store.runs.read.lazy import LazyArray
 from analysis_store.runs.values.times import always_fits, integers, told
-from analysis_store.server.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
-from analysis_store.server.nodes import Node
+from analysis_store.server.tree.arrays import SERVED_KINDS, DatasetAdapter, Variable, check_size, dataset, transportable
+from analysis_store.server.tree.nodes import Node
 
 if TYPE_CHECKING:
     import pandas

@@ -26,9 +26,9 @@ from tiled.utils import OneShotCachedMap
 
 from analysis_store.core.text import local_time
 from analysis_store.errors import AnalysisStoreError
-from analysis_store.server.arrays import dataset, transportable
-from analysis_store.server.columns import Columns, configuration
-from analysis_store.server.nodes import Node
+from analysis_store.server.tree.arrays import dataset, transportable
+from analysis_store.server.tree.columns import Columns, configuration
+from analysis_store.server.tree.nodes import Node
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

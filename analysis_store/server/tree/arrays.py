@@ -17,7 +17,7 @@ from tiled.utils import OneShotCachedMap
 
 from analysis_store.core.jsonable import rebuilt
 from analysis_store.errors import InvalidDataError, TooLargeError
-from analysis_store.server.nodes import Node
+from analysis_store.server.tree.nodes import Node
 
 RESPONSE_LIMIT = 300_000_000
 """The largest answer, in bytes; Tiled's clients ask for larger arrays in blocks."""
@@ -167,7 +167,7 @@ def check_size(nbytes: int) -> None:
 def transportable(value: object) -> Any:
     """Return metadata with integers beyond 64 bits told as text: neither MessagePack nor Tiled's JSON holds them.
 
-    The documents themselves are sent with the integer; see `analysis_store.server.documents`.
+    The documents themselves are sent with the integer; see `analysis_store.server.tree.documents`.
     """
     return rebuilt(value, lambda leaf: str(leaf) if isinstance(leaf, int) and leaf not in _SENT_INTEGERS else leaf)
 

@@ -13,7 +13,7 @@ import uvicorn
 from analysis_store.errors import SettingsError
 from analysis_store.server import KEY_VARIABLE
 from analysis_store.server.app import checked_key, server_app
-from analysis_store.server.connections import PATIENCE
+from analysis_store.server.http.connections import PATIENCE
 
 if TYPE_CHECKING:
     from analysis_store.run_store import RunStore

@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from starlette.datastructures import Headers
 
-from analysis_store.server.statuses import answer
+from analysis_store.server.http.statuses import answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -19,7 +19,7 @@ from tiled.utils import APACHE_ARROW_FILE_MIME_TYPE, XLSX_MIME_TYPE, ensure_awai
 if TYPE_CHECKING:
     from tiled.media_type_registration import SerializationRegistry
 
-    from analysis_store.server.arrays import DatasetAdapter
+    from analysis_store.server.tree.arrays import DatasetAdapter
 
 _UNITS = ("s", "ms", "us", "ns")
 _TEXT = ("text/csv", "text/comma-separated-values", "text/plain")

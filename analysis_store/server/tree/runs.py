@@ -13,9 +13,9 @@ from tiled.utils import IndexersMixin
 
 from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import RunNotFoundError, TooLargeError
-from analysis_store.server.documents import router
-from analysis_store.server.nodes import NO_TAGS
-from analysis_store.server.run import RunAdapter
+from analysis_store.server.tree.documents import router
+from analysis_store.server.tree.nodes import NO_TAGS
+from analysis_store.server.tree.run import RunAdapter
 
 if TYPE_CHECKING:
     from fastapi import APIRouter

@@ -1,0 +1,1 @@
+"""Requests and answers: who may ask, what is refused, how fast answers go."""
