@@ -97,8 +97,11 @@ class Format:
         return found
 
 
+_HOME = "analysis_store.exchange.formats"
+
+
 def _own(name: str, suffix: str, *, text: bool = False) -> Format:
-    module = f"analysis_store.exchange.formats.{name}"
+    module = f"{_HOME}.{name}"
     return Format(name, suffix, text, f"{module}:write", f"{module}:read")
 
 
@@ -114,24 +117,24 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
         _own("npz", ".npz"),
         _own("hdf5", ".h5"),
         Format(
-            "nexus", ".nxs", False, "analysis_store.exchange.formats.hdf5:write_nexus", "analysis_store.exchange.formats.hdf5:read",
+            "nexus", ".nxs", False, f"{_HOME}.hdf5:write_nexus", f"{_HOME}.hdf5:read",
             takes=_WHOLE,
         ),
-        Format("csv", ".csv", True, "analysis_store.exchange.formats.csv:write_csv", per_stream=True, takes=_ANY),
+        Format("csv", ".csv", True, f"{_HOME}.csv:write_csv", per_stream=True, takes=_ANY),
         Format(
-            "parquet", ".parquet", False, "analysis_store.exchange.formats.parquet:write", per_stream=True, takes=_ANY,
+            "parquet", ".parquet", False, f"{_HOME}.parquet:write", per_stream=True, takes=_ANY,
             extra="parquet",
         ),
         Format(
-            "jsonl", ".jsonl", True, "analysis_store.exchange.formats.documents:write_jsonl", takes=_WHOLE, extra="suitcase",
+            "jsonl", ".jsonl", True, f"{_HOME}.documents:write_jsonl", takes=_WHOLE, extra="suitcase",
         ),
         Format(
-            "msgpack", ".msgpack", False, "analysis_store.exchange.formats.documents:write_msgpack", takes=_WHOLE,
+            "msgpack", ".msgpack", False, f"{_HOME}.documents:write_msgpack", takes=_WHOLE,
             extra="suitcase",
         ),
-        Format("png", ".png", False, "analysis_store.exchange.formats.png:write", takes=_ANY),
-        Format("flac", ".flac", False, "analysis_store.exchange.formats.sound:write_flac", takes=_ANY, extra="audio"),
-        Format("wav", ".wav", False, "analysis_store.exchange.formats.sound:write_wav", takes=_ANY, extra="audio"),
+        Format("png", ".png", False, f"{_HOME}.png:write", takes=_ANY),
+        Format("flac", ".flac", False, f"{_HOME}.sound:write_flac", takes=_ANY, extra="audio"),
+        Format("wav", ".wav", False, f"{_HOME}.sound:write_wav", takes=_ANY, extra="audio"),
     )
 })  # fmt: skip
 READABLE = tuple(one.name for one in FORMATS.values() if one.read)
