@@ -142,7 +142,7 @@ def test_missing_extra(run, tmp_path, monkeypatch, form, module, extra):
     """What is not installed is named, with the command that installs it; other formats go on."""
     monkeypatch.setitem(sys.modules, module, None)
     for name in ("documents", "parquet", "sound"):
-        monkeypatch.delitem(sys.modules, f"analysis_store.exchange.{name}", raising=False)
+        monkeypatch.delitem(sys.modules, f"analysis_store.exchange.formats.{name}", raising=False)
     with pytest.raises(MissingDependencyError, match=rf"pip install 'analysis_store\[{extra}\]'"):
         export(run, tmp_path / f"out.{form}", stream="primary")
 
