@@ -61,6 +61,12 @@ class RunRecord:
         """The uid of the run."""
         return self.__dict__.get(_UID) or str(self.start["uid"])
 
+    @property
+    def provenance(self) -> Document:
+        """Where the run came from: as the store found it out, else as its start document states it; else empty."""
+        found: Document = self.beside.get("provenance") or self.start.get("provenance") or {}
+        return found
+
     @classmethod
     def kept(cls, uid: str, texts: Mapping[str, str | None], **others: object) -> RunRecord:
         """Return the record of a run whose documents are these JSON texts, by the names of the fields."""

@@ -175,7 +175,7 @@ def refuse_removed(root: Path, home: str, record: RunRecord) -> None:
 
 def _sources(root: Path, home: str, record: RunRecord) -> Iterator[str]:
     """Yield the uids of all of this store that a run came from, as far as they were looked up."""
-    told = record.beside.get("provenance") or record.start.get("provenance") or {}
+    told = record.provenance
     for parent in told.get("parents", ()):
         if parent.get("resolved") and parent.get("catalog") in (None, home):
             yield parent["uid"]

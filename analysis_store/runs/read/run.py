@@ -110,8 +110,7 @@ class Run(Mapping[str, Stream]):
     @property
     def provenance(self) -> Provenance:
         """Where the run came from, as far as the store knows."""
-        known = self._record.beside.get("provenance") or self.start.get("provenance")
-        return Provenance.from_document(known)
+        return Provenance.from_document(self._record.provenance)
 
     @property
     def parents(self) -> list[str]:

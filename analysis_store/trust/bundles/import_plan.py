@@ -104,7 +104,7 @@ class Arrival:
     def _unsettled(self, record: RunRecord) -> str | None:
         """Return what the policy of the store misses in what a run tells of its origin."""
         try:
-            known = Provenance.from_document(record.beside.get("provenance") or record.start.get("provenance"))
+            known = Provenance.from_document(record.provenance)
             settle(known, record.start, policy=self.store.policy, lookup=self._whereabouts, capture=False)
         except ProvenanceError as error:
             return str(error).partition("\n")[2] or str(error)

@@ -73,7 +73,7 @@ class RunCheck:
         for resource in run.content.resources:
             if resource["resource_path"] != run.record.path:
                 _look_at(resource, run, root, result)
-        for file in _told(run.record).get("files", ()):
+        for file in run.record.provenance.get("files", ()):
             if what := changed_input(file, hashed=hashed):
                 result.findings.append(Finding("input", run.uid, what, ADVICE["input"]))
 
@@ -81,11 +81,6 @@ class RunCheck:
 def said(fault: Fault) -> str:
     """Return what a fault is, for whoever knows of which run, and is told what to do."""
     return str(fault).removesuffix(". Restore it from a copy.")
-
-
-def _told(record: RunRecord) -> dict[str, Any]:
-    """Return the provenance of a run, as documents have it."""
-    return record.beside.get("provenance") or record.start.get("provenance") or {}
 
 
 def _look_at(resource: Any, run: Run, root: Path, result: Checked) -> None:
@@ -139,7 +134,7 @@ def _edges(store: RunStore, records: list[RunRecord]) -> Iterator[Finding]:
 def _lost(store: RunStore, record: RunRecord, parent: str) -> str | None:
     """Return why a parent that the catalog does not have should be somewhere, None where nobody said so."""
     entry: dict[str, Any] = next(
-        (entry for entry in _told(record).get("parents", ()) if entry.get("uid") == parent), {}
+        (entry for entry in record.provenance.get("parents", ()) if entry.get("uid") == parent), {}
     )
     catalog = entry.get("catalog")
     if not entry.get("resolved"):

@@ -74,7 +74,7 @@ def _add_run(parts: dict[str, dict[str, Any]], record: RunRecord) -> None:
 def _provenance(record: RunRecord) -> Provenance:
     """Return what is said of the origin; what nobody can understand, in a foreign document, says nothing."""
     try:
-        return Provenance.from_document(record.beside.get("provenance") or record.start.get("provenance"))
+        return Provenance.from_document(record.provenance)
     except ProvenanceError:
         return Provenance()
 

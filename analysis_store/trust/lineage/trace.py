@@ -53,7 +53,7 @@ def _homes(records: dict[str, RunRecord], edges: Iterable[Edge]) -> Iterator[tup
     """Yield the catalogs in which parents are that are not here, as their children say."""
     for child in dict.fromkeys(child for child, parent in edges if parent not in records and child in records):
         record = records[child]
-        told = Provenance.from_document(record.beside.get("provenance") or record.start.get("provenance"))
+        told = Provenance.from_document(record.provenance)
         for parent in told.parents:
             if parent.catalog is not None:
                 yield parent.uid, parent.catalog
