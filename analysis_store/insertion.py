@@ -13,7 +13,7 @@ from analysis_store.errors import InvalidDataError, NoDefaultStoreError
 from analysis_store.provenance import Policy
 from analysis_store.provenance.resolve import settle
 from analysis_store.run_store import RunStore
-from analysis_store.runs.values.gather import StreamData, WriterEntry, gather
+from analysis_store.runs.values.gather import WriterEntry, gather
 from analysis_store.runs.write.packages import packages_kept
 from analysis_store.runs.write.save import RunSaver, checked_metadata, compose_start, new_draft, save_without_file
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.read.run import Run
     from analysis_store.runs.values.gather import DataLike
+    from analysis_store.runs.values.stream_data import StreamData
     from analysis_store.runs.write.document_stream import NamedDocument
 
 VARIABLE = "ANALYSIS_STORE"

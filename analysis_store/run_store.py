@@ -27,7 +27,7 @@ from analysis_store.runs.pickling import Address, address_of, reopened
 from analysis_store.runs.read.lookup import find
 from analysis_store.runs.read.results import Runs
 from analysis_store.runs.read.run import Context, Run
-from analysis_store.runs.values.gather import StreamData, WriterEntry, gather
+from analysis_store.runs.values.gather import WriterEntry, gather
 from analysis_store.runs.write.opened import OpenRun, Unfinished
 from analysis_store.runs.write.save import new_draft
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from analysis_store.provenance.model import ProvenanceLike
     from analysis_store.runs.read.stream import Keys
     from analysis_store.runs.values.gather import DataLike
+    from analysis_store.runs.values.stream_data import StreamData
 
 
 class RunStore(Noting):

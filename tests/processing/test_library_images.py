@@ -10,7 +10,7 @@ from analysis_store.errors import InputError
 from analysis_store.processing.inputs.inputs import InputStream
 from analysis_store.processing.library import images
 from analysis_store.processing.library.images import image_statistics
-from analysis_store.runs.values.gather import StreamData
+from analysis_store.runs.values.stream_data import StreamData
 from tests.processing.library_inputs import Scan, inputs, run
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.model.preset import Preset
     from analysis_store.run_store import RunStore
     from analysis_store.runs.read.run import Run
-    from analysis_store.runs.values.gather import StreamData
+    from analysis_store.runs.values.stream_data import StreamData
 
 logger: logging.Logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from analysis_store.processing.inputs.stored import RunInput
 
 if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
-    from analysis_store.runs.values.gather import StreamData
+    from analysis_store.runs.values.stream_data import StreamData
 
 
 def _columns(streams: Mapping[str, StreamData]) -> dict[str, dict[str, Any]]:

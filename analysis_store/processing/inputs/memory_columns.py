@@ -14,7 +14,7 @@ from analysis_store.runs.values.columns import stack
 
 if TYPE_CHECKING:
     from analysis_store.core.lazy import Index
-    from analysis_store.runs.values.columns import Column
+    from analysis_store.runs.values.column import Column
 
 
 class ReadOnly(Through):

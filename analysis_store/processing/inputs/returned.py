@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis_store.errors import InvalidDataError, ProcessorError
 from analysis_store.runs.values.descriptor_md import add_descriptor_md
-from analysis_store.runs.values.gather import StreamData, gather
+from analysis_store.runs.values.gather import gather
+
+if TYPE_CHECKING:
+    from analysis_store.runs.values.stream_data import StreamData
 
 _FORMS = (
     "{stream: {key: value}} of one event each, {key: value} for the stream 'primary', a list of such events, or "

@@ -17,9 +17,9 @@ from analysis_store.recorder.core.value_kinds import MOST_AXES, check_axes
 from analysis_store.recorder.hdf5.repair import REFUSALS
 from analysis_store.runs.read.lazy import LazyArray
 from analysis_store.runs.values import columns
-from analysis_store.runs.values.columns import Column, Place
-from analysis_store.runs.values.gather import StreamData
+from analysis_store.runs.values.column import Column, Place
 from analysis_store.runs.values.labels import checked_units
+from analysis_store.runs.values.stream_data import StreamData
 from analysis_store.runs.write.draft import Attachments, Draft, draft_stream
 from analysis_store.runs.write.file import RunFileWriter
 from analysis_store.runs.write.recorded_columns import InPlace

@@ -24,8 +24,8 @@ from analysis_store.pairs import call_handler
 from analysis_store.runs.read.per_event import together
 from analysis_store.runs.values import columns
 from analysis_store.runs.values.array_like import storable
-from analysis_store.runs.values.columns import Column, Place
-from analysis_store.runs.values.gather import StreamData
+from analysis_store.runs.values.column import Column, Place
+from analysis_store.runs.values.stream_data import StreamData
 from analysis_store.runs.write.document_stream import NamedDocument, StreamDocuments
 from analysis_store.runs.write.draft import Draft, StreamDraft
 

@@ -25,7 +25,7 @@ from analysis_store.handlers.columns import Part
 from analysis_store.runs.read.lazy import safe_dtype
 from analysis_store.runs.values import columns
 from analysis_store.runs.values.array_like import NoArrayError, as_array
-from analysis_store.runs.values.columns import Place
+from analysis_store.runs.values.column import Place
 
 if TYPE_CHECKING:
     from analysis_store.core.lazy import Index

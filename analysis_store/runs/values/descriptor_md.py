@@ -11,7 +11,7 @@ from analysis_store.runs.values.labels import checked_units
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document
-    from analysis_store.runs.values.gather import StreamData
+    from analysis_store.runs.values.stream_data import StreamData
 
 _OF_STREAM = ("data_keys", "hints", "configuration", "object_keys", "object_classes", "attrs")
 _SET_BY_STORE = ("uid", "run_start", "time", "name")

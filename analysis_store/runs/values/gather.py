@@ -4,35 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Required, TypeAlias, TypedDict
 
 from analysis_store.core.text import to_utf8
 from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_text
 from analysis_store.runs.values import columns
+from analysis_store.runs.values.column import Place
 from analysis_store.runs.values.columnar import as_table
-from analysis_store.runs.values.columns import Column, Place
 from analysis_store.runs.values.descriptor_md import add_descriptor_md, check_options, mapping_or_none
+from analysis_store.runs.values.stream_data import StreamData
 
 if TYPE_CHECKING:
     import pandas
     import xarray
 
     from analysis_store.hdf5.blocks import Compression
-
-
-@dataclass(slots=True)
-class StreamData:
-    """One stream of a run before it is written."""
-
-    name: str
-    columns: dict[str, Column]
-    length: int
-    """The number of events."""
-
-    extra: dict[str, Any] = field(default_factory=dict)
-    """What the caller adds to the descriptor: hints, configuration."""
 
 
 def gather(

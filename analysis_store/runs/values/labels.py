@@ -10,7 +10,7 @@ from analysis_store.documents import clean_metadata, dumps
 from analysis_store.errors import InvalidDataError
 
 if TYPE_CHECKING:
-    from analysis_store.runs.values.columns import Column, Place
+    from analysis_store.runs.values.column import Column, Place
 
 LABELS = ("units", "dims", "attrs")
 """Entries of a data key that say what the values are besides their numbers."""

@@ -13,8 +13,8 @@ from analysis_store.runs.write.document_stream import NamedDocument, StreamDocum
 if TYPE_CHECKING:
     import numpy as np
 
-    from analysis_store.runs.values.columns import Column
-    from analysis_store.runs.values.gather import StreamData
+    from analysis_store.runs.values.column import Column
+    from analysis_store.runs.values.stream_data import StreamData
 
 
 def digest_entry(stream: str, key: str, digest: str) -> Document:

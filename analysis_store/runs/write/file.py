@@ -32,7 +32,7 @@ from analysis_store.writers.arrays import ArrayWriter, write_array
 if TYPE_CHECKING:
     from analysis_store.hdf5.blocks import Compression
     from analysis_store.hdf5.columns import Stored
-    from analysis_store.runs.values.columns import Column, Form
+    from analysis_store.runs.values.column import Column, Form
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _SMALL = 1 << 20

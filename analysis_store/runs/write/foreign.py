@@ -20,7 +20,7 @@ from analysis_store.layout import file_stem
 from analysis_store.pairs import call_writer
 
 if TYPE_CHECKING:
-    from analysis_store.runs.values.columns import Column
+    from analysis_store.runs.values.column import Column
     from analysis_store.runs.values.gather import WriterEntry
 
 _PATH_KEYS = ("path", "rpath")

@@ -17,10 +17,11 @@ from analysis_store.documents import dumps
 from analysis_store.errors import DamagedFileError, InvalidDataError, RunClosedError, StoreWriteError
 from analysis_store.runs.values import columns
 from analysis_store.runs.values.array_like import read_handle
-from analysis_store.runs.values.columns import Column, Place
+from analysis_store.runs.values.column import Column, Place
 from analysis_store.runs.values.descriptor_md import add_descriptor_md, checked_descriptor_md
-from analysis_store.runs.values.gather import StreamData, check_name, gather
+from analysis_store.runs.values.gather import check_name, gather
 from analysis_store.runs.values.labels import LABELS, check_same
+from analysis_store.runs.values.stream_data import StreamData
 
 if TYPE_CHECKING:
     from analysis_store.documents import Document

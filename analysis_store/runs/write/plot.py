@@ -12,8 +12,8 @@ import numpy as np
 from analysis_store.arrays import LazyValue, elements_of
 
 if TYPE_CHECKING:
-    from analysis_store.runs.values.columns import Column
-    from analysis_store.runs.values.gather import StreamData
+    from analysis_store.runs.values.column import Column
+    from analysis_store.runs.values.stream_data import StreamData
 
 _DRAWN = "iuf"
 _MAX_AXIS = 1 << 20

@@ -31,7 +31,8 @@ from analysis_store.runs.write.foreign import ForeignWriters
 if TYPE_CHECKING:
     from analysis_store.hdf5.blocks import Compression
     from analysis_store.provenance.resolve import Settled
-    from analysis_store.runs.values.gather import StreamData, WriterEntry
+    from analysis_store.runs.values.gather import WriterEntry
+    from analysis_store.runs.values.stream_data import StreamData
 
 _NOTHING_KEPT = "Nothing of the run was kept; free space or fix the permission, then save it again"
 _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH

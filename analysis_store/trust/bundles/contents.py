@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
     from analysis_store.runs.read.run import Run
-    from analysis_store.trust.bundles.verify import Traveller
+    from analysis_store.trust.bundles.run_in_transit import RunInTransit
 
 BLOCK = 1 << 20
 """Bytes that are read at once: few enough to stay in the cache of a processor until they are written."""
@@ -114,7 +114,7 @@ class Cargo:
         return self.file.size + sum(piece.size for piece in self.beside.values())
 
 
-def cargo_of(run: Traveller, root: Path) -> Cargo:
+def cargo_of(run: RunInTransit, root: Path) -> Cargo:
     """Return a stored run with all that goes with it.
 
     Raises

@@ -19,7 +19,8 @@ from analysis_store.folders import sync_folder, sync_names
 from analysis_store.runs.read.reader import RunFile
 from analysis_store.runs.read.verify import Fault, document_faults, value_faults
 from analysis_store.trust.bundles.contents import Cargo, Piece
-from analysis_store.trust.bundles.verify import Traveller, differences, places_due
+from analysis_store.trust.bundles.run_in_transit import RunInTransit
+from analysis_store.trust.bundles.verify import differences, places_due
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
@@ -99,7 +100,7 @@ class Landing:
 
     def _verify(self, file: Path) -> None:
         """Put what goes with the run into its place and compare the run with its digests, or raise."""
-        run = Traveller(self.cargo.record, self._store.context, file)
+        run = RunInTransit(self.cargo.record, self._store.context, file)
         _refuse(run, document_faults(run))
         if astray := {PurePosixPath(name) for name in self.cargo.beside} - places_due(run):
             raise DamagedFileError(
@@ -232,6 +233,6 @@ def _is_list(name: str) -> bool:
     return name.startswith(f"{layout.ENVIRONMENTS}/")
 
 
-def _refuse(run: Traveller, faults: list[Fault]) -> None:
+def _refuse(run: RunInTransit, faults: list[Fault]) -> None:
     if faults:
         raise DamagedFileError(f"run {run.uid} did not come whole, and was not taken: {faults[0]}")

@@ -15,7 +15,7 @@ from analysis_store.trust.bundles.contents import Selection, cargo_of, notes_of,
 from analysis_store.trust.bundles.import_plan import Arrival, Offer, Prospect
 from analysis_store.trust.bundles.import_run import Landing, landing, take
 from analysis_store.trust.bundles.load import LoadReport, check_space, merge_notes, remarks
-from analysis_store.trust.bundles.verify import Traveller
+from analysis_store.trust.bundles.run_in_transit import RunInTransit
 from analysis_store.trust.findings import Finding
 
 if TYPE_CHECKING:
@@ -122,4 +122,4 @@ def _left(prospect: Prospect) -> Iterator[Finding]:
 def _offers(other: RunStore, selection: Selection) -> Iterator[Offer]:
     for uid in selection.uids:
         record = other.catalog.get(uid)
-        yield record, partial(cargo_of, Traveller(record, other.context), other.root)
+        yield record, partial(cargo_of, RunInTransit(record, other.context), other.root)

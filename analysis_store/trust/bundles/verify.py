@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from analysis_store.documents import dumps
 from analysis_store.runs.read.resource_location import kept_path
-from analysis_store.runs.read.run import Context, Run
 from analysis_store.runs.read.verify import Fault, document_faults, value_faults
 from analysis_store.trust.bundles.contents import packages_of
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord
+    from analysis_store.trust.bundles.run_in_transit import RunInTransit
 
 _PARTS = ("start", "stop", "descriptors", "parents", "beside")
-
-
-class Traveller(Run):
-    """A run that is moved, not used: nobody is warned of its retraction, and its file may bear a scratch name yet."""
-
-    def __init__(self, record: RunRecord, context: Context, file: Path | None = None) -> None:
-        super().__init__(record, context)
-        self._file = file
-
-    @property
-    def file(self) -> Path:
-        """The run file, where it is now."""
-        return super().file if self._file is None else self._file
-
-    def _warn(self) -> None:
-        """Say nothing."""
 
 
 def differences(one: RunRecord, other: RunRecord) -> list[str]:
@@ -38,7 +22,7 @@ def differences(one: RunRecord, other: RunRecord) -> list[str]:
     return [name for name in _PARTS if dumps(getattr(one, name)) != dumps(getattr(other, name))]
 
 
-def faults_of(run: Traveller) -> list[Fault]:
+def faults_of(run: RunInTransit) -> list[Fault]:
     """Return what is wrong with a run: with its documents, or where they are the record's, with its values.
 
     A key whose values other writers stored counts only where they can be read here: a run may be moved without them.
@@ -46,7 +30,7 @@ def faults_of(run: Traveller) -> list[Fault]:
     return document_faults(run) or value_faults(run, elsewhere=False)
 
 
-def places_due(run: Traveller) -> set[PurePosixPath]:
+def places_due(run: RunInTransit) -> set[PurePosixPath]:
     """Return the places, relative to the root, at which a run looks for files."""
     folder = PurePosixPath(run.record.path).parent
     due = {kept_path(resource) for resource in run.content.resources}

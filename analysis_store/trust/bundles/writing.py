@@ -29,7 +29,8 @@ from analysis_store.runs.read.run import Run
 from analysis_store.trust.bundles.contents import BLOCK, Cargo, Piece, Selection, cargo_of, notes_of, select
 from analysis_store.trust.bundles.manifest import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member
 from analysis_store.trust.bundles.ro_crate import crate_of
-from analysis_store.trust.bundles.verify import Traveller, faults_of
+from analysis_store.trust.bundles.run_in_transit import RunInTransit
+from analysis_store.trust.bundles.verify import faults_of
 from analysis_store.trust.lineage.prov_json import prov_document
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _verified(store: RunStore, selection: Selection, report: BundleReport, *, sk
 
 def _looked_at(store: RunStore, uid: str) -> Cargo | tuple[str, str]:
     """Return the cargo of a run, or the run and what is wrong with it."""
-    run = Traveller(store.catalog.get(uid), store.context)
+    run = RunInTransit(store.catalog.get(uid), store.context)
     if faults := faults_of(run):
         return uid, f"run {uid} is damaged: {faults[0]}"
     return cargo_of(run, store.root)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis_store.trust.lineage.model import Lineage, Member
+    from analysis_store.trust.lineage.graph import Graph, Member
 
 _LETTER, _LINE, _PAD, _GAP_X, _GAP_Y = 6.6, 14, 8, 48, 14
 """Pixels: the width of a letter, the height of a line, around the text, between columns, between boxes."""
@@ -19,7 +19,7 @@ Box = tuple[float, float, float, float]
 """Left, top, width and height, in pixels."""
 
 
-def svg(graph: Lineage) -> str:
+def svg(graph: Graph) -> str:
     """Return a graph as a picture that needs nothing else to be shown."""
     boxes = _boxes(graph)
     width = max(left + wide for left, _, wide, _ in boxes.values()) + _PAD
@@ -32,7 +32,7 @@ def svg(graph: Lineage) -> str:
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _boxes(graph: Lineage) -> dict[str, Box]:
+def _boxes(graph: Graph) -> dict[str, Box]:
     """Return where each run is drawn."""
     found: dict[str, Box] = {}
     columns = _columns(graph)
@@ -48,7 +48,7 @@ def _boxes(graph: Lineage) -> dict[str, Box]:
     return found
 
 
-def _columns(graph: Lineage) -> list[list[str]]:
+def _columns(graph: Graph) -> list[list[str]]:
     """Return the runs of each step, each near to where its neighbours are, so that few lines cross."""
     steps: dict[int, list[str]] = defaultdict(list)
     for uid, member in graph.members.items():

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis_store.trust.lineage.model import Lineage
+    from analysis_store.trust.lineage.graph import Graph
 
 _SPECIAL = re.compile(r"(?!(?<=\d):\d)[^\w .,/+()-]")
 """What a word for Mermaid may not hold: a colon is no part of a time, but of an icon or of a style."""
 
 
-def text(graph: Lineage) -> str:
+def text(graph: Graph) -> str:
     """Return two trees: what a run came from, and what came of it."""
     lines = [graph.members[graph.uid].label]
     for title, near in (("came from", graph.parents), ("what came of it", graph.children)):
@@ -22,7 +22,7 @@ def text(graph: Lineage) -> str:
     return "\n".join(_visible(line) for line in lines)
 
 
-def _tree(graph: Lineage, near: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _tree(graph: Graph, near: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield a line for each run that is reached, without recursion: a chain may be as long as it likes."""
     drawn = {graph.uid}
     waiting = _branches(graph.uid, near, "")
@@ -49,7 +49,7 @@ def _visible(line: str) -> str:
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
-def dot(graph: Lineage) -> str:
+def dot(graph: Graph) -> str:
     """Return the graph for Graphviz; arrows go from a run to what came of it."""
     lines = ["digraph lineage {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
     for uid, member in graph.members.items():
@@ -73,7 +73,7 @@ def _quoted(words: str) -> str:
     return f'"{escaped}"'
 
 
-def mermaid(graph: Lineage) -> str:
+def mermaid(graph: Graph) -> str:
     """Return the graph as a flowchart of Mermaid; arrows go from a run to what came of it."""
     names = {uid: f"r{number}" for number, uid in enumerate(graph.members)}
     lines = ["flowchart LR"]

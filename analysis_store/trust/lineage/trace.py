@@ -9,7 +9,8 @@ from analysis_store.catalogs.kinship import downwards, nearest, upwards
 from analysis_store.catalogs.query.query import Query
 from analysis_store.provenance import Provenance
 from analysis_store.runs.notes.notes import retractions
-from analysis_store.trust.lineage.model import Lineage, Member
+from analysis_store.trust.lineage.graph import Member
+from analysis_store.trust.lineage.model import Lineage
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, RunRecord
