@@ -85,7 +85,7 @@ def serve(store: RunStore, host: str = "127.0.0.1", port: int = DEFAULT_PORT, ap
     SettingsError
         The key is not made of letters and digits, or the address cannot be taken.
     """
-    _module("http.listen").serve(store, host, port, api_key)
+    _module("listen").serve(store, host, port, api_key)
 
 
 def _module(name: str) -> Any:

@@ -29,7 +29,7 @@ from tiled.server.app import build_app
 from analysis_store.server import server_app
 from analysis_store.server.http.connections import PATIENCE
 from analysis_store.server.http.guard import is_of_the_page
-from analysis_store.server.http.listen import bound
+from analysis_store.server.listen import bound
 
 KEY = "a1" * 16
 OTHER = "b2" * 16

@@ -17,7 +17,7 @@ pytest.importorskip("tiled", reason="the extra 'server' is not installed")
 
 from analysis_store.errors import SettingsError
 from analysis_store.server import serve
-from analysis_store.server.http.listen import announcement, bound
+from analysis_store.server.listen import announcement, bound
 from analysis_store.store import AnalysisStore
 from tests.sweeps import some
 
