@@ -1,4 +1,4 @@
-"""Values as they arrive, under keys, from one process or many; in the end a run with its provenance."""
+"""Recording of values under keys as they arrive, from one or many processes; a recording can become a run."""
 
 from __future__ import annotations
 

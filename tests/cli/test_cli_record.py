@@ -127,7 +127,7 @@ class TestRecord:
         ("line", "message"),
         [
             ("x", "line 3: got 'x'; expected a key and its value"),
-            ("x 1.7", "line 3: 'x': a value of dtype float64 came.*--dtype KEY=f8"),
+            ("x 1.7", "line 3: 'x': got a value of dtype float64.*--dtype KEY=f8"),
             ('{"new": 1, "x": "text"}', "line 3: 'x'"),
             ('{"a": 1, "a/b": 2}', "line 3: .*a key has values, or keys below it"),
         ],

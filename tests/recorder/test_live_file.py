@@ -203,7 +203,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no HDF5")
     with h5py.File(tmp_path / "old.h5", "w", libver=("earliest", "v108")) as file:
         file["x"] = 1
-    for name, message in (("text", "is no HDF5 file to go on with"), ("old.h5", "has a form that cannot grow")):
+    for name, message in (("text", "is not a recording in HDF5"), ("old.h5", "has a format that cannot grow")):
         before = (tmp_path / name).read_bytes()
         for _ in range(2):
             with pytest.raises(DamagedFileError, match=rf"{name} {message}"):

@@ -92,7 +92,7 @@ def test_failed_record_leaves_no_row(tmp_path, first, wrong):
     """A value that does not fit left a zero row, was truncated or broadcast, or stopped with an AssertionError."""
     with both(tmp_path) as recorder:
         recorder.record("a", first)
-        with pytest.raises(InvalidDataError, match="'a': a value of"):
+        with pytest.raises(InvalidDataError, match="'a': got a value of"):
             recorder.record("a", wrong)
         assert [1, 1] == [len(datastore.get_all("a")) for datastore in recorder.datastores]
         recorder.record("a", first)
@@ -138,7 +138,7 @@ def test_missing_keys(tmp_path):
     with both(tmp_path) as recorder:
         recorder.record("loss", 1)
         for read in (recorder.get, recorder.get_all, recorder.times, recorder.datastores[1].get):
-            with pytest.raises(KeyNotFoundError, match="'los' is not recorded; recorded are loss"):
+            with pytest.raises(KeyNotFoundError, match="'los' is not recorded; recorded keys: loss"):
                 read("los")
 
 
@@ -176,7 +176,7 @@ def test_refused_by_one_is_taken_by_none(tmp_path):
     first, second = InMemoryDataStore(), InMemoryDataStore()
     second.append("a", "text", 0.0)
     with Recorder(first, second) as recorder:
-        with pytest.raises(InvalidDataError, match="text was expected"):
+        with pytest.raises(InvalidDataError, match="expected text"):
             recorder.record("a", 1.5)
         with pytest.raises(InvalidDataError, match="was recorded before"):
             recorder.set("a", 1.5)

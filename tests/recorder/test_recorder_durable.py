@@ -102,7 +102,7 @@ def test_what_cannot_promise_it(tmp_path: Path, make: Any) -> None:
     with Recorder(datastore, HDF5DataStore(tmp_path / "fit.h5")) as recorder:
         recorder.record("x", 1.0)
         with pytest.raises(
-            StoreWriteError, match=r"DataStore of 1 keys.* cannot promise .* Record into an HDF5DataStore"
+            StoreWriteError, match=r"DataStore of 1 keys.* cannot guarantee .* Record into an HDF5DataStore"
         ):
             recorder.flush(durable=True)
         assert recorder.get("x") == 1.0
@@ -114,7 +114,7 @@ def test_a_system_that_does_not_tell_its_boot(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("analysis_store.recorder.hdf5.datastore.boot", lambda: "")
     with Recorder(HDF5DataStore(tmp_path / "fit.h5")) as recorder:
         recorder.record("x", 1.0)
-        with pytest.raises(StoreWriteError, match="does not say when it was started"):
+        with pytest.raises(StoreWriteError, match="does not report when it was started"):
             recorder.flush(durable=True)
         recorder.set("y", 1)
     assert values(tmp_path / "fit.h5") == [1.0]

@@ -197,7 +197,7 @@ def test_a_forked_process_does_not_record(tmp_path: Path) -> None:
             datastore.close()
             os._exit(0)
         os.waitpid(child, 0)
-        assert b"belongs to the process that this one was forked from" in os.read(reading, 1000)
+        assert b"belongs to the parent process of this fork" in os.read(reading, 1000)
         datastore.append("x", 3.0, 0.0)
         assert [1.0, 3.0] == datastore.get_all("x")[:].tolist()
     os.close(reading)

@@ -39,7 +39,7 @@ def test_an_hdf5_file_with_a_damaged_key_goes_on_without_it(tmp_path: Path) -> N
 
     with Recorder(HDF5DataStore(path, flush_every=100)) as recorder:
         with pytest.raises(
-            StoreWriteError, match=r"the values of 'bad' .* cannot be written; those of every other key"
+            StoreWriteError, match=r"the values of 'bad' .* cannot be written; values of all other keys"
         ):
             recorder.record("bad", np.full(WIDTH, 10))
         with pytest.raises(DamagedFileError, match="'bad' cannot be read"):
@@ -64,7 +64,7 @@ def test_a_key_that_hdf5_refuses_late_costs_no_others(tmp_path: Path) -> None:
     with Recorder(HDF5DataStore(path, flush_every=100)) as recorder:
         record(recorder, 10, 20)
         recorder.record("new", 1)
-        with pytest.raises(StoreWriteError, match=r"the values of 'bad' since the last flush cannot be written; those"):
+        with pytest.raises(StoreWriteError, match=r"the values of 'bad' since the last flush cannot be written"):
             recorder.flush()
         with pytest.raises(StoreWriteError, match="'bad'"):
             recorder.record("bad", np.full(WIDTH, 20))

@@ -250,11 +250,19 @@ class Hostile:
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"compressor": {"id": "pickle"}}, DamagedFileError, "described as none"),
-        ({"filters": [{"id": "json2"}]}, DamagedFileError, "described as none"),
+        ({"compressor": {"id": "pickle"}}, DamagedFileError, "not a recorded array"),
+        ({"filters": [{"id": "json2"}]}, DamagedFileError, "not a recorded array"),
         ({"filters": [{"id": "base64"}]}, DamagedFileError, r"packed by \['base64', 'zstd'\]; expected"),
-        ({"compressor": None, "filters": [{"id": "pickle"}, {"id": "zlib"}]}, DamagedFileError, "described as none"),
-        ({"compressor": None, "filters": [{"id": "zlib"}, {"id": "pickle"}]}, DamagedFileError, "described as none"),
+        (
+            {"compressor": None, "filters": [{"id": "pickle"}, {"id": "zlib"}]},
+            DamagedFileError,
+            "not a recorded array",
+        ),
+        (
+            {"compressor": None, "filters": [{"id": "zlib"}, {"id": "pickle"}]},
+            DamagedFileError,
+            "not a recorded array",
+        ),
         ({"dtype": "<f4"}, DamagedFileError, "has float32 values of shape"),
         ({"shape": [1, 2], "chunks": [1, 2]}, DamagedFileError, r"of shape \(2,\)"),
         ({"chunks": [1 << 50]}, TooLargeError, r"One chunk of .*a/values would take"),

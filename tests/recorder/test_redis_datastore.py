@@ -291,7 +291,7 @@ def test_other_datastore_is_refused(redis_server, name):
         producer.append("x", 1, 0.0)
         producer.flush()
         collector = Collector(redis_server.url, name, InMemoryDataStore())
-        with pytest.raises(StoreWriteError, match=r"value 1 of 'x' came, .* another datastore"):
+        with pytest.raises(StoreWriteError, match=r"got value 1 of 'x'; expected .* another datastore"):
             collector.step()
         collector.close()
 
@@ -307,15 +307,15 @@ def test_server_that_forgot(redis_server, name, client):
     collector.step()
     client.delete(f"{name}:owners", f"{name}:sequences", f"{name}:counts", f"{name}:values")
     producer.append("x", 2, 0.0)
-    with pytest.raises(StoreWriteError, match="has lost what it had acknowledged: 3 values of 'p'"):
+    with pytest.raises(StoreWriteError, match="has lost acknowledged values: 3 values of 'p'"):
         producer.flush()
-    with pytest.raises(StoreWriteError, match="has lost what it had acknowledged"):
+    with pytest.raises(StoreWriteError, match="has lost acknowledged values"):
         producer.close()
 
     with RedisDataStore(redis_server.url, name, producer="p") as producer:
         producer.append("x", 2, 0.0)
         producer.flush()
-        with pytest.raises(StoreWriteError, match=r"lost values of 'x' .* from 0 again, 3 was expected"):
+        with pytest.raises(StoreWriteError, match=r"lost values of 'x' .* from 0 again; expected 3"):
             collector.step()
 
 
@@ -354,11 +354,11 @@ def test_producers_agree(redis_server, name):
     with RedisDataStore(redis_server.url, name) as one, RedisDataStore(redis_server.url, name) as other:
         one.append("x", 0.5, 0.0)
         other.append("x", 3, 0.0)
-        with pytest.raises(InvalidDataError, match="'x': a value of shape"):
+        with pytest.raises(InvalidDataError, match="'x': got a value of shape"):
             other.append("x", np.zeros(2), 0.0)
         with pytest.raises(InvalidDataError, match="was recorded before, and is set now"):
             other.set("x", 1, 0.0)
-        with pytest.raises(InvalidDataError, match="cannot be recorded beside 'x'"):
+        with pytest.raises(InvalidDataError, match="cannot be recorded with 'x'"):
             other.append("x/y", 1, 0.0)
 
     assert sorted(collected(redis_server, name).get_all("x")) == [0.5, 3.0]
@@ -374,11 +374,11 @@ def test_producers_agree_in_a_race(redis_server, name, monkeypatch):
         other.append("x", 3, 0.0)
         other._forms.clear()
         monkeypatch.setattr(other, "_refresh", lambda: monkeypatch.setattr(other, "_refresh", look))
-        with pytest.raises(InvalidDataError, match="'y': a value of type int"):
+        with pytest.raises(InvalidDataError, match="'y': got a value of type int"):
             other.append("y", 3, 0.0)
         other._forms.clear()
         monkeypatch.setattr(other, "_refresh", lambda: monkeypatch.setattr(other, "_refresh", look))
-        with pytest.raises(InvalidDataError, match="'z' cannot be recorded beside 'z/a'"):
+        with pytest.raises(InvalidDataError, match="'z' cannot be recorded with 'z/a'"):
             other.append("z", 3, 0.0)
     found = collected(redis_server, name)
 
@@ -461,7 +461,7 @@ def test_bytes_are_bounded(redis_server, name, client, monkeypatch):
     datastore = RedisDataStore(redis_server.url, name, wait=0.3)
     for _ in range(20):
         datastore.append("x", np.zeros(16384), 0.0)
-    with pytest.raises(StoreBusyError, match="nobody collects"):
+    with pytest.raises(StoreBusyError, match="no process collects"):
         datastore.flush()
     assert client.xlen(f"{name}:values") == 8
     assert int(client.get(f"{name}:waiting")) == 1 << 20
@@ -495,7 +495,7 @@ def test_nobody_collects(redis_server, name):
             datastore.append("x", taken, 0.0)
             taken += 1
 
-    with pytest.raises(StoreBusyError, match=r"nobody collects it\. Start a Collector, or .* maxlen=None"):
+    with pytest.raises(StoreBusyError, match=r"no process collects it\. Start a Collector, or .* maxlen=None"):
         record()
 
     def end():
@@ -522,9 +522,9 @@ def test_server_goes_away(redis_server):
         datastore.flush()
         server.kill()
         datastore.append("x", 2, 0.0)
-        with pytest.raises(StoreWriteError, match=r"Redis at unix://.* does not take what is recorded as 'run'"):
+        with pytest.raises(StoreWriteError, match=r"Redis at unix://.* does not accept values of 'run'"):
             datastore.flush()
-        with pytest.raises(StoreWriteError, match="does not take"):
+        with pytest.raises(StoreWriteError, match="does not accept"):
             RedisDataStore(server.url, "run", wait=0.1)
         server.start()
         datastore.close()
@@ -547,7 +547,7 @@ def test_value_is_sent_without_a_flush(redis_server, name, client):
 
 def test_second_collector_is_refused(redis_server, name):
     """One process collects; another is told which."""
-    refusal = pytest.raises(StoreBusyError, match=r"process \d+ on .* collects .*; one at a time does")
+    refusal = pytest.raises(StoreBusyError, match=r"process \d+ on .* collects .*; only one can")
     with Collector(redis_server.url, name, InMemoryDataStore()), refusal:
         Collector(redis_server.url, name, InMemoryDataStore(), wait=0.2)
 
@@ -562,7 +562,7 @@ def test_collector_that_lost_its_lease(redis_server, name, client):
     with Collector(redis_server.url, name, InMemoryDataStore()) as other:
         with pytest.raises(StoreBusyError, match="another process collects"):
             slow.flush()
-        with pytest.raises(StoreBusyError, match="one at a time"):
+        with pytest.raises(StoreBusyError, match="only one can"):
             slow.step()
         other.run()
         assert list(other.datastore.get_all("x")) == [1]
@@ -610,7 +610,7 @@ def test_closed_collector(redis_server, name):
     collector.close()
 
     assert repr(name) in repr(collector)
-    with pytest.raises(RunClosedError, match="is closed; make another one"):
+    with pytest.raises(RunClosedError, match="is closed; open a new one"):
         collector.step()
 
 
@@ -629,7 +629,7 @@ def test_reading_what_waits(redis_server, name):
             collector.step()
             collector.flush()
         assert producer.get_all("x").shape == (0,)
-        with pytest.raises(KeyNotFoundError, match=r"'x' has no value in Redis: .* is collected"):
+        with pytest.raises(KeyNotFoundError, match=r"'x' has no value in Redis; .* were collected"):
             producer.get("x")
 
 
@@ -658,18 +658,18 @@ def test_recording_that_stays(redis_server, name):
         other.flush()
         assert len(series) == 21
         assert other.get("b") == [2, None]
-        with pytest.raises(KeyNotFoundError, match="'c' is not recorded; recorded are a/x, b"):
+        with pytest.raises(KeyNotFoundError, match="'c' is not recorded; recorded keys: a/x, b"):
             other.get("c")
 
 
 @pytest.mark.parametrize(
     ("url", "options", "message"),
     [
-        ("http://localhost", {}, "came as the address of a server"),
-        (None, {"name": ""}, "came as the name of a recording"),
-        (None, {"maxlen": 0}, "maxlen=0 came; expected at least 1"),
-        (None, {"maxlen": 7}, "maxlen=7 came, the other producers .* have 100000"),
-        (None, {"maxlen": None}, "maxlen=None came, the other producers .* have 100000"),
+        ("http://localhost", {}, "as the address of a server"),
+        (None, {"name": ""}, "as the name of a recording"),
+        (None, {"maxlen": 0}, "Got maxlen=0; expected at least 1"),
+        (None, {"maxlen": 7}, "Got maxlen=7; expected 100000, as for the other producers"),
+        (None, {"maxlen": None}, "Got maxlen=None; expected 100000, as for the other producers"),
     ],
 )
 def test_wrong_arguments(redis_server, name, url, options, message):

@@ -1,1 +1,1 @@
-"""Recorders and datastores: values under keys, what they are, and how they are read."""
+"""Recorders and datastores: values under keys, their kinds, and reading."""

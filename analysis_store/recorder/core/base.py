@@ -1,4 +1,4 @@
-"""What a datastore is: where the values that a recorder is given are kept, by key, and read again."""
+"""The base class of datastores, which keep the values of a recorder by key."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 _LONGEST_REASON = 2000
 _LONGEST_KEY = 1000
 _LONGEST_NAME = 255
-"""Bytes, as a folder's name may have: each name of a key is one in a Zarr directory."""
+"""Largest number of bytes of a folder's name: each name of a key is a folder in a Zarr directory."""
 
 
 class DataStore(ABC):
-    """A place for recorded values; what every datastore does alike is here, a subclass keeps and reads them.
+    """A place for recorded values. This class has the common behaviour; a subclass stores and reads the values.
 
-    A key is a path: ``"train/loss"``. A key has values, or keys below it, not both. Of a key that is appended to all
-    values are kept, of one that is set the last; one key is the one or the other.
+    A key is a path: ``"train/loss"``. A key has values, or keys below it, never both. A key is used with `append` (all
+    values are kept) or with `set` (only the last is), never both.
 
-    Any number of threads may use a datastore: the methods of a subclass are called one at a time. Of processes one
-    writes, unless its class says otherwise. A subclass that finds values already there calls `_known` for each key
-    before anything is recorded.
+    Any number of threads may use a datastore: the methods of a subclass are called one at a time. Only one process
+    writes, unless the class says otherwise. A subclass that opens existing values calls `_known` for each key
+    before the first record.
     """
 
     is_durable: ClassVar[bool] = False
-    """Whether ``flush(durable=True)`` keeps its promise by this datastore alone."""
+    """True if this datastore alone guarantees ``flush(durable=True)``."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -46,49 +46,49 @@ class DataStore(ABC):
 
     @abstractmethod
     def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
-        """Make room for a new key; the first value follows."""
+        """Create a new key; its first value follows."""
 
     @abstractmethod
     def _append(self, key: str, form: Form, value: Any, time: float) -> None:
-        """Add a value, which is as its form gives it, and nobody else's; or raise, and leave the key as it was."""
+        """Add a value, a copy in its form; or raise an error and leave the key unchanged."""
 
     @abstractmethod
     def _set(self, key: str, form: Form, value: Any, time: float) -> None:
-        """Keep a value in the place of the one before; as `_append`."""
+        """Replace the value of a key; as `_append`."""
 
     @abstractmethod
     def _last(self, key: str) -> Any:
-        """Return the last value of a key that has one, as it was given."""
+        """Return the last value of a key, as it was given."""
 
     @abstractmethod
     def _series(self, key: str) -> Series:
-        """Return all values of a key that is appended to, those that were not flushed yet among them."""
+        """Return all values of an appended key, including values that are not flushed yet."""
 
     @abstractmethod
     def _times(self, key: str) -> Series:
-        """Return when each was known."""
+        """Return the time of each value."""
 
     @abstractmethod
     def _flush(self) -> None:
-        """Make everything visible to other processes and safe from the death of this one."""
+        """Make all values visible to other processes, and safe if this process dies."""
 
     @abstractmethod
     def _close(self) -> None:
-        """End, after the last flush. What was recorded can still be read."""
+        """Close, after the last flush. Recorded values can still be read."""
 
     def _secure(self) -> None:
-        """Make everything that was flushed safe from a power cut; what cannot do that refuses."""
+        """Make all flushed values durable; raise an error if that is impossible."""
         raise StoreWriteError(
             errno.ENOTSUP,
-            f"{self!r} cannot promise that what was recorded survives a power cut; it was flushed as usual. Record "
-            "into an HDF5DataStore or a RunDataStore, instead or as well",
+            f"{self!r} cannot guarantee that recorded values survive a power cut; they were flushed as usual. Record "
+            "into an HDF5DataStore or a RunDataStore, instead or in addition",
         )
 
     def _refresh(self) -> None:  # noqa: B027 - most have nothing to do
-        """Take note of keys that another process has added, where that can be; called before anything is looked up."""
+        """Find keys that another process has added, if there may be any; called before each lookup."""
 
     def _known(self, key: str, form: Form, *, is_set: bool = False) -> None:
-        """Take note of a key that was there before."""
+        """Register an existing key."""
         self._forms[key] = form
         if is_set:
             self._sets.add(key)
@@ -96,14 +96,14 @@ class DataStore(ABC):
     # ---------------------------------------------------------------------------------------------- in
 
     def append(self, key: str, value: object, time: float) -> None:
-        """Add a value, known at ``time``, s since 1970, to those of a key; it is taken at once.
+        """Append a value with its ``time``, s since 1970, to a key; the value is copied at once.
 
         Raises
         ------
         InvalidDataError
-            The value does not fit the key, whose length stays as it was; or the key is none.
+            The value does not fit the key, or the key is invalid; the key is unchanged.
         StoreWriteError
-            It cannot be written; the message says why, and what was flushed before is still there.
+            The value cannot be written; the message says why. Flushed values are kept.
         RunClosedError
             The datastore is closed.
         """
@@ -112,28 +112,28 @@ class DataStore(ABC):
             self._append(key, form, fitted, time)
 
     def set(self, key: str, value: object, time: float) -> None:
-        """Keep a value in the place of the one before; errors as in `append`."""
+        """Set the value of a key, in place of the last one; errors as in `append`."""
         with self._lock:
             form, fitted = self._fitted(key, value, is_set=True)
             self._set(key, form, fitted, time)
 
     def check(self, key: str, value: object, *, is_set: bool = False) -> None:
-        """Refuse what `append` or `set` would refuse."""
+        """Check a value; errors as in `append` and `set`."""
         with self._lock:
             self._form_for(key, value, is_set=is_set).fitted(value, key)
 
     def declare(self, key: str, declared: Declared) -> None:
-        """Say beforehand what the values of a key are.
+        """Declare the values of a key before the first.
 
         Raises
         ------
         InvalidDataError
-            The key has values already; or they cannot be like that.
+            The key has values already; or the declaration is invalid.
         """
         with self._lock:
             self._check_open()
             if checked_key(key, self._forms) in self._forms:
-                raise InvalidDataError(f"{key!r} has values already; declare a key before the first.")
+                raise InvalidDataError(f"{key!r} has values already; declare a key before its first value.")
             self._declared[key] = checked_declared(declared)
 
     def _fitted(self, key: str, value: Any, *, is_set: bool) -> tuple[Form, Any]:
@@ -161,19 +161,19 @@ class DataStore(ABC):
     # --------------------------------------------------------------------------------------------- back
 
     def keys(self) -> list[str]:
-        """Return every key that has values, in the order in which they came."""
+        """Return every key with values, in the order of their first values."""
         with self._lock:
             self._refresh()
             return list(self._forms)
 
     def form(self, key: str) -> Form | None:
-        """Return what the values of a key are; None of one that has none."""
+        """Return the form of a key's values; None without values."""
         with self._lock:
             self._refresh()
             return self._forms.get(key)
 
     def get(self, key: str) -> Any:
-        """Return the value that was set, or appended last.
+        """Return the value that was set or appended last.
 
         Raises
         ------
@@ -184,9 +184,9 @@ class DataStore(ABC):
             return self._last(self._there(key))
 
     def get_all(self, key: str) -> Any:
-        """Return all values of a key as a `Series`; of a key that others lie below, a mapping of these by name.
+        """Return all values of a key as a `Series`; for a key with keys below it, a mapping of these by name.
 
-        Of a key that is set, the value is returned.
+        For a key used with `set`, the value is returned.
         """
         with self._lock:
             self._refresh()
@@ -198,23 +198,23 @@ class DataStore(ABC):
             return {name: self.get_all(f"{key}/{name}" if key else name) for name in below}
 
     def times(self, key: str) -> Series:
-        """Return when each value of a key was known: float64 ``(n,)``, s since 1970."""
+        """Return the time of each value of a key: float64 ``(n,)``, s since 1970."""
         with self._lock:
             return self._times(self._there(key))
 
     def flush(self, *, durable: bool = False) -> None:
-        """Make everything that was recorded visible to other processes, and safe from the death of this one.
+        """Make all recorded values visible to other processes, and safe if this process dies.
 
         Parameters
         ----------
         durable : bool
-            Return only when it would outlive a power cut, too.
+            Return only when the values would also survive a power cut.
 
         Raises
         ------
         StoreWriteError
-            The disk, or the server, refused it; or it cannot be made durable here, which the message explains, and was
-            flushed as usual.
+            The disk or the server refused a write; or the values were flushed but cannot be made durable here, as
+            the message explains.
         """
         with self._lock:
             self._check_open()
@@ -223,7 +223,7 @@ class DataStore(ABC):
                 self._secure()
 
     def close(self) -> None:
-        """Flush and end; a second call changes nothing. What was recorded can still be read."""
+        """Flush and close; a second call has no effect. Recorded values can still be read."""
         with self._lock:
             if self._closed:
                 return
@@ -234,13 +234,13 @@ class DataStore(ABC):
                 self._close()
 
     def fail(self, reason: str) -> None:
-        """Close because an exception ended the recording; a datastore that can tell why overrides this."""
+        """Close because an exception ended the recording; a datastore that stores the reason overrides this."""
         self.close()
 
     def _there(self, key: str) -> str:
         self._refresh()
         if key not in self._forms:
-            known = f"recorded are {', '.join(list(self._forms)[:20])}" if self._forms else "nothing is recorded yet"
+            known = f"recorded keys: {', '.join(list(self._forms)[:20])}" if self._forms else "no key is recorded yet"
             raise KeyNotFoundError(f"{key!r} is not recorded; {known}.")
         return key
 
@@ -257,21 +257,21 @@ class DataStore(ABC):
 
 
 def reason_of(kind: type[BaseException], error: BaseException | None) -> str:
-    """Return what an exception that ended a recording says, in few words."""
+    """Return the message of an exception that ended a recording, shortened."""
     return f"{kind.__name__}: {error}"[:_LONGEST_REASON]
 
 
 def checked_key(key: Any, keys: Iterable[str] = ()) -> str:
-    """Return a key that all datastores can have.
+    """Return a key that is valid in all datastores.
 
     Raises
     ------
     InvalidDataError
-        It is none; or lies below one of ``keys``, or above one.
+        The key is invalid; or it is below or above one of ``keys``.
     """
     names = key.split("/") if isinstance(key, str) else [""]
     if any(name in {"", ".", ".."} or not name.isprintable() for name in names):
-        raise InvalidDataError(f"{key!r} came as a key; expected names with '/' between them, like 'train/loss'.")
+        raise InvalidDataError(f"Got {key!r} as a key; expected names joined by '/', like 'train/loss'.")
     if len(key.encode()) > _LONGEST_KEY or any(len(name.encode()) > _LONGEST_NAME for name in names):
         raise InvalidDataError(
             f"Got the key {key[:80]!r}… of {len(key.encode())} bytes; expected at most {_LONGEST_KEY}, and "
@@ -279,11 +279,11 @@ def checked_key(key: Any, keys: Iterable[str] = ()) -> str:
         )
     for other in keys:
         if other.startswith(f"{key}/") or key.startswith(f"{other}/"):
-            raise InvalidDataError(f"{key!r} cannot be recorded beside {other!r}: a key has values, or keys below it.")
+            raise InvalidDataError(f"{key!r} cannot be recorded with {other!r}: a key has values, or keys below it.")
     return str(key)
 
 
 def below_of(keys: Iterable[str], key: str) -> list[str]:
-    """Return the names directly below a key, in their order."""
+    """Return the names directly below a key, in order."""
     prefix = f"{key}/" if key else ""
     return list(dict.fromkeys(other[len(prefix) :].partition("/")[0] for other in keys if other.startswith(prefix)))

@@ -1,4 +1,4 @@
-"""When something is to be done that is done every so often."""
+"""A timer for periodic work."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 
 class Due:
-    """Tells whether it is time again.
+    """True when a period has passed.
 
     Parameters
     ----------
     every : float, optional
-        Seconds from one time to the next; None is never.
+        Seconds of the period; None means never.
     """
 
     def __init__(self, every: float | None) -> None:
@@ -19,9 +19,9 @@ class Due:
         self.begin()
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Start a new period."""
         self._begun = time.monotonic()
 
     def is_now(self, *, new: bool = False) -> bool:
-        """Say whether it is time; at something new it always is, unless it never is."""
+        """Return True if the period has passed, or for a new item; always False without a period."""
         return self._every is not None and (new or time.monotonic() - self._begun >= self._every)

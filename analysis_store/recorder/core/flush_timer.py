@@ -1,4 +1,4 @@
-"""Work that is done every so often by a thread, until it is told to stop."""
+"""A thread that does periodic work until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Pulse:
             self._work()
 
     def stop(self) -> None:
-        """Let what is being done be the last; it is not waited for."""
+        """Stop after the present call, without waiting for it."""
         self._stopped.set()

@@ -1,4 +1,4 @@
-"""The lock of a file that one process writes: it lies beside the file."""
+"""The lock of a file that one process writes; it is next to the file."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PATIENCE = 0.1
-"""Seconds; a reader that looks whether there is a writer has the lock for a moment."""
+"""Seconds to wait: a reader that checks for a writer holds the lock for a moment."""
 
 
 def lock_to_write(path: Path) -> FileLock:
-    """Return the lock of a file that is going to be written.
+    """Return the lock of a file that will be written.
 
     Raises
     ------
     StoreBusyError
-        Another process, or this one, holds it; the message tells which and since when.
+        Another process, or this one, holds it; the message names the holder and the time.
     """
     where = lock_path(path)
     lock = FileLock.acquire(where, _PATIENCE)
@@ -30,10 +30,10 @@ def lock_to_write(path: Path) -> FileLock:
 
 
 def lock_path(path: Path) -> Path:
-    """Return where the lock of a file lies."""
+    """Return the path of a file's lock."""
     return path.with_name(f"{path.name}.lock")
 
 
 def is_written(path: Path) -> bool:
-    """Say whether a process has the lock of a file."""
+    """Return True if a process holds the lock of a file."""
     return is_held(lock_path(path))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class InMemoryDataStore(DataStore):
-    """Keeps what is recorded in lists; it is gone with the process.
+    """Keeps recorded values in lists, until the process ends.
 
     Examples
     --------
@@ -56,36 +56,36 @@ class InMemoryDataStore(DataStore):
         return Series(key, Listed(self._known_at[key], Form("array", np.dtype(float))), {"units": "s"})
 
     def _flush(self) -> None:
-        """Do nothing: everything is where it can be."""
+        """Do nothing: the values are in memory already."""
 
     def _close(self) -> None:
-        """Do nothing: what was recorded can still be read."""
+        """Do nothing: recorded values can still be read."""
 
     def __repr__(self) -> str:
         return f"<InMemoryDataStore of {len(self._forms)} keys>"
 
 
 class Listed(Lazy):
-    """Values in a list, as `Form.fitted` gave them; as an array of those that are asked for."""
+    """Values in a list, as from `Form.fitted`, read as arrays."""
 
     def __init__(self, values: list[Any], form: Form) -> None:
         self._values, self._form = values, form
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Values first."""
+        """Shape, values first."""
         return (len(self._values), *self._form.shape)
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Dtype of the values."""
         return self._form.array_dtype
 
     def __getitem__(self, key: Index) -> Any:
         return select(key, self.shape, self.rows)
 
     def rows(self, run: slice, rest: tuple[Any, ...] = ()) -> AnyArray:
-        """Return an array of a run of values, and of each what ``rest`` selects."""
+        """Return an array of consecutive values, with the selection ``rest`` of each."""
         found: AnyArray = self._array(self._values[run])[(slice(None), *rest)]
         return found
 
@@ -96,7 +96,7 @@ class Listed(Lazy):
 
 
 def given(form: Form, value: Any) -> Any:
-    """Return a value as it was given: nobody else's array, a number where it was one."""
+    """Return a value as it was given: a copy of an array, or a number."""
     if form.kind == "object":
         return unpacked(value)
     if isinstance(value, np.ndarray):

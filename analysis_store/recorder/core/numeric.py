@@ -1,4 +1,4 @@
-"""What is recorded as an array: numbers, arrays of NumPy's, and lists that are as regular."""
+"""Values that are recorded as arrays: numbers, NumPy arrays, and regular lists."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analysis_store.errors import InvalidDataError
 from analysis_store.exact import exact_array
 
 PLAIN = "biufcmM"
-"""Kinds of dtypes that a number or a time has."""
+"""Kinds of dtypes for numbers and times."""
 
 _INTEGERS = range(-(2**63), 2**63)
 _TEXT = "US"
@@ -19,12 +19,12 @@ _DEEPEST = 32
 
 
 def as_array(value: object) -> AnyArray | None:
-    """Return a number, an array or a regular list of numbers as `exact_array` does; None of what is something else.
+    """Return a number, an array or a regular list of numbers as `exact_array` does; None for other values.
 
-    Text is one only as an array, because single texts differ in width, and a tuple stays a tuple.
+    Text counts only as an array, because single texts differ in width; a tuple is not converted.
     """
     kind = type(value)
-    if kind is int:  # recorded most, together with floats, which a form takes without coming here
+    if kind is int:  # most common, together with floats, which a form handles before
         return np.array(value, np.int64) if value in _INTEGERS else None
     if kind is tuple or kind is np.memmap or (kind is list and not _is_numbers(value)):
         return None
@@ -44,7 +44,7 @@ def _is_numbers(values: Any, depth: int = 0) -> bool:
 
 
 def is_same(found: AnyArray, made: AnyArray) -> bool:
-    """Whether every value is what it was, a NaN and a NaT among them."""
+    """Return True if all values are equal, including NaN and NaT."""
     if found.dtype.kind in "mM":
         back = made.astype(found.dtype)
         return bool(np.all((back == found) | (np.isnat(back) & np.isnat(found))))

@@ -1,4 +1,4 @@
-"""Objects as bytes: those of an HDF5 file in memory, in which the codecs have put them."""
+"""Objects as the bytes of an HDF5 file in memory, written by the codecs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from analysis_store.errors import AnalysisStoreError, DamagedFileError, InvalidD
 
 
 def packed(value: object, key: str = "value") -> bytes:
-    """Return an object as the bytes of an HDF5 file, in which it is ``value`` in the forms of `analysis_store.codecs`.
+    """Return an object as the bytes of an HDF5 file, stored as ``value`` in the forms of `analysis_store.codecs`.
 
     Raises
     ------
     InvalidDataError
-        Something in it cannot be stored; the message names its path.
+        A part of the object cannot be stored; the message has its path.
     """
     import h5py
 
@@ -33,7 +33,7 @@ def packed(value: object, key: str = "value") -> bytes:
 
 @contextmanager
 def refused_by_hdf5(key: str) -> Iterator[None]:
-    """Say of whatever HDF5 cannot store that the value is at fault; h5py has many kinds of errors for that."""
+    """Convert the various errors of h5py for values that HDF5 cannot store to `InvalidDataError`."""
     try:
         yield
     except AnalysisStoreError:
@@ -47,12 +47,12 @@ def refused_by_hdf5(key: str) -> Iterator[None]:
 
 
 def unpacked(data: bytes) -> Any:
-    """Return the object that `packed` made bytes of.
+    """Return the object from the bytes of `packed`.
 
     Raises
     ------
     DamagedFileError, UnknownTypeError
-        As `analysis_store.codecs.load` has them.
+        As in `analysis_store.codecs.load`.
     """
     import h5py
 

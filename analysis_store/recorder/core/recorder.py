@@ -1,4 +1,4 @@
-"""The recorder: values under keys as they arrive, into one or several datastores."""
+"""The recorder: records values under keys in one or several datastores."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Takes values under keys, and gives them back as arrays.
+    """Records values under keys, and returns them as arrays.
 
     Parameters
     ----------
     *datastores : DataStore
-        Every value goes into all of them; reading is from the first.
+        Every value is written to all of them; values are read from the first.
 
     Raises
     ------
@@ -41,19 +41,19 @@ class Recorder:
 
     def __init__(self, *datastores: DataStore) -> None:
         if not datastores or not all(isinstance(datastore, DataStore) for datastore in datastores):
-            raise InvalidDataError(f"{datastores!r} came; expected datastores, e.g. InMemoryDataStore().")
+            raise InvalidDataError(f"Got {datastores!r}; expected datastores, e.g. InMemoryDataStore().")
         self.datastores = datastores
         self._closed = False
 
     def record(self, key: str, value: object) -> None:
-        """Append a value to those of a key, in every datastore; it is taken at once.
+        """Append a value to a key, in every datastore; the value is copied at once.
 
         Raises
         ------
         InvalidDataError
-            The key or the value is not one that can be recorded, or does not fit those before; no datastore has it.
+            The key or the value is invalid, or the value does not fit earlier values; no datastore has recorded it.
         StoreWriteError
-            A datastore cannot write it, which the message names; those before it have it.
+            A datastore cannot write it; the message names that datastore. Earlier datastores have recorded the value.
         RunClosedError
             The recorder is closed.
         """
@@ -63,62 +63,62 @@ class Recorder:
             datastore.append(key, value, now)
 
     def set(self, key: str, value: object) -> None:
-        """Keep a value in the place of the one before; errors as in `record`."""
+        """Set the value of a key, in place of the last one; errors as in `record`."""
         self._check(key, value, is_set=True)
         now = time.time()
         for datastore in self.datastores:
             datastore.set(key, value, now)
 
     def declare(self, key: str, *, ragged: bool = False, dtype: Any = None, **attrs: Any) -> None:
-        """Say beforehand what the values of a key are.
+        """Declare the values of a key before the first.
 
         Parameters
         ----------
         key : str
-            One that has no values yet.
+            A key without values.
         ragged : bool
-            Whether the shape may change from value to value.
+            If true, values may differ in shape.
         dtype : dtype, optional
-            Of every value; without it, that of the first.
+            Dtype of every value; default: that of the first.
         **attrs
-            ``units="eV"`` and whatever else is to be known.
+            ``units="eV"`` and other attributes.
         """
         self._check_open()
         try:
             declared = Declared(ragged, None if dtype is None else np.dtype(dtype).str, attrs)
         except TypeError as error:
-            raise InvalidDataError(f"dtype={dtype!r} cannot be declared: {error}. Expected one like 'f8'.") from error
+            raise InvalidDataError(f"dtype={dtype!r} cannot be declared: {error}; expected e.g. 'f8'.") from error
         for datastore in self.datastores:
             datastore.declare(key, declared)
 
     def get(self, key: str) -> Any:
-        """Return the value of a key that was set, or recorded last."""
+        """Return the value of a key that was set or recorded last."""
         return self.datastores[0].get(key)
 
     def get_all(self, key: str) -> Any:
-        """Return all values of a key as a `Series`; of a key that others lie below, a mapping of these by name."""
+        """Return all values of a key as a `Series`; for a key with keys below it, a mapping of these by name."""
         return self.datastores[0].get_all(key)
 
     def times(self, key: str) -> Series:
-        """Return when each value of a key was recorded: float64 ``(n,)``, s since 1970."""
+        """Return the time of each value of a key: float64 ``(n,)``, s since 1970."""
         return self.datastores[0].times(key)
 
     def keys(self) -> list[str]:
-        """Return every key, in the order in which they came."""
+        """Return every key, in the order of their first values."""
         return self.datastores[0].keys()
 
     def flush(self, *, durable: bool = False) -> None:
-        """Make everything visible to other processes, and safe from the death of this one, in every datastore.
+        """Make all values visible to other processes, and safe if this process dies, in every datastore.
 
         Parameters
         ----------
         durable : bool
-            Return only when it would outlive a power cut, too.
+            Return only when the values would also survive a power cut.
 
         Raises
         ------
         StoreWriteError
-            A datastore could not, or not with every key; the others did.
+            A datastore could not flush, or not every key; the others have flushed.
         """
         if durable:
             self._of_each(lambda datastore: datastore.flush(durable=True))
@@ -126,7 +126,7 @@ class Recorder:
             self._of_each(lambda datastore: datastore.flush())
 
     def close(self) -> None:
-        """Flush and end, every datastore whatever becomes of the others; a second call changes nothing."""
+        """Flush and close every datastore, also if others fail; a second call has no effect."""
         self._end(lambda datastore: datastore.close())
 
     def _end(self, end: Callable[[DataStore], None]) -> None:
@@ -136,7 +136,7 @@ class Recorder:
             self._closed = True
 
     def _of_each(self, do: Callable[[DataStore], None]) -> None:
-        """Do it with every datastore, and raise the first error afterwards."""
+        """Call a method of every datastore, and raise the first error afterwards."""
         errors = []
         for datastore in self.datastores:
             try:
@@ -147,7 +147,7 @@ class Recorder:
             raise errors[0]
 
     def _check(self, key: str, value: Any, *, is_set: bool) -> None:
-        """Refuse what one datastore would refuse, before another has it."""
+        """Check a value in all datastores, before any of them records it."""
         self._check_open()
         if len(self.datastores) > 1:
             for datastore in self.datastores:
@@ -155,7 +155,7 @@ class Recorder:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RunClosedError("the recorder is closed; make another one to record more.")
+            raise RunClosedError("the recorder is closed; open a new one to record more.")
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""The keys of a recording that can be neither written nor read: each fails alone."""
+"""Keys of a recording that cannot be written or read; other keys are not affected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Refused:
-    """Keys, each with the reason.
+    """Keys with their reasons.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Refused:
         self._untold: list[str] = []
 
     def add(self, key: str, reason: AnalysisStoreError, *, lost: bool) -> None:
-        """Take note of a key; if values of it are ``lost``, `tell` is going to say so."""
+        """Add a key; if values of it are ``lost``, `tell` raises an error for it."""
         self._reasons[key] = reason
         if lost:
             self._untold.append(key)
@@ -41,7 +41,7 @@ class Refused:
         return key in self._reasons
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Yield each key with its reason in words."""
+        """Yield each key with its reason, as text."""
         yield from ((key, str(reason)) for key, reason in self._reasons.items())
 
     def check_written(self, key: str) -> None:
@@ -52,10 +52,10 @@ class Refused:
     def check_read(self, key: str) -> None:
         """Raise `DamagedFileError` for a key that cannot be read."""
         if key in self._reasons:
-            raise DamagedFileError(f"{self._path}: {key!r} cannot be read: {self._reasons[key]}. The other keys can.")
+            raise DamagedFileError(f"{self._path}: {key!r} cannot be read: {self._reasons[key]}. Other keys can.")
 
     def tell(self) -> None:
-        """Raise `StoreWriteError` once for the keys of which values are lost."""
+        """Raise `StoreWriteError` once for the keys with lost values."""
         lost, self._untold = self._untold, []
         if lost:
             raise self._loss(lost)
@@ -64,6 +64,6 @@ class Refused:
         why = "; ".join(f"{key!r}: {self._reasons[key]}" for key in keys)
         return StoreWriteError(
             errno.EIO,
-            f"{self._path}: the values of {', '.join(map(repr, keys))} since the last flush cannot be written; those "
-            f"of every other key are. Record them under another key ({why})",
+            f"{self._path}: the values of {', '.join(map(repr, keys))} since the last flush cannot be written; values "
+            f"of all other keys are written. Record them under another key ({why})",
         )

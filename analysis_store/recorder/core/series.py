@@ -1,4 +1,4 @@
-"""All values of a key, unread: shape and dtype at once, values by NumPy's indices, as many as are asked for."""
+"""Lazy values of a key: shape and dtype at once, values by NumPy's indices, which read only the selected values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Series(Values):
-    """The values of a key; axis 0 is their number. It grows while they are recorded.
+    """The values of a key; axis 0 counts them, and grows while values are recorded.
 
     Examples
     --------
@@ -29,7 +29,7 @@ class Series(Values):
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """``units`` and what else is known of the values."""
+        """``units`` and other attributes of the values."""
         return self._attrs
 
     def read(self) -> AnyArray:
@@ -38,7 +38,7 @@ class Series(Values):
         Raises
         ------
         TooLargeError
-            They do not fit into memory; slices still work.
+            The values do not fit into memory; slices still work.
         """
         try:
             return np.asarray(self._source[:])

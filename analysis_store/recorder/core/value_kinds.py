@@ -1,4 +1,4 @@
-"""What the values of a key are: arrays of one dtype and shape, arrays of many shapes, text, or objects."""
+"""Forms of a key's values: arrays of one dtype and shape, arrays of many shapes, text, or objects."""
 
 from __future__ import annotations
 
@@ -25,69 +25,69 @@ if TYPE_CHECKING:
 Kind = Literal["array", "ragged", "text", "object"]
 
 MOST_AXES = 31
-"""Of one value: HDF5 has 32, the first of which is the number of the value."""
+"""Largest number of axes of a value: HDF5 has 32, the first of which counts the values."""
 MOST_RAGGED_AXES = 8
-"""Of one value whose shape may change."""
+"""Largest number of axes of a value whose shape may change."""
 
 _FLOAT = np.dtype(np.float64)
 ROW = "live_row"
-"""Attribute of a dataset that grows: which element of the counts is the number of its rows."""
+"""Attribute of a growing dataset: the index of its number of rows in the counts."""
 
 _LONGEST_NAME = 255
 _OURS = {DTYPE, FORM, ROW}
 
-# Of a kind among values of another: what is the same whenever the dtype is wider, and what is looked at each time.
+# Conversions between kinds: always exact if the dtype is wider, or checked for each value.
 _WIDER = {"bb", "ii", "ui", "uu", "ff", "cc", "fc", "SS", "UU"}
 _MIXED = {"ii", "iu", "ui", "uu", "if", "uf", "ic", "uc", "mm", "MM"}
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a user says of a key beforehand; None is what the first value tells."""
+    """A user's declaration of a key; None means: as the first value."""
 
     ragged: bool = False
-    """Whether the shape may change from value to value."""
+    """True if values may differ in shape."""
 
     dtype: str | None = None
-    """Of every value, as NumPy writes it."""
+    """Dtype of every value, as NumPy writes it."""
 
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    """``units`` and whatever else is to be known of the values."""
+    """``units`` and other attributes of the values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What every value of a key is."""
+    """The form of all values of a key."""
 
     kind: Kind
-    """``"array"``: dtype and shape as said; ``"ragged"``: this dtype, any shape; ``"text"``: str; ``"object"``:
-    anything that a codec knows."""
+    """``"array"``: fixed dtype and shape; ``"ragged"``: fixed dtype, any shape; ``"text"``: str; ``"object"``:
+    any object that a codec knows."""
 
     dtype: np.dtype = field(default_factory=lambda: np.dtype(object))
-    """Of arrays."""
+    """Dtype of arrays."""
 
     shape: tuple[int, ...] = ()
-    """Of each value; ``()`` is a number."""
+    """Shape of each value; ``()`` is a number."""
 
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    """``units`` and whatever else is known of the values."""
+    """``units`` and other attributes of the values."""
 
     @property
     def array_dtype(self) -> np.dtype:
-        """Of an array of the values: object where each is one of its own."""
+        """Dtype of an array of the values; object for values of separate types."""
         return self.dtype if self.kind == "array" else np.dtype(object)
 
     def fitted(self, value: Any, key: str) -> Any:
-        """Return a value as it is kept: an array that is a copy, a str, or of an object the bytes of `packed`.
+        """Return a value in stored form: a copied array, a str, or the bytes of `packed` for an object.
 
         Raises
         ------
         InvalidDataError
-            It is of another kind, or would lose something.
+            The value has another kind, or the conversion would not be exact.
         """
         kind = type(value)
         if (kind is float or kind is np.float64) and self.dtype == _FLOAT and self.kind == "array" and not self.shape:
-            return np.float64(value)  # what is recorded most, without a detour
+            return np.float64(value)  # the most common value, on the fast path
         if kind is np.ndarray and self.kind == "array" and value.dtype == self.dtype and value.shape == self.shape:
             return value.copy()
         if self.kind == "object":
@@ -103,7 +103,7 @@ class Form:
             found = self._converted(found, key)
         if self.kind == "array" and found.shape != self.shape:
             raise InvalidDataError(
-                f"{key!r}: a value of shape {found.shape} came, those before it have {self.shape}; expected the same. "
+                f"{key!r}: got a value of shape {found.shape}; expected {self.shape}, as for earlier values. "
                 "Use another key, or declare it beforehand: recorder.declare(key, ragged=True)."
             )
         if self.kind == "ragged":
@@ -111,7 +111,7 @@ class Form:
         return np.array(found, dtype=self.dtype, copy=True)
 
     def as_array(self, value: Any) -> AnyArray | None:
-        """Return a value as an array; an empty list has the dtype of the others, and text may be among text."""
+        """Return a value as an array; an empty list gets the dtype of the key, and text is accepted among text."""
         if type(value) is list and not value:
             return np.empty(0, self.dtype)
         if self.dtype.kind == "U" and type(value) in {str, np.str_} and not value.endswith("\0"):
@@ -121,46 +121,46 @@ class Form:
         return as_array(value)
 
     def _converted(self, found: AnyArray, key: str) -> AnyArray:
-        """Return an array in this dtype, if every value in it stays what it is."""
+        """Return an array in this dtype, if the conversion is exact."""
         kinds = found.dtype.kind + self.dtype.kind
         if kinds in _WIDER and np.can_cast(found.dtype, self.dtype, "safe"):
             return found.astype(self.dtype)
         if kinds in _MIXED:
-            with np.errstate(all="ignore"), suppress(OverflowError):  # of a date that nanoseconds cannot hold
+            with np.errstate(all="ignore"), suppress(OverflowError):  # a date that nanoseconds cannot hold
                 made = found.astype(self.dtype)
                 if is_same(found, made):
                     return made
         raise InvalidDataError(
-            f"{key!r}: a value of dtype {found.dtype} came, those before it are {self.dtype}, which cannot hold it; "
+            f"{key!r}: got a value of dtype {found.dtype}; expected {self.dtype}, which cannot hold it; "
             "convert it, use another key, or declare the wider one beforehand: recorder.declare(key, dtype='f8')."
         )
 
 
 def form_said(told: Document) -> Form:
-    """Return the form that a file or a server says, which anybody may have written.
+    """Return the form that a file or a server names; it may be untrusted.
 
     Raises
     ------
     DamagedFileError
-        It is none.
+        It is invalid.
     """
     kind: Any = told.get("kind")
     shape, attrs = told.get("shape", ()), told.get("attrs")
     sizes = isinstance(shape, (list, tuple)) and all(type(size) is int and size >= 0 for size in shape)
     if kind not in get_args(Kind) or not sizes or not isinstance(attrs, Mapping):
-        raise DamagedFileError(f"The kind {kind!r:.60} of shape {shape!r:.60} came; expected one of {get_args(Kind)}.")
+        raise DamagedFileError(f"Got the kind {kind!r:.60} of shape {shape!r:.60}; expected one of {get_args(Kind)}.")
     if kind in {"text", "object"}:
         return Form(kind, attrs=attrs)
     return Form(kind, parse_array(told.get("dtype")), tuple(shape), attrs)
 
 
 def form_of(value: object, key: str, declared: Declared | None = None, *, is_set: bool = False) -> Form:
-    """Return the form of a key whose first value this is; a key that is set may have anything at any time.
+    """Return the form of a key from its first value; a key used with `set` may have values of any kind.
 
     Raises
     ------
     InvalidDataError
-        The value is not what was declared.
+        The value contradicts the declaration.
     """
     told = declared or Declared()
     if is_set:
@@ -168,7 +168,7 @@ def form_of(value: object, key: str, declared: Declared | None = None, *, is_set
     if told.dtype is None and not told.ragged:
         return _form_told_by(value, told, key)
     kind: Kind = "ragged" if told.ragged else "array"
-    dtype = np.dtype(np.float64 if told.dtype is None else told.dtype)  # an empty list is one of floats, as in NumPy
+    dtype = np.dtype(np.float64 if told.dtype is None else told.dtype)  # an empty list has floats, as in NumPy
     found = Form(kind, dtype).as_array(value)
     if found is None:
         raise InvalidDataError(_refusal(key, value, "an array, as was declared"))
@@ -187,26 +187,26 @@ def _form_told_by(value: Any, told: Declared, key: str) -> Form:
 
 
 def check_axes(found: AnyArray, key: str, most: int) -> None:
-    """Refuse an array that one of the datastores could not keep: a collector may bring it from any to any other."""
+    """Refuse an array that some datastore could not store: a collector may copy it from any datastore to any other."""
     if found.ndim > most:
-        raise InvalidDataError(f"{key!r}: Got an array of {found.ndim} axes; expected at most {most}. Reshape it.")
+        raise InvalidDataError(f"{key!r}: got an array of {found.ndim} axes; expected at most {most}. Reshape it.")
 
 
 def checked_declared(declared: Declared) -> Declared:
-    """Return what was declared, if values can be like that.
+    """Return the declaration, if it is valid.
 
     Raises
     ------
     InvalidDataError
-        The dtype is none of a number, a time, or text of fixed width; or a datastore cannot keep an attribute.
+        The dtype is not that of a number, a time, or text of fixed width; or a datastore cannot store an attribute.
     """
     try:
         dtype = np.dtype(np.float64 if declared.dtype is None else declared.dtype)
-        json.dumps(dict(declared.attrs), allow_nan=False)  # no NaN, which orjson takes for null
-        orjson.dumps(dict(declared.attrs))  # names are text, integers have 64 bits, text is UTF-8
+        json.dumps(dict(declared.attrs), allow_nan=False)  # refuses NaN, which orjson writes as null
+        orjson.dumps(dict(declared.attrs))  # checks that names are text, integers have 64 bits, text is UTF-8
     except (TypeError, ValueError) as error:
         raise InvalidDataError(
-            f"It cannot be declared: {error}. Expected a dtype such as 'f8', and attributes that JSON can say."
+            f"The key cannot be declared: {error}. Expected a dtype such as 'f8', and attributes that JSON can hold."
         ) from error
     for name, value in declared.attrs.items():
         _check_attribute(name, value)
@@ -218,7 +218,7 @@ def checked_declared(declared: Declared) -> Declared:
 
 
 def _check_attribute(name: str, value: Any) -> None:
-    """Refuse what HDF5 cannot have as an attribute, and names under which the files say what the values are."""
+    """Refuse attributes that HDF5 cannot hold, and names that the files use themselves."""
     if not name or "\0" in name or len(name.encode()) > _LONGEST_NAME or name in _OURS:
         raise InvalidDataError(
             f"Got an attribute named {name[:80]!r}, which cannot be declared; expected 1 to {_LONGEST_NAME} bytes "
@@ -240,6 +240,6 @@ def _text(value: Any, key: str) -> str:
 
 def _refusal(key: str, value: Any, expected: str) -> str:
     return (
-        f"{key!r}: a value of type {type(value).__name__} came, {expected} was expected; all values of a key are of "
+        f"{key!r}: got a value of type {type(value).__name__}; expected {expected}; all values of a key have "
         "one kind. Convert it, or use another key."
     )

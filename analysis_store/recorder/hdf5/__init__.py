@@ -1,1 +1,1 @@
-"""The datastore in an HDF5 file, which other processes read while it grows."""
+"""The datastore in an HDF5 file, which other processes can read while it grows."""

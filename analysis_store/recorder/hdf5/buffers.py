@@ -1,4 +1,4 @@
-"""What an HDF5 datastore was given and has not written: values in their order, new keys, and values that are set."""
+"""Values, new keys and set values of an HDF5 datastore that wait to be written."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from analysis_store.recorder.hdf5.live import LiveFile
 
 _OVERHEAD = 64
-"""Bytes that a value takes in memory beside its own, about."""
+"""Approximate overhead of a value in memory, bytes."""
 
 
 @dataclass(slots=True)
 class _Values:
-    """Those of one key."""
+    """Waiting values of one key."""
 
     form: Form
     values: list[Any] = field(default_factory=list)
@@ -38,14 +38,14 @@ class _Values:
 
 
 class Waiting:
-    """Waits in memory, until `write` has put all of it into the file.
+    """Holds values in memory until `write` has written them.
 
     Parameters
     ----------
     refused : Refused
-        Gets the keys that HDF5 does not write; what waited of them is lost.
+        Gets the keys that HDF5 refuses; their waiting values are lost.
     compression : None or a filter of hdf5plugin
-        Of the values of new keys.
+        Compression of new keys.
     """
 
     def __init__(self, refused: Refused, compression: Compression = None) -> None:
@@ -53,15 +53,15 @@ class Waiting:
         self._compression = compression
         self._columns: dict[str, _Values] = {}
         self._new: dict[str, str] = {}
-        """The line of each key that is not in the table yet."""
+        """The lines of keys that are not in the table yet."""
         self._sets: dict[str, tuple[Any, float]] = {}
         self._tried: set[str] = set()
-        """Forms that HDF5 can hold, as their lines say them."""
+        """Forms that HDF5 can hold, as written in their lines."""
         self.size = 0
-        """Bytes of the values, about."""
+        """Approximate size of the values, bytes."""
 
     def add_key(self, key: str, form: Form, *, is_set: bool) -> None:
-        """Take note of a key that the file does not have.
+        """Add a key that is not in the file.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Waiting:
             self._columns[key] = _Values(form)
 
     def _try_out(self, key: str, form: Form) -> None:
-        """Try a form that was not tried before."""
+        """Test a form that was not tested before."""
         line = line_of("", form, is_set=False)
         if line not in self._tried:
             try_out(key, form, self._compression)
@@ -83,11 +83,11 @@ class Waiting:
 
     @property
     def has_new_keys(self) -> bool:
-        """Whether one waits that the file does not have."""
+        """True if a key waits that is not in the file."""
         return bool(self._new)
 
     def append(self, key: str, form: Form, value: Any, time: float) -> None:
-        """Add a value, as `columns.kept` gives it, to those of a key."""
+        """Add a value from `columns.kept` to a key."""
         column = self._columns.get(key)
         if column is None:
             column = self._columns[key] = _Values(form)
@@ -96,7 +96,7 @@ class Waiting:
         self.size += _OVERHEAD + (len(value) if type(value) is bytes else value.nbytes)
 
     def take_back(self, key: str, size: int) -> bool:
-        """Forget what was appended to a key since there were ``size`` bytes; return whether the key is none then."""
+        """Remove values appended since the size was ``size`` bytes; return True if the key has no values then."""
         column = self._columns.get(key)
         if column is not None and self.size > size:
             column.values.pop()
@@ -108,7 +108,7 @@ class Waiting:
         return True
 
     def put(self, key: str, value: object, time: float) -> None:
-        """Let a value be set in the place of the one before."""
+        """Replace the value of a key that is set."""
         self._sets[key] = value, time
 
     def __contains__(self, key: str) -> bool:
@@ -116,26 +116,26 @@ class Waiting:
         return key in self._sets or (column is not None and bool(column.values))
 
     def last(self, key: str) -> Any:
-        """Return the last value of a key of which some wait, as it was given."""
+        """Return the last value of a key with waiting values, as it was given."""
         if key in self._sets:
             return unpacked(self._sets[key][0])
         column = self._columns[key]
         return returned(column.form, column.values[-1])
 
     def time_set(self, key: str) -> float:
-        """Return when the value that waits to be set was known."""
+        """Return the time of the waiting value of a key that is set."""
         return self._sets[key][1]
 
     def write(self, live: LiveFile) -> None:
-        """Write everything that can be; where the disk refuses, what was not written waits on.
+        """Write all values; if the disk refuses, unwritten values keep waiting.
 
-        A key that HDF5 cannot write does not keep the others from it: it is among those that are refused afterwards.
+        A key that HDF5 cannot write does not affect the others; it is added to the refused keys.
         """
         self._together(live, list({**self._new, **self._sets}), self._change)
         self._together(live, [key for key, column in self._columns.items() if column.values], self._grow)
 
     def _together(self, live: LiveFile, keys: list[str], work: Callable[[LiveFile, list[str]], None]) -> None:
-        """Work on all keys at once; or, where HDF5 refuses that, on each by itself."""
+        """Process all keys at once; if HDF5 refuses that, process each separately."""
         if not keys:
             return
         try:
@@ -157,7 +157,7 @@ class Waiting:
             self._put_aside(key, error)
 
     def _change(self, live: LiveFile, keys: list[str]) -> None:
-        """Make what SWMR forbids: new keys, and values that are set."""
+        """Write what SWMR forbids: new keys, and values of `set`."""
         forms = {key: self._columns[key].form for key in keys if key in self._new and key in self._columns}
         columns: dict[str, Column] = {}
         for key, form in forms.items():
@@ -178,7 +178,7 @@ class Waiting:
             self._sets.pop(key, None)
 
     def _grow(self, live: LiveFile, keys: list[str]) -> None:
-        """Write the values that wait, and let them count."""
+        """Write the waiting values, and commit them."""
         for key in keys:
             column = self._columns[key]
             for dataset, rows in rows_of(place(key), column.form, column.values, live.length).items():
@@ -194,7 +194,7 @@ class Waiting:
         self._forget([key])
 
     def _forget(self, keys: list[str]) -> None:
-        """Forget values that waited."""
+        """Remove waiting values."""
         for key in keys:
             self._columns.pop(key, None)
         self.size = sum(_size(value) for column in self._columns.values() for value in column.values)

@@ -1,4 +1,4 @@
-"""Where in a live file the rows lie that were committed: HDF5 neither moves them nor changes them."""
+"""Places of committed rows in a live file, which HDF5 neither moves nor changes."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ _LONG = 0.002
 
 
 class _Facts(NamedTuple):
-    """What a dataset is."""
+    """Properties of a dataset."""
 
     rows: int
-    """Of one chunk."""
+    """Shape of one chunk."""
 
     filtered: bool
-    """Whether a chunk that gets more rows is written as a whole, at another place if its size changes."""
+    """True if a chunk with new rows is rewritten as a whole, at another place if its size changes."""
 
 
 class Chunks:
-    """Remembers the spans of a file that nothing is written over as long as it only grows.
+    """Records the spans of a file that are not overwritten while it only grows.
 
-    A chunk that is not compressed stays where it is, and what was in it stays in it. One that is compressed does so
-    once it is full; until then each writing may leave an old copy behind, which nothing refers to.
+    An uncompressed chunk keeps its place, and its rows do not change. A compressed chunk does so
+    when it is full; before, each write may leave an old copy, which is not referenced.
     """
 
     def __init__(self) -> None:
         self._facts: dict[str, _Facts] = {}
         self._known: dict[str, int] = {}
-        """How many chunks along the first axis of each dataset are among the spans."""
+        """Number of chunks along the first axis of each dataset that are in the spans."""
         self._moving: dict[str, dict[tuple[int, ...], Span]] = {}
-        """Where the chunks of each compressed dataset were last that were not full."""
+        """Last places of chunks of each compressed dataset that were not full."""
         self._spans = np.empty((0, 2), np.int64)
         self._rest = 0.0
 
     def look(self, file: h5py.File, counts: Mapping[str, int]) -> None:
-        """Take note of the chunks that have rows since; those of a dataset that HDF5 cannot read are left out."""
+        """Add the chunks with new rows; a dataset that HDF5 cannot read is left out."""
         found: list[Span] = []
         for name, count in counts.items():
             with suppress(*REFUSALS):
@@ -56,10 +56,10 @@ class Chunks:
             self._spans = _merged(np.concatenate([self._spans, np.array(found, np.int64)]))
 
     def follow(self, file: h5py.File, counts: Mapping[str, int]) -> None:
-        """Take note, after a commit of these datasets, of the copies that compressed chunks leave behind.
+        """Add, after a commit of these datasets, the old copies of compressed chunks.
 
-        HDF5 takes longer to say where a chunk is the more there are, so where it takes long this takes no more than a
-        tenth of the time. A copy that is not noticed is only kept in vain.
+        HDF5 takes longer to find a chunk the more chunks there are, so this uses at most a tenth of the time. A missed
+        copy only wastes space.
         """
         begun = time.monotonic()
         if begun < self._rest:
@@ -75,7 +75,7 @@ class Chunks:
         self._rest = begun + (10 * took if took > _LONG else 0)
 
     def outside(self) -> Iterator[Span]:
-        """Yield what lies between the spans, up to wherever the file ends."""
+        """Yield the gaps between the spans, up to the end of the file."""
         starts = [0, *self._spans[:, 1].tolist()]
         stops = [*self._spans[:, 0].tolist(), 1 << 62]
         return ((start, stop) for start, stop in zip(starts, stops, strict=True) if start < stop)
@@ -102,7 +102,7 @@ class Chunks:
 
 
 def _between(dataset: h5d.DatasetID, first: int, last: int) -> list[Span]:
-    """Return where the chunks lie of some rows; in one go, because HDF5 looks through all chunks to find one."""
+    """Return the places of the chunks of some rows; in one call, because HDF5 searches all chunks to find one."""
     found: list[Span] = []
 
     def take(told: h5d.StoreInfo) -> None:
@@ -128,7 +128,7 @@ def _where(dataset: h5d.DatasetID, place: tuple[int, ...]) -> Span | None:
 
 
 def _merged(spans: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Return spans in their order, those that touch as one."""
+    """Return spans in order, with adjacent spans merged."""
     spans = spans[np.argsort(spans[:, 0], kind="stable")]
     ends = np.maximum.accumulate(spans[:, 1])
     first = np.concatenate([[True], spans[1:, 0] > ends[:-1]])

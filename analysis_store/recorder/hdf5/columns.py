@@ -1,4 +1,4 @@
-"""How the values of a key lie in the datasets of a live file: what to make, what to append, how it is read again."""
+"""Layout of a key's values in the datasets of a live file: creating, appending, reading."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _FORMS = {"ragged": RAGGED_FORM, "text": TEXT_FORM, "object": OBJECTS_FORM}
 _BYTES = np.dtype("u1")
 _INTEGERS = np.dtype("i8")
 Read = Callable[[Callable[["h5f.FileID"], Any]], Any]
-"""Calls a function with the file and returns what it found: `LiveFile.read`, or `read_live` with a path."""
+"""Calls a function with the file and returns its result: `LiveFile.read`, or `read_live` with a path."""
 
 
 def columns_of(base: str, form: Form, compression: Compression = None) -> dict[str, Column]:
-    """Return the datasets of a key whose place in the file is ``base``, for `LiveFile.add`.
+    """Return the datasets of a key at ``base`` in the file, for `LiveFile.add`.
 
-    Those of a key that is no ``"array"`` lie in a group, which `mark` has to mark.
+    A key that is not an ``"array"`` has a group, which `mark` has to mark.
     """
     if form.kind == "array":
         return {base: Column(form.dtype, form.shape, attributes(form.attrs), compression)}
@@ -57,18 +57,18 @@ def columns_of(base: str, form: Form, compression: Compression = None) -> dict[s
 
 
 def mark(file: h5py.File, base: str, form: Form) -> None:
-    """Say on the group of a key, if it has one, what it is."""
+    """Mark the group of a key, if it has one, with its form."""
     if form.kind != "array":
         set_attrs(file[base].id, {**attributes(form.attrs), FORM: _FORMS[form.kind]})
 
 
 def attributes(attrs: Mapping[str, object]) -> dict[str, Any]:
-    """Return attributes that HDF5 can have: what is neither text nor numbers is said as JSON.
+    """Return attributes that HDF5 can hold: values other than text and numbers as JSON.
 
     Raises
     ------
     InvalidDataError
-        One cannot be said at all.
+        An attribute cannot be JSON either.
     """
     for text in (*attrs, *(value for value in attrs.values() if isinstance(value, str))):
         utf8(text)
@@ -76,23 +76,23 @@ def attributes(attrs: Mapping[str, object]) -> dict[str, Any]:
 
 
 def counted(base: str, form: Form) -> str:
-    """Return the dataset of a key whose rows tell how many values there are."""
+    """Return the dataset of a key with one row per value."""
     return base if form.kind == "array" else f"{base}/{OFFSETS}"
 
 
 def rows_of(base: str, form: Form, values: Sequence[Any], length: Callable[[str], int]) -> dict[str, AnyArray]:
-    """Return what to append to each dataset of a key.
+    """Return the rows to append to each dataset of a key.
 
     Parameters
     ----------
     base : str
         The place of the key in the file.
     form : Form
-        What the values are.
+        The form of the values.
     values : sequence
-        As `kept` gives them.
+        As from `kept`.
     length : callable
-        Tells how many rows a dataset has now (`LiveFile.length`).
+        Returns the present number of rows of a dataset (`LiveFile.length`).
     """
     if form.kind == "array":
         return {base: np.array(values, form.dtype).reshape(len(values), *form.shape)}
@@ -109,12 +109,12 @@ def rows_of(base: str, form: Form, values: Sequence[Any], length: Callable[[str]
 
 
 def kept(form: Form, value: object) -> Any:
-    """Return a value that `Form.fitted` gave as `rows_of` takes it: text is UTF-8."""
+    """Return a value of `Form.fitted` for `rows_of`: text as UTF-8."""
     return utf8(value) if form.kind == "text" else value
 
 
 def returned(form: Form, value: Any) -> Any:
-    """Return a value of `kept` as it was given; nobody else's."""
+    """Return a copy of a value of `kept`, as it was given."""
     if form.kind == "object":
         return unpacked(value)
     if form.kind == "text":
@@ -123,16 +123,16 @@ def returned(form: Form, value: Any) -> Any:
 
 
 class ColumnSource(Lazy):
-    """The values of a key in a file, for `Series`: every reading sees what is committed then, and reads no more.
+    """The values of a key in a file, for `Series`; each read sees the rows that are committed at that time.
 
     Parameters
     ----------
     read : callable
-        Gives the file.
+        Calls a function with the file.
     base : str
         The place of the key in it.
     form : Form
-        What the values are.
+        The form of the values.
     """
 
     def __init__(self, read: Read, base: str, form: Form) -> None:
@@ -141,16 +141,16 @@ class ColumnSource(Lazy):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Dtype of the values."""
         return self._form.array_dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Values first; ``(n,)`` of those that differ in size."""
+        """Shape, values first; ``(n,)`` for values that differ in size."""
         return (int(self._read(self._count)), *self._form.shape)
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what ``key`` selects, as NumPy would."""
+        """Return the selection ``key``, as NumPy does."""
         return self._read(partial(self._array if self._form.kind == "array" else self._objects, key))
 
     def _count(self, file: h5f.FileID) -> int:
@@ -164,7 +164,7 @@ class ColumnSource(Lazy):
         return found
 
     def _dataset(self, file: h5f.FileID) -> OpenDataset:
-        """Return the dataset, which stays open as long as its file does: HDF5 then knows where the chunks are."""
+        """Return the dataset, which stays open as long as its file: HDF5 then remembers the places of chunks."""
         if self._opened is None or self._opened[0] is not file:
             self._opened = file, OpenDataset(file, self._base)
         return self._opened[1]
@@ -178,11 +178,11 @@ class ColumnSource(Lazy):
         return as_objects([returned(self._form, part) for part in parts])[(slice(None), *rest)]
 
     def _parts(self, file: h5f.FileID, wanted: range) -> list[Any]:
-        """Return values as `kept` gave them; what lies between them is read as well."""
+        """Return values as from `kept`; values between them are read as well."""
         start, stop = wanted[0], wanted[-1] + 1
         offsets = self._member(file, OFFSETS).rows(start, stop + 1)
         if offsets.dtype.kind not in "iu" or offsets.ndim != 1 or (np.diff(offsets) < 0).any():
-            raise DamagedFileError(f"The offsets of {self._base!r} are none; the file was changed, or is not ours.")
+            raise DamagedFileError(f"The offsets of {self._base!r} are invalid. Another program changed the file.")
         flat = self._member(file, VALUES).rows(int(offsets[0]), int(offsets[-1]))
         parts = [flat[a:b] for a, b in zip(offsets[:-1] - offsets[0], offsets[1:] - offsets[0], strict=True)]
         if self._form.kind != "ragged":
@@ -205,4 +205,4 @@ def _plain(value: Any) -> Any:
     try:
         return value.tolist()
     except AttributeError as error:
-        raise InvalidDataError(f"{value!r} came as an attribute; expected text, numbers, or JSON of them.") from error
+        raise InvalidDataError(f"Got {value!r} as an attribute; expected text, numbers, or JSON of them.") from error

@@ -1,4 +1,4 @@
-"""Changes of a file that are kept beside it until they are complete, and then made wholly or not at all."""
+"""Changes of a file that are kept in a redo log until they are complete, and then applied atomically."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MAGIC = b"redo 1\r\n"
 
 
 class Overlay(io.RawIOBase):
-    """A file as HDF5 shall see it: what is written into it stays in memory, page by page; the file is only read.
+    """A view of a file for HDF5: written pages are kept in memory; the file itself is only read.
 
-    A file whose writer died looks as one that was closed; a redo that its writer could not finish is finished here.
-    After a power cut it looks as it did when its writer made it durable.
+    A file whose writer died looks like a closed file; an unfinished redo log is applied.
+    After a power cut the file looks as at its last durable state.
 
     Parameters
     ----------
@@ -33,9 +33,9 @@ class Overlay(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self.pages: dict[int, bytes] = {}
-        """What was changed, by the number of the page."""
+        """Changed pages, by number."""
         self._path, self._at = path, 0
-        self._file = -1  # closed, should opening fail
+        self._file = -1  # closed if opening fails
         self._file = open_inside(path)
         self.size = self._held = self._on_disk = os.fstat(self._file).st_size
         if is_cut(path):
@@ -45,38 +45,38 @@ class Overlay(io.RawIOBase):
         first = self._page(0)
         if self.size >= SIZE:
             self._change(0, settled(first, self.size))
-            self.size = max(self.size, end_of(self._page(0)))  # a full disk may have kept less than HDF5 thought
+            self.size = max(self.size, end_of(self._page(0)))  # a full disk may have left a shorter file
 
-    # ------------------------------------------------------------------ what h5py asks of a file object
+    # ------------------------------------------------------------------ methods that h5py needs of a file object
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def writable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place."""
+        """Move to a place."""
         self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}[whence]
         return self._at
 
     def tell(self) -> int:
-        """Return where it is."""
+        """Return the present place."""
         return self._at
 
     def truncate(self, size: int | None = None) -> int:
-        """End the file somewhere else."""
+        """Set the end of the file."""
         self.size = self._at if size is None else size
         return self.size
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer from where it is."""
+        """Fill a buffer from the present place."""
         view = memoryview(buffer).cast("B")
         end, done = min(self.size, self._at + len(view)), 0
         while self._at < end:
@@ -87,7 +87,7 @@ class Overlay(io.RawIOBase):
         return done
 
     def write(self, data: memoryview) -> int:  # type: ignore[override]
-        """Keep bytes, from where it is."""
+        """Write bytes at the present place."""
         view = memoryview(data).cast("B")
         done = 0
         while done < len(view):
@@ -99,7 +99,7 @@ class Overlay(io.RawIOBase):
         return done
 
     def close(self) -> None:
-        """Forget what is not in the file."""
+        """Discard all changes."""
         if not self.closed and self._file >= 0:
             os.close(self._file)
         super().close()
@@ -118,26 +118,26 @@ class Overlay(io.RawIOBase):
         return os.pread(self._file, length, number * PAGE).ljust(PAGE, b"\0")
 
     def _change(self, number: int, page: bytes) -> None:
-        if self._page(number) != page:  # HDF5 writes much as it was
+        if self._page(number) != page:  # HDF5 writes many pages unchanged
             self.pages[number] = page
 
     # -------------------------------------------------------------------------------------- into the file
 
     def apply(self, *, last: bool = False) -> None:
-        """Make the changes in the file, so that whoever dies meanwhile, they are made wholly or not at all.
+        """Apply the changes to the file atomically, also if a process dies meanwhile.
 
-        In a power cut, too: either what is kept of the file stays valid, because the changes write over nothing that
-        it counts on, or it is what the file is going to be, or the redo log is durable.
+        This also holds in a power cut: the saved state stays valid, because the changes overwrite nothing that
+        it needs, or the saved state is that of the changed file, or the redo log is durable.
 
         Parameters
         ----------
         last : bool
-            Whether the changes may write over committed rows, after which nothing else is written.
+            If true, the changes may overwrite committed rows; nothing is written after them.
 
         Raises
         ------
         OSError
-            There is no room for them, and the file is as it was; or the disk is broken.
+            There is no space for them, and the file is unchanged; or the disk is broken.
         """
         if not self.pages and self.size == self._on_disk:
             return
@@ -145,7 +145,7 @@ class Overlay(io.RawIOBase):
         file = open_inside(self._path, os.O_RDWR)
         try:
             if last or not kept:
-                sync(file)  # the rows, of which the changes tell
+                sync(file)  # the rows to which the changes refer
             if last and kept:
                 keep(self._path, self.size, self._pieces())
             self._decide(file, durable=not kept)
@@ -155,13 +155,13 @@ class Overlay(io.RawIOBase):
         redo_path(self._path).unlink()
 
     def _pieces(self) -> list[tuple[int, bytes]]:
-        """Return what changes, and the first page, which HDF5 writes whenever it opens the file."""
+        """Return the changed pages, and the first page, which HDF5 writes whenever it opens the file."""
         pages = {0: self._page(0), **self.pages}
         pieces = ((number * PAGE, page[: max(0, self.size - number * PAGE)]) for number, page in pages.items())
         return [(start, page) for start, page in pieces if page]
 
     def _decide(self, file: int, *, durable: bool) -> None:
-        """Take the room that the file will need, and write down what is going to be done."""
+        """Reserve the space that the file will need, and write the redo log."""
         try:
             if self.size > self._held:
                 os.posix_fallocate(file, self._held, self.size - self._held)
@@ -173,12 +173,12 @@ class Overlay(io.RawIOBase):
 
 
 def redo_path(path: Path) -> Path:
-    """Return where the changes of a file lie that are being made."""
+    """Return the path of a file's redo log."""
     return path.with_name(f"{path.name}.redo")
 
 
 def read_redo(path: Path) -> tuple[int, dict[int, bytes]] | None:
-    """Return size and pages of changes that were decided, None where there are none, or none that are complete."""
+    """Return size and pages of a complete redo log, or None."""
     try:
         data = read(redo_path(path))
     except FileNotFoundError:
@@ -195,9 +195,9 @@ def read_redo(path: Path) -> tuple[int, dict[int, bytes]] | None:
 
 
 def finish_redo(path: Path) -> None:
-    """Make the changes that a writer had decided before it died; forget those that it had not.
+    """Apply the complete redo log of a dead writer; discard an incomplete one.
 
-    After a power cut they are void: they may be of a later time than the pages that they belong to.
+    After a power cut a redo log is discarded: it may be newer than the pages to which it belongs.
     """
     found = None if is_cut(path) else read_redo(path)
     if found is not None:

@@ -1,4 +1,4 @@
-"""Recorded values in an HDF5 file, which other processes read meanwhile."""
+"""Recorded values in an HDF5 file, which other processes can read meanwhile."""
 
 from __future__ import annotations
 
@@ -61,40 +61,40 @@ _T = TypeVar("_T")
 
 
 class HDF5DataStore(DataStore):
-    """Keeps each key as a dataset of an HDF5 file, under its own name; values first.
+    """Stores each key as a dataset of an HDF5 file, under its own name; values first.
 
-    Another process reads it while it is written, with this class or with ``h5py.File(path, swmr=True)["train/loss"]``;
+    It can be read while it is written, with this class or with ``h5py.File(path, swmr=True)["train/loss"]``;
     afterwards it is an ordinary file. Arrays that change in shape, text and objects are groups of ``values`` and
-    ``offsets``. When each value was known is in ``/.times/<key>``, what is set in ``/.set/<key>``.
+    ``offsets``. The times of values are in ``/.times/<key>``, values of `set` in ``/.set/<key>``.
 
-    What was flushed survives the death of the process; what was flushed with ``durable=True``, or longer than
-    `durable_every` ago, survives a power cut. A file that another process had open as an ordinary one keeps
-    a recording from going on; network file systems without locks are not supported.
+    Flushed values survive the death of the process; values flushed with ``durable=True``, or longer than
+    `durable_every` ago, survive a power cut. A recording cannot continue while another process has the file open as an
+    ordinary file; network file systems without locks are not supported.
 
     Parameters
     ----------
     path : str or Path
-        A new file, or one that was recorded before, which is gone on with; ``~`` is the home directory.
+        A new file, or an earlier recording, which is continued; ``~`` is the home directory.
     mode : {"a", "r"}
-        Whether to record, or only to read, also what another process is recording.
+        ``"a"`` records; ``"r"`` only reads, also while another process records.
     compression : None, "gzip", "lzf" or a filter of hdf5plugin
-        Of the values.
+        Compression of the values.
     flush_every : float
-        Seconds after which what was recorded is visible to others and safe from the death of this process.
+        Seconds after which recorded values are visible to other processes and safe if this process dies.
     durable_every : float, optional
-        Seconds after which what was recorded is safe from a power cut; so is everything before a new key, when that is
-        flushed. None leaves both to ``flush(durable=True)`` and `close`.
+        Seconds after which recorded values are safe in a power cut; flushing a new key also makes all earlier values
+        durable. With None, only ``flush(durable=True)`` and `close` do so.
     block : int
-        Bytes of values that wait in memory at most; a larger value is written at once.
+        Largest size of values that wait in memory, bytes; a larger value is written at once.
 
     Raises
     ------
     StoreBusyError
-        Another process records into it; the message tells which.
+        Another process records into it; the message names it.
     InvalidDataError
-        It is an HDF5 file of something else.
+        The HDF5 file is not a recording.
     DamagedFileError
-        It is no HDF5 file.
+        The file is not an HDF5 file.
 
     Examples
     --------
@@ -142,19 +142,19 @@ class HDF5DataStore(DataStore):
             for key, form, is_set in lines:
                 if (key, form, is_set) not in unused:
                     self._known(key, form, is_set=is_set)
-            if unused:  # their writer died before it had written a value
+            if unused:  # their writer died before it wrote a value
                 live.change(partial(self._remove, unused))
             self._refuse_damaged(live)
         except DamagedFileError as error:
             live.close()
-            raise InvalidDataError(f"{self.path} is no recording: {error} Choose another file.") from error
+            raise InvalidDataError(f"{self.path} is not a recording: {error} Choose another file.") from error
         except BaseException:
             live.close()
             raise
         return live
 
     def _refuse_damaged(self, live: LiveFile) -> None:
-        """Neither read nor write the keys that are damaged: HDF5 might wait for ever for them."""
+        """Exclude damaged keys from reading and writing, because HDF5 might wait forever for them."""
         for key, form in self._forms.items():
             places = {times_place(key), *columns_of(place(key), form)} & live.damaged
             if places:
@@ -184,7 +184,7 @@ class HDF5DataStore(DataStore):
             if self._waiting.size > self._block:
                 self._flush()
         except BaseException:
-            if self._waiting.take_back(key, before):  # a key without values is none
+            if self._waiting.take_back(key, before):  # a key without values does not exist
                 del self._forms[key]
             raise
 
@@ -193,7 +193,7 @@ class HDF5DataStore(DataStore):
         self._waiting.put(key, value, time)
 
     def _flush(self) -> None:
-        """Write everything that waits; if that fails, it waits on."""
+        """Write all waiting values; after an error they keep waiting."""
         if self._live is None:
             return
         self._failed = None
@@ -210,12 +210,12 @@ class HDF5DataStore(DataStore):
         if not boot():
             raise StoreWriteError(
                 errno.ENOTSUP,
-                f"{self!r} cannot promise that what was recorded survives a power cut: this system does not say when "
-                "it was started (/proc/sys/kernel/random/boot_id). It was flushed as usual; record on Linux",
+                f"{self!r} cannot guarantee that recorded values survive a power cut: this system does not report when "
+                "it was started (/proc/sys/kernel/random/boot_id). The values were flushed as usual; record on Linux",
             )
 
     def _raise_failed(self, key: str) -> None:
-        """Tell of what the thread could not write, and of a key that cannot be written at all."""
+        """Raise the errors of the thread, and of keys that cannot be written."""
         self._refused.check_written(key)
         if self._failed is not None:
             failed, self._failed = self._failed, None
@@ -223,13 +223,13 @@ class HDF5DataStore(DataStore):
 
     def _beat(self) -> None:
         if self._due.is_now() and self._live is not None:
-            self._live.presync()  # without the lock: whoever records does not wait for the disk
+            self._live.presync()  # without the lock, so that `record` does not wait for the disk
         with self._lock:
             if not self._closed:
                 self._try_flush()
 
     def _try_flush(self) -> None:
-        """Write what waits; if that cannot be, the next that records hears of it."""
+        """Write waiting values; an error is raised by the next call that records."""
         try:
             self._flush()
         except AnalysisStoreError as error:
@@ -246,35 +246,35 @@ class HDF5DataStore(DataStore):
         if self._mode == "r" and not self._closed:
             raise RunClosedError(f"{self!r} is open for reading; open it with mode='a' to record.")
         if self._live is not None and self._live.left:
-            raise StoreClosedError(f"{self!r} belongs to the process that this one was forked from; open another one.")
+            raise StoreClosedError(f"{self!r} belongs to the parent process of this fork; open another one.")
         super()._check_open()
 
     def flush(self, *, durable: bool = False) -> None:
-        """Make everything visible to other processes; of one that only reads, there is nothing.
+        """Make all values visible to other processes; does nothing in mode ``"r"``.
 
         Parameters
         ----------
         durable : bool
-            Return only when it would outlive a power cut, too.
+            Return only when the values would also survive a power cut.
 
         Raises
         ------
         StoreWriteError
-            The disk refuses, and everything waits on; or one key cannot be written, which the message names, and
-            every other one is written.
+            The disk refused a write, and all values keep waiting; or a key cannot be written, which the message names,
+            and all other keys are written.
         """
         if self._mode != "r":
             super().flush(durable=durable)
             self._refused.tell()
 
     def close(self) -> None:
-        """Flush and end; in a process that was forked, leave it to the one that opened it. Errors as in `flush`."""
+        """Flush and close; in a fork, leave the file to the parent process. Errors as in `flush`."""
         if self._live is None or not self._live.left:
             super().close()
             self._refused.tell()
 
     def unlock(self) -> None:
-        """Let a forked process find out that it must not record."""
+        """Mark the datastore in a forked process, which must not record."""
         self._lock = threading.RLock()
 
     # ------------------------------------------------------------------------------------------- reading
@@ -284,17 +284,17 @@ class HDF5DataStore(DataStore):
             self._look()
 
     def _look(self) -> None:
-        """Take note of the keys that have values now."""
+        """Find the keys that have values now."""
         self._table, self._without_values, found = read_live(self.path, self._found)
         for key, form, is_set in found:
             self._known(key, form, is_set=is_set)
 
     def _found(self, file: h5f.FileID) -> tuple[bytes, list[Line], list[Line]]:
-        """Return the table, the lines of keys without values, and of those that have some since."""
+        """Return the table, the lines of keys without values, and of keys with new values."""
         table = read_table(file)
         if table.startswith(self._table):
             lines = [*self._without_values, *parsed(table[len(self._table) :])]
-        else:  # its writer went on after a death, and has removed keys
+        else:  # a new writer continued after a crash, and removed keys
             lines = [line for line in parsed(table) if line[0] not in self._forms]
         without = {key for key, _, is_set in lines if not is_set and not rows_in(file, times_place(key))}
         return (
@@ -304,7 +304,7 @@ class HDF5DataStore(DataStore):
         )
 
     def _read(self, work: Callable[[h5f.FileID], _T]) -> _T:
-        """Return what is found in the file, after what waits has been written if it can be."""
+        """Return the result of a read, after writing the waiting values if possible."""
         with self._lock:
             if self._live is None or self._closed or self._live.left:
                 return read_live(self.path, work)
@@ -342,7 +342,7 @@ _RECORDING: weakref.WeakSet[HDF5DataStore] = weakref.WeakSet()
 
 
 def _unlock_all() -> None:
-    """In a forked process: the thread that may have held the lock is not there."""
+    """Replace the lock in a forked process: the thread that may have held it does not exist there."""
     for datastore in list(_RECORDING):
         datastore.unlock()
 

@@ -1,4 +1,4 @@
-"""The keys of a recording in an HDF5 file: a table of what each is, and where its values lie."""
+"""The keys of a recording in an HDF5 file: a table of their forms, and the places of their values."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from h5py import h5f
 
 KEYS = ".keys"
-"""A dataset of bytes, which are UTF-8: a line of JSON for each key, in the order in which they came."""
+"""A dataset of bytes, which are UTF-8: a line of JSON for each key, in the order of their first values."""
 Line = tuple[str, Form, bool]
 _TIMES = ".times"
 _SET = ".set"
 
 
 def place(key: str) -> str:
-    """Return where the values of a key that is appended to lie: under its own name."""
-    if key[0] in ".%":  # names with a dot are ours
+    """Return the place of an appended key's values: its own name."""
+    if key[0] in ".%":  # names with a dot are reserved
         key = f"%{ord(key[0]):02X}{key[1:]}"
     return f"/{key}"
 
 
 def times_place(key: str) -> str:
-    """Return the dataset of when each value of a key was known, float64, s since 1970."""
+    """Return the dataset of the times of a key's values, float64, s since 1970."""
     return f"/{_TIMES}/{key}"
 
 
@@ -45,12 +45,12 @@ def set_place(key: str) -> str:
 
 
 def prepare(file: h5py.File) -> None:
-    """Make the table in a new file."""
+    """Create the table in a new file."""
     file.create_dataset(KEYS, (0,), np.uint8, maxshape=(None,), chunks=(4096,))
 
 
 def write_table(file: h5py.File, lines: list[str], start: int | None = None) -> None:
-    """Write lines behind those of the table, or in place of what is there from ``start`` on."""
+    """Write lines at the end of the table, or in place of the lines from ``start`` on."""
     table = file[KEYS]
     known = len(table) if start is None else start
     data = np.frombuffer("".join(f"{line}\n" for line in lines).encode(), np.uint8)
@@ -59,7 +59,7 @@ def write_table(file: h5py.File, lines: list[str], start: int | None = None) -> 
 
 
 def write_set(file: h5py.File, key: str, value: bytes, time: float) -> None:
-    """Put the value of a key that is set in the place of the one before."""
+    """Replace the value of a key that is set."""
     where = set_place(key)
     if where in file:
         del file[where]
@@ -68,7 +68,7 @@ def write_set(file: h5py.File, key: str, value: bytes, time: float) -> None:
 
 
 def set_time(key: str, file: h5f.FileID) -> float:
-    """Return when a value was set, s since 1970."""
+    """Return the time of a set value, s since 1970."""
     attribute = h5a.open(find_dataset(file, set_place(key)), TIME.encode())
     value = np.empty((), float)
     attribute.read(value)
@@ -76,7 +76,7 @@ def set_time(key: str, file: h5f.FileID) -> float:
 
 
 def prune(file: h5py.File, path: str) -> None:
-    """Remove the groups above a place that have nothing in them any more."""
+    """Remove the empty groups above a place."""
     for parent in [path, *map(str, PurePosixPath(path).parents)][:-1]:
         if parent in file and not len(file[parent]):
             del file[parent]
@@ -99,7 +99,7 @@ def _json(attrs: Any) -> str:
 
 
 def read_table(file: h5f.FileID) -> bytes:
-    """Return the table as it is."""
+    """Return the bytes of the table."""
     return OpenDataset(file, f"/{KEYS}").whole().tobytes()
 
 
@@ -109,7 +109,7 @@ def parsed(table: bytes) -> list[Line]:
     Raises
     ------
     DamagedFileError
-        The table is not as it was written.
+        The table is invalid.
     """
     try:
         return [_parsed(json.loads(line)) for line in table.decode().splitlines()]

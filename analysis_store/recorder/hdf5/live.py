@@ -1,4 +1,4 @@
-"""An HDF5 file that grows, that others read meanwhile, and that no death of its writer can spoil."""
+"""An HDF5 file that grows while others read it, and that the death of its writer cannot damage."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ class _Open:
 
 
 class LiveFile:
-    """Datasets that get rows at their ends; the rows that are committed survive, and other processes see them.
+    """Datasets to which rows are appended; committed rows survive, and other processes see them.
 
-    Between two changes the file is written in HDF5's SWMR mode, which lets others read, and allows no new objects. A
-    change is made on a copy of the touched pages, and put into the file by way of a redo log.
+    Between two changes the file is written in HDF5's SWMR mode, which allows other readers but no new objects. A
+    change is made on a copy of the affected pages, and applied to the file through a redo log.
 
     Parameters
     ----------
     path : path
-        A new file, or one that is there, also one whose writer was killed.
+        A new or existing file, also one whose writer was killed.
     prepare : callable, optional
-        Puts groups and attributes into a new file.
+        Writes groups and attributes into a new file.
 
     Raises
     ------
     StoreBusyError
         Another process writes it; the message names it.
     StoreWriteError
-        It cannot be made or written.
+        The file cannot be created or written.
     DamagedFileError
-        It is there, and no such file.
+        The existing file is not a live file.
     """
 
     def __init__(self, path: str | os.PathLike[str], prepare: Callable[[h5py.File], None] | None = None) -> None:
@@ -74,7 +74,7 @@ class LiveFile:
         self._is_durable = self._is_kept = self._ended = False
         self._lost: OSError | None = None
         self.left = False
-        """Whether this is the process of a fork, to which the file does not belong."""
+        """True in a forked process, to which the file does not belong."""
         self._closed = False
         with writing(self.path):
             self._lock = lock_to_write(self.path)
@@ -84,7 +84,7 @@ class LiveFile:
                     make(self.path, prepare)
             self._ready()
         except BaseException:
-            if self._is_kept:  # nothing was recorded
+            if self._is_kept:  # no value was recorded
                 with suppress(OSError):
                     settle(self.path)
             self._lock.release()
@@ -94,7 +94,7 @@ class LiveFile:
     # ------------------------------------------------------------------------------------------ growing
 
     def add(self, columns: Mapping[str, Column], also: Callable[[h5py.File], None] | None = None) -> None:
-        """Make new datasets, by their paths, and whatever ``also`` changes; all of it or nothing."""
+        """Create new datasets, by their paths, together with the changes of ``also``, atomically."""
 
         def work(file: h5py.File) -> None:
             for number, (path, column) in enumerate(columns.items(), len(self.counts)):
@@ -108,12 +108,12 @@ class LiveFile:
             self.change(work)
 
     def length(self, dataset: str) -> int:
-        """Return how many rows a dataset has, those that are not committed yet among them."""
+        """Return the number of rows of a dataset, including rows that are not committed yet."""
         self._ready()
         return self._column(dataset).length
 
     def append(self, dataset: str, rows: AnyArray) -> None:
-        """Write rows behind the last, of the column's dtype, shape ``(k, *shape)``; others see them after `commit`."""
+        """Append rows of the column's dtype, shape ``(k, *shape)``; other processes see them after `commit`."""
         self._ready()
         with self._growing():
             column = self._column(dataset)
@@ -127,18 +127,18 @@ class LiveFile:
             column.length += len(values)
 
     def take_back(self) -> None:
-        """Forget the rows that are not committed."""
+        """Discard the rows that are not committed."""
         self._lose()
 
     def commit(self) -> None:
-        """Make the rows safe from the death of this process, and visible to others."""
+        """Make the rows visible to other processes, and safe if this process dies."""
         self._ready()
         grown = {name: column.length for name, column in self._columns.items() if column.length != self.counts[name]}
         if not grown:
             return
         counts = {**self.counts, **grown}
         with self._growing() as file:
-            file.flush()  # the rows are in the file before anything says that they are
+            file.flush()  # the rows are written before the counts that refer to them
             dataset = file[f"{LIVE}/{COUNTS}"].id
             dataset.write(h5s.ALL, h5s.ALL, np.fromiter(counts.values(), np.int64, len(counts)))
             dataset.flush()
@@ -147,12 +147,12 @@ class LiveFile:
         self._is_durable = False
 
     def secure(self) -> None:
-        """Commit, and make it durable: whatever is written later, a power cut leaves no less than this.
+        """Commit, and make the rows durable: they survive a power cut, also after later writes.
 
         Raises
         ------
         StoreWriteError
-            The disk refuses; or it has lost what was written before, and nothing can be promised of this file any more.
+            The disk refused a write; or it lost earlier writes, and this file can no longer be made durable.
         """
         self.commit()
         with writing(self.path):
@@ -164,30 +164,30 @@ class LiveFile:
             self._keep(file)
 
     def presync(self) -> None:
-        """Let the disk have what was written, so that `secure` takes less time; any thread may do that."""
+        """Sync written rows, so that `secure` takes less time; any thread may call it."""
         try:
             sync_file(self.path)
-        except FileNotFoundError:  # it has ended just now
+        except FileNotFoundError:  # the recording has just ended
             return
         except OSError as error:
             self._lost = error
 
     def change(self, work: Callable[[h5py.File], None], *, last: bool = False) -> None:
-        """Change the file in any way, wholly or not at all; what was appended before is committed.
+        """Change the file atomically; rows that were appended before are committed.
 
         Parameters
         ----------
         work : callable
-            Changes it. It must not remove datasets that have committed rows, unless it is the ``last``.
+            Makes the changes. It must not remove datasets with committed rows, unless it is the ``last``.
         last : bool
-            Whether nothing is recorded afterwards.
+            True if nothing is recorded afterwards.
 
         Raises
         ------
         StoreBusyError
             This process has the file open elsewhere.
         StoreWriteError
-            There is no room; the file is as it was.
+            There is no space; the file is unchanged.
         """
         self.commit()
         await_others(self.path, ours=1)
@@ -195,7 +195,7 @@ class LiveFile:
             file.close()
         self._file = None
         self._columns.clear()
-        await_others(self.path, ours=0)  # who came meanwhile shares what HDF5 has still to write
+        await_others(self.path, ours=0)  # processes that opened it meanwhile share HDF5's pending writes
         self._is_durable, self._is_kept = False, self._is_kept and not last
         with writing(self.path):
             changed(self.path, work, last=last)
@@ -204,9 +204,9 @@ class LiveFile:
                 self._open()
 
     def close(self, final: Callable[[h5py.File], None] | None = None) -> None:
-        """Commit and end: an ordinary HDF5 file is left, which ``final`` may still change; a second call does nothing.
+        """Commit and close: an ordinary HDF5 file remains, which ``final`` may change; a second call has no effect.
 
-        Whatever goes wrong, it ends, and what was committed is in the file.
+        The file is closed after any error, and committed rows are in it.
         """
         if self._closed:
             return
@@ -238,7 +238,7 @@ class LiveFile:
             self._columns.clear()
 
     def leave(self) -> None:
-        """Leave the file to the process that this one was forked from."""
+        """Leave the file to the parent process of this fork."""
         self.left = True
         self._lock.forget()
         self._lose()
@@ -246,7 +246,7 @@ class LiveFile:
     # ------------------------------------------------------------------------------------------ reading
 
     def read(self, work: Callable[[h5f.FileID], _T]) -> _T:
-        """Return what ``work`` finds in the file as this process sees it."""
+        """Return the result of ``work`` with the file as this process sees it."""
         self._ready()
         return work(self._handle().id)
 
@@ -257,7 +257,7 @@ class LiveFile:
         if self._closed:
             raise RunClosedError(f"{self.path} is closed; open it again to write more.")
         if self.left:
-            raise StoreClosedError(f"{self.path} is written by the process that this one was forked from.")
+            raise StoreClosedError(f"{self.path} is written by the parent process of this fork.")
         if self._file is not None:
             return
         with writing(self.path):
@@ -274,7 +274,7 @@ class LiveFile:
         self.counts = read_counts(self._file)
 
     def _keep(self, file: h5py.File) -> None:
-        """Make the file durable as it is, before anything in it is written over."""
+        """Make the file durable, before any part of it is overwritten."""
         self._chunks.look(file, {name: count for name, count in self.counts.items() if name not in self.damaged})
         try:
             keep_spans(self.path, self._chunks.outside())
@@ -285,7 +285,7 @@ class LiveFile:
         self._is_durable = self._is_kept = True
 
     def _check_disk(self) -> None:
-        """Refuse to promise anything once the disk has lost something: the system tells of that once only."""
+        """Refuse durability after the disk has lost writes, because the system reports that only once."""
         if self._lost is not None:
             raise self._lost
 
@@ -296,7 +296,7 @@ class LiveFile:
 
     @contextmanager
     def _growing(self) -> Iterator[h5py.File]:
-        """Give the open file; if HDF5 cannot write it, go back to what was committed."""
+        """Yield the open file; if HDF5 cannot write it, return to the committed state."""
         with writing(self.path):
             try:
                 yield self._handle()
@@ -321,7 +321,7 @@ class LiveFile:
 
 
 def _as_stored(rows: AnyArray, column: _Open) -> AnyArray:
-    """Return rows as they lie in the file."""
+    """Return rows in the form of the file."""
     if rows.dtype.kind in "mM":
         rows = rows.view(np.dtype("i8").newbyteorder(rows.dtype.byteorder))
     elif rows.dtype.kind == "U":
@@ -333,7 +333,7 @@ _LIVE: weakref.WeakSet[LiveFile] = weakref.WeakSet()
 
 
 def _leave_all() -> None:
-    """In a forked process: HDF5 would write into the file of the other at its end."""
+    """Disable the file in a forked process, where HDF5 would otherwise write to the parent's file at exit."""
     for live in list(_LIVE):
         live.leave()
 

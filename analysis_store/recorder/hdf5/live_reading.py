@@ -1,4 +1,4 @@
-"""Reads a file that another process may be writing, has written, or was killed in the middle of."""
+"""Reading of a file that another process is writing, has written, or was killed while writing."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _T = TypeVar("_T")
 
 
 def read_live(path: Path, work: Callable[[h5f.FileID], _T]) -> _T:
-    """Return what ``work`` finds in a file; where it meets the moment of a change it is done again.
+    """Return the result of ``work`` with a file; it is repeated if the file changes meanwhile.
 
-    Only a file that is being written is opened in SWMR mode: there HDF5 reads what is damaged again and again, and
+    Only a file that is being written is opened in SWMR mode: in this mode HDF5 reads damaged parts repeatedly, and
     waits twice as long each time.
 
     Raises
     ------
     DamagedFileError
-        The file is not there, or cannot be read.
+        The file is missing, or cannot be read.
     """
     if is_cut(path) and not is_written(path):
-        return _read_left(path, work, DamagedFileError(f"{path} cannot be read as it was before the power cut."))
+        return _read_left(path, work, DamagedFileError(f"{path} cannot be read in its state before the power cut."))
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -47,11 +47,11 @@ def read_live(path: Path, work: Callable[[h5f.FileID], _T]) -> _T:
 
 
 def _read_once(path: Path, work: Callable[[h5f.FileID], _T], *, late: bool) -> _T:
-    """Read, and see to it that no change went by meanwhile: its redo log comes and goes in the folder."""
+    """Read, and check that no change happened meanwhile: a redo log appears and disappears in the folder."""
     try:
         before = path.parent.stat().st_mtime_ns
     except OSError as error:
-        raise DamagedFileError(f"{path} is not there: {error}.") from error
+        raise DamagedFileError(f"{path} is missing: {error}.") from error
     _check_unchanged(path)
     with reading(str(path), swmr=is_written(path)) as file:
         found = work(file)
@@ -67,7 +67,7 @@ def _check_unchanged(path: Path) -> None:
 
 
 def _read_left(path: Path, work: Callable[[h5f.FileID], _T], error: AnalysisStoreError) -> _T:
-    """Read a file whose writer died, or met a full disk or a power cut, where HDF5 could not; nothing is written."""
+    """Read a file after its writer died, or after a full disk or a power cut, if HDF5 could not; writes nothing."""
     try:
         with Overlay(path) as overlay, h5py.File(overlay, "r") as file:
             return work(file.id)
@@ -78,7 +78,7 @@ def _read_left(path: Path, work: Callable[[h5f.FileID], _T], error: AnalysisStor
 
 
 def rows_in(file: h5f.FileID, path: str) -> int:
-    """Return how many rows of a dataset are committed; all of one that does not grow."""
+    """Return the number of committed rows of a dataset; all rows if it does not grow."""
     dataset = find_dataset(file, path)
     length, number = int(dataset.shape[0]), integer_attribute(dataset, ROW)
     if number is None or f"{LIVE}/{COUNTS}".encode() not in file:

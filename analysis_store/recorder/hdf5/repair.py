@@ -1,4 +1,4 @@
-"""A live file while nobody has it open: made, changed wholly or not at all, mended when its writer died."""
+"""Creating, changing and repairing a live file while no process has it open."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ _BOUNDS = ("v110", "v110")
 _PATIENCE = 1.0
 _OF_NO_KEY = (StoreBusyError, StoreClosedError, RunClosedError, TooLargeError, MissingDependencyError, UnknownTypeError)
 REFUSALS = (OSError, RuntimeError, ValueError, KeyError, TypeError)
-"""What h5py raises where HDF5, or the operating system, refuses."""
+"""Errors of h5py if HDF5 or the operating system refuses."""
 
 
 def writing(path: Path) -> AbstractContextManager[None]:
-    """Turn the errors of HDF5 and the operating system into ours, naming the file."""
+    """Convert errors of HDF5 and the operating system to errors of the package that name the file."""
     return write_errors(path, _advice, REFUSALS)
 
 
 def _advice(number: int | None) -> str:
-    after = "free space or fix the permission, then go on" if number else "record this under another key"
-    return f"What was flushed before is in it; {after}"
+    after = "free space or fix the permission, then continue" if number else "record this under another key"
+    return f"Flushed values are kept; {after}"
 
 
 def is_of_one_key(error: AnalysisStoreError) -> bool:
-    """Tell whether an error comes of what is written or read, so that other keys of the same file may be well.
+    """Return True if an error is caused by the value or the key, so that other keys of the file may be intact.
 
-    A full disk, a file that is busy or closed, too little memory, a package that is missing: these come of no key.
+    Errors without a relation to a key: a full disk, a busy or closed file, too little memory, a missing package.
     """
     if isinstance(error, _OF_NO_KEY):
         return False
@@ -66,14 +66,14 @@ def is_of_one_key(error: AnalysisStoreError) -> bool:
 
 
 def repair(path: str | os.PathLike[str]) -> None:
-    """Finish what the writer of a file had begun when it died, and make an ordinary HDF5 file of it.
+    """Finish the pending change of a dead writer, and convert the live file to an ordinary HDF5 file.
 
     Raises
     ------
     StoreBusyError
         The writer lives.
     DamagedFileError
-        It is no such file.
+        The file is not a live file.
     """
     where = Path(path).expanduser().absolute()
     with writing(where):
@@ -86,7 +86,7 @@ def repair(path: str | os.PathLike[str]) -> None:
 
 
 def make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
-    """Make the file under another name; it appears whole."""
+    """Create the file atomically, under a scratch name first."""
     scratch = scratch_path(path)
     try:
         memory = io.BytesIO()
@@ -96,16 +96,16 @@ def make(path: Path, prepare: Callable[[h5py.File], None] | None) -> None:
             note_names(file, [])
         scratch.write_bytes(memory.getbuffer())
         sync_file(scratch)
-        redo_path(path).unlink(missing_ok=True)  # of a file that somebody removed
+        redo_path(path).unlink(missing_ok=True)  # left by a removed file
         drop(path)
         link_or_rename(scratch, path)
-        sync_names(path.parent)  # its own name is synced with what is kept of it
+        sync_names(path.parent)  # its own name is synced with its saved state
     finally:
         scratch.unlink(missing_ok=True)
 
 
 def changed(path: Path, work: Callable[[h5py.File], None], *, last: bool = False) -> None:
-    """Change a file that nobody has open, by way of a redo log: wholly or not at all.
+    """Change a closed file atomically, through a redo log.
 
     ``last`` is as in `Overlay.apply`.
     """
@@ -116,18 +116,18 @@ def changed(path: Path, work: Callable[[h5py.File], None], *, last: bool = False
 
 
 def tried(path: Path, work: Callable[[h5py.File], None]) -> None:
-    """Do the work on a copy of the pages that it changes, and forget them."""
+    """Do the work on a copy of the changed pages, and discard them."""
     with Overlay(path) as overlay, h5py.File(overlay, "r+", libver=_BOUNDS) as file:
         work(file)
 
 
 def mend(path: Path) -> set[str]:
-    """Finish a redo, unmark the file, and cut the rows that nobody was promised; after a power cut, go back first.
+    """Apply a redo log, reset the file's marks, and truncate uncommitted rows; after a power cut, restore first.
 
     Returns
     -------
     set of str
-        Datasets that are damaged. HDF5 may wait for ever for one of them in the mode in which others read meanwhile.
+        Damaged datasets. In SWMR mode HDF5 may wait forever for one of them.
     """
     damaged: set[str] = set()
     try:
@@ -137,7 +137,7 @@ def mend(path: Path) -> set[str]:
         raise
     except OSError as error:
         if isinstance(error, FileNotFoundError) or error.errno is None:
-            raise DamagedFileError(f"{path} is no HDF5 file to go on with: {error}. Choose another name.") from error
+            raise DamagedFileError(f"{path} is not a recording in HDF5: {error}. Choose another name.") from error
         raise
     return damaged
 
@@ -155,24 +155,24 @@ def _cut(damaged: set[str], file: h5py.File) -> None:
 
 
 def await_others(path: Path, *, ours: int) -> None:
-    """Wait until nobody else in this process has the file open: HDF5 would not read it anew for them."""
+    """Wait until no other part of this process has the file open: HDF5 would not read it again for them."""
 
     def is_ours() -> bool:
         return sum(_is_of(file, path) for file in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE)) <= ours
 
     if not wait_for(is_ours, _PATIENCE, 0.01):
-        raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then go on.")
+        raise StoreBusyError(f"{path} is open elsewhere in this process; close it there, then continue.")
 
 
 def _is_of(file: h5f.FileID, path: Path) -> bool:
     try:
         return path.samefile(os.fsdecode(file.name))
-    except (OSError, ValueError):  # a file in memory, one that is gone, one that is closed by now
+    except (OSError, ValueError):  # a file in memory, a removed file, or a file that was just closed
         return False
 
 
 def opened(path: Path) -> h5py.File:
-    """Open the file to write it while others read it."""
+    """Open the file for writing while others read it."""
     until = time.monotonic() + _PATIENCE
     check_path(path)
     while True:
@@ -180,17 +180,17 @@ def opened(path: Path) -> h5py.File:
             file = h5py.File(path, "r+", libver=_BOUNDS)
             break
         except OSError as error:
-            # Somebody reads it as an ordinary file; or for a moment, in this process.
+            # A process reads it as an ordinary file, or this process does for a moment.
             busy = isinstance(error, BlockingIOError) or "already open" in str(error)
             if not busy:
                 raise
             if time.monotonic() > until:
-                raise StoreBusyError(f"{path} is being read as a finished file; close it there, then go on.") from error
+                raise StoreBusyError(f"{path} is open as a finished file; close it there, then continue.") from error
             time.sleep(0.005)
     try:
         if not file.swmr_mode:
             file.swmr_mode = True
     except (OSError, RuntimeError, ValueError) as error:
         file.close()
-        raise DamagedFileError(f"{path} has a form that cannot grow while others read: {error}. Copy it.") from error
+        raise DamagedFileError(f"{path} has a format that cannot grow while others read: {error}. Copy it.") from error
     return file

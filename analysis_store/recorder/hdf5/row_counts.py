@@ -1,4 +1,4 @@
-"""The datasets of a live file that grow, and the table of how many rows of each count."""
+"""The growing datasets of a live file, and the table of their committed rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis_store.hdf5.blocks import Compression
 
 LIVE = ".live"
-"""The group of what belongs to the growing: remove it, and an ordinary file is left."""
+"""The group for growing datasets; without it the file is an ordinary file."""
 COUNTS, NAMES = "counts", "names"
 
 _CHUNK = 64 << 10
@@ -26,28 +26,28 @@ _MOST_ROWS = 2048
 
 @dataclass(frozen=True)
 class Column:
-    """A dataset that grows: what one row of it is."""
+    """A growing dataset: dtype and shape of its rows."""
 
     dtype: np.dtype
     """Numbers, bool, times, text or bytes of fixed width."""
 
     shape: tuple[int, ...] = ()
-    """Of one row."""
+    """Shape of one row."""
 
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    """Of the dataset."""
+    """Attributes of the dataset."""
 
     compression: Compression = None
-    """``"gzip"``, ``"lzf"``, or a filter as hdf5plugin has it."""
+    """``"gzip"``, ``"lzf"``, or a filter of hdf5plugin."""
 
 
 def create(file: h5py.File, path: str, column: Column, number: int) -> None:
-    """Make the dataset of a column without rows, which is the ``number``-th of the counts."""
+    """Create the dataset of a column without rows, with index ``number`` in the counts."""
     dtype = column.dtype
     stored: Any = dtype
     if dtype.kind in "mM":
         stored = np.dtype("i8").newbyteorder(dtype.byteorder)
-    elif dtype.kind == "U":  # of four bytes at most is every character in UTF-8
+    elif dtype.kind == "U":  # a character has at most four bytes in UTF-8
         stored = h5py.string_dtype("utf-8", dtype.itemsize)
     chunk = chunk_of((_MOST_ROWS, *column.shape), dtype.itemsize, _CHUNK)
     limits = (None, *(length or None for length in column.shape))
@@ -57,7 +57,7 @@ def create(file: h5py.File, path: str, column: Column, number: int) -> None:
 
 
 def note_names(file: h5py.File, names: list[str]) -> None:
-    """Write which datasets have counts; the new ones have no rows yet."""
+    """Write the list of datasets with counts; new datasets have no rows yet."""
     group = file.require_group(LIVE)
     if NAMES not in group:
         group.create_dataset(NAMES, (0,), h5py.string_dtype(), maxshape=(None,), chunks=(256,))
@@ -69,7 +69,7 @@ def note_names(file: h5py.File, names: list[str]) -> None:
 
 
 def remove(file: h5py.File, paths: set[str]) -> None:
-    """Remove datasets that grow, in a change; those that are left keep their counts."""
+    """Remove growing datasets, in a change; the others keep their counts."""
     counts = {name: count for name, count in read_counts(file).items() if name not in paths}
     for path in paths:
         del file[path]
@@ -82,7 +82,7 @@ def remove(file: h5py.File, paths: set[str]) -> None:
 
 
 def read_counts(file: h5py.File) -> dict[str, int]:
-    """Return the committed rows of each dataset that grows."""
+    """Return the number of committed rows of each growing dataset."""
     if LIVE not in file or NAMES not in file[LIVE]:
         return {}
     group = file[LIVE]

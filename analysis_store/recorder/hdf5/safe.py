@@ -1,4 +1,4 @@
-"""What a live file was when it was made durable, kept beside it: after a power cut the file is that again."""
+"""The last durable state of a live file, saved next to it: after a power cut the file is restored to it."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _PIECE = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Safe:
-    """A live file as it was."""
+    """A saved state of a live file."""
 
     size: int
-    """Of the file, in bytes."""
+    """Size of the file, bytes."""
 
     pieces: list[tuple[int, bytes]]
-    """Where each begins, and its bytes. All else is in the file, where nothing was written over it."""
+    """Saved pieces, with their places. All other bytes are in the file, and were not overwritten."""
 
 
 @cache
 def boot() -> str:
-    """Return what the system calls the time since it was started; nothing where it has no name for that."""
+    """Return the system's identifier of the present boot; empty if it has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:36]
     except OSError:
@@ -44,7 +44,7 @@ def boot() -> str:
 
 
 def safe_path(path: Path) -> Path:
-    """Return where that of a live file lies."""
+    """Return the path of a live file's saved state."""
     return path.with_name(f"{path.name}.safe")
 
 
@@ -53,18 +53,18 @@ def _new_path(path: Path) -> Path:
 
 
 def is_kept(path: Path) -> bool:
-    """Tell whether something is kept that a power cut would bring back."""
+    """Return True if a saved state exists that would be restored after a power cut."""
     return safe_path(path).exists()
 
 
 def is_cut(path: Path) -> bool:
-    """Tell whether the machine was started again since the writer of a live file kept what it was."""
+    """Return True if the machine was restarted since a live file's state was saved."""
     if not boot() or not is_kept(path):
         return False
     try:
         with opened(safe_path(path)) as file:
             head: bytes = file.read(_BOOT.stop)
-    except FileNotFoundError:  # its writer has just ended
+    except FileNotFoundError:  # the recording has just ended
         return False
     return head[_BOOT] != _boot_bytes()
 
@@ -74,19 +74,19 @@ def _boot_bytes() -> bytes:
 
 
 def read_safe(path: Path) -> Safe:
-    """Return what is kept of a live file.
+    """Return the saved state of a live file.
 
     Raises
     ------
     DamagedFileError
-        It is not as it was written.
+        The saved state is damaged.
     """
     data = memoryview(read(safe_path(path)))
     body = data[_HEAD_AT:]
     if len(body) < _HEAD.size or data[:8] != _MAGIC or hashlib.sha256(body).digest() != data[_DIGEST]:
         raise DamagedFileError(
-            f"{safe_path(path)} is damaged. It says what {path} was before the machine was started again. Remove it to "
-            "open the file as it is now; values in it may then be wrong."
+            f"{safe_path(path)} is damaged. It has the state of {path} before the machine restarted. Remove it to "
+            "open the file in its present state; values in it may then be wrong."
         )
     _, size, count = _HEAD.unpack_from(body)
     table = struct.unpack_from(f"<{2 * count}Q", body, _HEAD.size)
@@ -98,14 +98,14 @@ def read_safe(path: Path) -> Safe:
 
 
 def keep_spans(path: Path, spans: Iterable[tuple[int, int]]) -> None:
-    """Make a live file durable, and keep some spans of it: all that may be written over.
+    """Make a live file durable, and save the spans that may be overwritten.
 
     Parameters
     ----------
     path : Path
         The live file.
     spans : iterable of (int, int)
-        Where each begins and ends; cut off at the end of the file.
+        Begin and end of each span; limited to the end of the file.
     """
     file = open_inside(path)
     try:
@@ -118,9 +118,9 @@ def keep_spans(path: Path, spans: Iterable[tuple[int, int]]) -> None:
 
 
 def keep(path: Path, size: int, pieces: list[tuple[int, bytes]]) -> None:
-    """Keep what a live file is, or is going to be, in place of what was kept; the file itself is durable.
+    """Save the present or next state of a live file, in place of the last one; the file itself is durable.
 
-    Where the system has no name for the time since it was started, nothing is kept.
+    If the system has no identifier of the boot, no state is saved.
     """
     if not boot():
         return
@@ -145,13 +145,13 @@ def _parts(size: int, pieces: list[tuple[int, bytes]]) -> Iterator[bytes]:
 
 
 def settle(path: Path) -> None:
-    """Make a live file durable as it is, and forget what it was: it is an ordinary file from now on."""
+    """Make a live file durable, and remove its saved state: it is an ordinary file from now on."""
     sync_file(path)
     drop(path)
 
 
 def drop(path: Path) -> None:
-    """Forget, durably, what a live file was."""
+    """Remove the saved state of a live file, durably."""
     there = [each for each in (safe_path(path), _new_path(path)) if each.exists()]
     for each in there:
         each.unlink()

@@ -1,11 +1,11 @@
-"""The first bytes of an HDF5 file, as a writer that died leaves them: marked as open, and of an end that is too low."""
+"""The superblock of an HDF5 file whose writer died: it is marked as open, and its end of file is too low."""
 
 from __future__ import annotations
 
 import struct
 
 SIZE = 48
-"""Bytes of a superblock of version 3 with addresses of 8 bytes, which every file that others read meanwhile has."""
+"""Bytes of a superblock of version 3 with addresses of 8 bytes, as in every file in SWMR mode."""
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _FLAGS = 11
@@ -15,10 +15,10 @@ _MASK = 0xFFFFFFFF
 
 
 def settled(block: bytes, size: int) -> bytes:
-    """Return the superblock as a writer would have left it that closed the file, which has ``size`` bytes.
+    """Return the superblock of a properly closed file of ``size`` bytes.
 
-    HDF5 writes the end of the file into it only when everything is flushed. What lies behind the end that it says,
-    HDF5 would not read, would give to new objects, and would cut off.
+    HDF5 updates the end of file only after a complete flush. HDF5 would not read bytes after that end, would overwrite
+    them with new objects, and would truncate them.
     """
     if len(block) < SIZE or block[:8] != _MAGIC or block[8] not in (2, 3) or block[9] != 8:
         return block
@@ -31,13 +31,13 @@ def settled(block: bytes, size: int) -> bytes:
 
 
 def end_of(block: bytes) -> int:
-    """Return how many bytes a settled superblock says that the file has; 0 where it is none."""
+    """Return the file size of a settled superblock; 0 if it is not one."""
     known = len(block) >= SIZE and block[:8] == _MAGIC and block[8] in (2, 3) and block[9] == 8
     return int(struct.unpack("<Q", block[_END])[0]) if known else 0
 
 
 def checksum(data: bytes) -> int:
-    """Return the checksum that HDF5 has in its metadata: Jenkins' lookup3, of bytes."""
+    """Return the checksum of HDF5's metadata: Jenkins' lookup3 of bytes."""
     a = b = c = (0xDEADBEEF + len(data)) & _MASK
     padded = data + bytes(-len(data) % 12)
     words = struct.unpack(f"<{len(padded) // 4}I", padded)

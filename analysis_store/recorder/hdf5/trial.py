@@ -1,4 +1,4 @@
-"""Whether HDF5 can hold the values of a key: tried in memory, before the first is taken."""
+"""Tests in memory if HDF5 can hold the values of a key, before the first value is recorded."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _PLACE = "/tried"
 
 
 def try_out(key: str, form: Form, compression: Compression = None) -> None:
-    """Make the datasets of a key in a file in memory, with a first chunk in each, as the live file will have them.
+    """Test a key in a file in memory: create its datasets as in the live file, with a first chunk in each.
 
     Raises
     ------
     InvalidDataError
-        HDF5 refuses; the message says why. In the live file it would refuse at the next flush, and take the values
-        of other keys along.
+        HDF5 refused; the message says why. In the live file it would refuse at the next flush, and values
+        of other keys would be lost.
     """
     with refused_by_hdf5(key), h5py.File(io.BytesIO(), "w", libver="v110") as file:
         for number, (path, column) in enumerate(columns_of(_PLACE, form, compression).items()):

@@ -1,1 +1,1 @@
-"""The datastore in a Redis server, and the collector that moves its values into another datastore."""
+"""The datastore in a Redis server, and the collector that moves its values to another datastore."""

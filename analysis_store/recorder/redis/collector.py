@@ -1,4 +1,4 @@
-"""The collector: what many producers record through Redis, written into one datastore, each value once."""
+"""The collector: writes the values of many producers from Redis to one datastore, each value once."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
 
 _MANY = 1000
 _EVERY = 0.5
-_PAUSE = 0.02  # producers that found no room wait for what was written to leave: soon, when nothing more comes
+_PAUSE = 0.02  # producers wait for space while written values are still in Redis; these leave soon after the last value
 
 
 class Collector:
-    """Brings what producers record through `RedisDataStore` into a datastore.
+    """Writes values that producers record through `RedisDataStore` to a datastore.
 
-    A value leaves Redis when it is safe in the datastore. After the death of a collector another one goes on: the
-    server numbers the values of each key, and the number of those that the datastore holds says which comes next.
-    So nothing is doubled, and nothing else may record into these keys of the datastore. One process collects at a
-    time.
+    A value leaves Redis when it is safe in the datastore. After the death of a collector another one continues: the
+    server numbers the values of each key, and the number of values in the datastore gives the next one.
+    So each value is written once; no other process may record into these keys of the datastore. One process collects at
+    a time.
 
     Parameters
     ----------
     url, name : str
-        As the producers have them.
+        As for the producers.
     datastore : DataStore
-        Where the values go; whoever opened it closes it. After the death of a collector it must be opened on what
-        the datastore had, e.g. `HDF5DataStore` of the same path.
+        The target; the caller closes it. After the death of a collector it must be the same datastore, e.g.
+        `HDF5DataStore` with the same path.
     wait : float
-        For how long (s) a server that does not answer is asked again, and another collector is waited for.
+        Time (s) to retry a server that does not answer, and to wait for another collector.
 
     Raises
     ------
     StoreBusyError
-        Another process collects, which the message names.
+        Another process collects; the message names it.
     StoreWriteError
         The server does not answer.
     """
@@ -60,7 +60,7 @@ class Collector:
         self._lease = Lease(self._link)
         self._lease.take()
 
-    # ------------------------------------------------------------------------------------------ what a user does
+    # ------------------------------------------------------------------------------------------ public methods
 
     def run(self, producers: int = 1) -> int:
         """Collect until the recording is complete, or `stop` is called; return the number of values written.
@@ -68,14 +68,14 @@ class Collector:
         Parameters
         ----------
         producers : int
-            The recording is complete when at least so many have been there, all have closed their datastore, and
-            all they recorded is written. Nothing of it is left in Redis then.
+            The recording is complete when at least this number of producers have connected, all have closed their
+            datastore, and all values are written. Redis then holds no data of the recording.
 
         Raises
         ------
         StoreWriteError
-            The datastore cannot write, or the server does not answer for too long. Nothing is lost: what was not
-            written is in Redis still.
+            The datastore cannot write, or the server does not answer for too long. No value is lost: unwritten values
+            are still in Redis.
         """
         total = 0
         while not self._stopped.is_set():
@@ -87,12 +87,12 @@ class Collector:
         return total
 
     def step(self, timeout: float = 0.1) -> int:
-        """Write what waits, a thousand values at most; return how many there were. Errors as in `run`.
+        """Write waiting values, at most a thousand; return their number. Errors as in `run`.
 
         Parameters
         ----------
         timeout : float
-            How long (s) to wait for the first one.
+            Time (s) to wait for the first value.
         """
         with self._lock:
             self._check_open()
@@ -105,27 +105,27 @@ class Collector:
             return len(entries)
 
     def flush(self) -> None:
-        """Make what was written safe in the datastore, and only then let it leave Redis. Errors as in `run`."""
+        """Flush the datastore, then remove the written values from Redis. Errors as in `run`."""
         with self._lock:
             self._check_open()
             self._flushed = time.monotonic()
             if not self._written:
                 return
-            if self.datastore.is_durable:  # what the server has on its disk stays there until it is on another
+            if self.datastore.is_durable:  # values on the server's disk stay there until they are on another disk
                 self.datastore.flush(durable=True)
             else:
                 self.datastore.flush()
             parts = [part for entry in self._written for part in entry]
             if not self._link.patiently(lambda: self._link.run(scripts.FORGET, self._lease.text, *parts)):
-                raise StoreBusyError(f"another process collects {self._link.name!r} by now; this one may not go on.")
+                raise StoreBusyError(f"another process collects {self._link.name!r} now; this collector must stop.")
             self._written.clear()
 
     def stop(self) -> None:
-        """Let `run` return, from another thread or a signal handler; what it has written is flushed."""
+        """Stop `run`, from another thread or a signal handler; written values are flushed."""
         self._stopped.set()
 
     def close(self) -> None:
-        """Flush, and let another process collect; a second call changes nothing. The datastore stays open."""
+        """Flush, and release the lease; a second call has no effect. The datastore stays open."""
         with self._lock:
             if self._closed:
                 return
@@ -140,7 +140,7 @@ class Collector:
         with self._lock:
             self.flush()
             finished = bool(self._link.patiently(lambda: self._link.run(scripts.FINISH, producers)))
-            if finished:  # whoever records under this name now begins anew
+            if finished:  # a new recording may use this name from now on
                 self._begin()
             return finished
 
@@ -171,7 +171,7 @@ class Collector:
         self._written.append((entry.identity, len(entry.value)))
 
     def _is_next(self, entry: _Entry) -> bool:
-        """Return whether the datastore lacks a value; it has those whose collector died before they left Redis."""
+        """Return True if the datastore lacks a value; it has values whose collector died before they left Redis."""
         expected = self._next[entry.key]
         if entry.place == expected:
             return True
@@ -180,12 +180,12 @@ class Collector:
         if entry.place < expected:
             raise self._lost(entry.key, entry.place, expected)
         raise StoreWriteError(
-            f"value {entry.place} of {entry.key!r} came, {expected} was expected: those between were collected into "
-            f"another datastore than {self.datastore!r}. Go on with that one."
+            f"got value {entry.place} of {entry.key!r}; expected {expected}: values between were collected into "
+            f"another datastore than {self.datastore!r}. Continue with that one."
         )
 
     def _form(self, key: str) -> tuple[Form, bool]:
-        """Return what the values of a key are, and at its first value tell the datastore."""
+        """Return the form of a key's values, and declare it in the datastore at the first value."""
         if key not in self._forms:
             _, form, is_set = form_told(self._link.ask("HGET", "forms", key))
             there = self.datastore.form(key) is not None
@@ -199,7 +199,7 @@ class Collector:
         return self._forms[key]
 
     def _base(self, key: str, had: int) -> int:
-        """Return how many values of a key the datastore had before the first was collected."""
+        """Return the number of values of a key in the datastore before the first was collected."""
         self._link.ask("HSETNX", "bases", key, had)
         base, count = int(self._link.ask("HGET", "bases", key)), int(self._link.ask("HGET", "counts", key))
         if count < had - base:
@@ -209,12 +209,12 @@ class Collector:
     def _lost(self, key: str, came: int, expected: int) -> StoreWriteError:
         return StoreWriteError(
             f"Redis at {self._link.shown} has lost values of {key!r} that are written already: it counts from {came} "
-            f"again, {expected} was expected. Let it keep them: appendonly yes, appendfsync always."
+            f"again; expected {expected}. Configure it to keep them: appendonly yes, appendfsync always."
         )
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RunClosedError(f"{self!r} is closed; make another one to collect more.")
+            raise RunClosedError(f"{self!r} is closed; open a new one to collect more.")
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +229,7 @@ class Collector:
 
 
 class _Entry(NamedTuple):
-    """A value, as the stream has it."""
+    """A value of the stream."""
 
     identity: bytes
     key: str
@@ -239,6 +239,6 @@ class _Entry(NamedTuple):
 
     @classmethod
     def of(cls, identity: bytes, fields: dict[bytes, bytes]) -> _Entry:
-        """Return what the client makes of an entry, with names."""
+        """Return an entry from the client's form."""
         key, place = fields[b"key"].decode(), int(fields[b"index"])
         return cls(identity, key, place, float(fields[b"time"]), fields[b"value"])

@@ -1,4 +1,4 @@
-"""The connection to a Redis server: the keys of one recording, the scripts, and patience while it restarts."""
+"""The connection to a Redis server: the keys of one recording, the scripts, and retries while the server restarts."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _AT_FIRST = 5.0
 
 
 class Link:
-    """The server, as one recording uses it.
+    """The server, for one recording.
 
     Parameters
     ----------
     url : str
         ``redis://[user:password@]host:port/database``, ``rediss://…`` or ``unix://path``.
     name : str
-        Of the recording.
+        Name of the recording.
     wait : float
-        For how long (s) a server that does not answer is asked again.
+        Time (s) to retry a server that does not answer.
 
     Raises
     ------
     MissingDependencyError
         The client is not installed.
     InvalidDataError
-        The address is none, or the name is empty.
+        The address is invalid, or the name is empty.
     """
 
     def __init__(self, url: str, name: str, wait: float) -> None:
         if not name:
-            raise InvalidDataError(f"{name!r} came as the name of a recording; expected some text, e.g. a uid.")
+            raise InvalidDataError(f"Got {name!r} as the name of a recording; expected text, e.g. a uid.")
         self.name: str = name
         self.wait: float = wait
         self.client: Any
@@ -49,30 +49,30 @@ class Link:
         self._scripts: dict[str, Any] = {}
 
     def key(self, part: str) -> str:
-        """Return what a part of the recording is called on the server."""
+        """Return the name of a part of the recording on the server."""
         return f"{self.name}:{part}"
 
     def run(self, script: str, *arguments: object) -> Any:
-        """Let the server run a script; errors are those of the client."""
+        """Run a script on the server; errors are those of the client."""
         if script not in self._scripts:
             self._scripts[script] = self.client.register_script(script)
         return self._scripts[script](keys=[*self.keys, self.key("times:")], args=arguments)
 
     def ask(self, command: str, part: str, *arguments: object) -> Any:
-        """Return what the server answers to a command on a part of the recording; `StoreWriteError` if nothing."""
+        """Return the server's answer to a command on a part of the recording; `StoreWriteError` without an answer."""
         return self.patiently(lambda: self.client.execute_command(command, self.key(part), *arguments))
 
     def at_first(self, work: Callable[[], Result]) -> Result:
-        """As `patiently`, for 5 s at most: a server that restarts is back by then, a wrong address is noticed."""
+        """Call `patiently` with at most 5 s: enough for a restart of the server, and short for a wrong address."""
         return self.patiently(work, min(self.wait, _AT_FIRST))
 
     def patiently(self, work: Callable[[], Result], wait: float | None = None) -> Result:
-        """Return what ``work`` returns, which is done again until the server answers.
+        """Return the result of ``work``, which is repeated until the server answers.
 
         Raises
         ------
         StoreWriteError
-            It does not for ``wait`` seconds, those of the link unless others are given.
+            The server does not answer for ``wait`` seconds; default: those of the link.
         """
         end = time.monotonic() + (self.wait if wait is None else wait)
         while True:
@@ -84,14 +84,14 @@ class Link:
                 time.sleep(_PAUSE)
 
     def refusal(self, error: Exception) -> StoreWriteError:
-        """Return the error for one of the client."""
+        """Return the error for an error of the client."""
         return StoreWriteError(
-            f"Redis at {self.shown} does not take what is recorded as {self.name!r}: {error}. See that the server "
+            f"Redis at {self.shown} does not accept values of {self.name!r}: {error}. Check that the server "
             "runs and can be reached."
         )
 
     def close(self) -> None:
-        """End the connections; the next call makes a new one."""
+        """Close the connections; the next call opens a new one."""
         self.client.close()
 
 
@@ -103,7 +103,7 @@ def _client(url: str) -> tuple[Any, type[Exception]]:
             "recording into Redis needs redis; install it with: pip install 'analysis-store[redis]'"
         ) from error
     try:
-        # Who waits, and for how long, is ours to say: the client itself tries once.
+        # Retries are made here; the client itself tries once.
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
@@ -112,13 +112,13 @@ def _client(url: str) -> tuple[Any, type[Exception]]:
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidDataError(
-            f"{url!r} came as the address of a server; expected one like redis://localhost:6379/0."
+            f"Got {url!r} as the address of a server; expected one like redis://localhost:6379/0."
         ) from error
     return client, redis.RedisError
 
 
 def _without_password(url: str) -> str:
-    """Return an address that may be shown."""
+    """Return an address without its password."""
     parts = urlsplit(url)
     host = f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
     return f"{parts.scheme}://{host}{parts.path}"

@@ -22,40 +22,40 @@ from analysis_store.recorder.redis.sender import Sender
 from analysis_store.recorder.redis.values import encoded, form_text, form_told
 
 ROOM_IN_BYTES = 256 << 20
-"""Bytes that may wait for the collector, beside ``maxlen`` values."""
+"""Largest size of values that wait for the collector, bytes, in addition to ``maxlen``."""
 
 
 class RedisDataStore(DataStore):
-    """One of many producers of a recording; a `Collector` brings what they record into another datastore.
+    """One of many producers of a recording; a `Collector` writes their values to another datastore.
 
-    A value is sent within 50 ms; `flush` returns when the server has everything. Values that cannot be sent wait, a
-    few thousand of them, and are sent when the server is back; the server takes each once. What waits for the
-    collector is bounded: a producer that is ahead of it waits, too.
+    A value is sent within 50 ms; `flush` returns when the server has all values. A few thousand values that cannot be
+    sent wait, and are sent when the server is back; the server records each once. The queue for the collector is
+    bounded: if it is full, the producer waits.
 
-    The values of one producer and key keep their order; those of several are in the order in which the server took
-    them. All producers agree on the form of a key: the first one that has a value says what it is.
+    The values of one producer and key keep their order; values of several producers are in the order in which the
+    server received them. The first value of a key, from any producer, defines its form for all producers.
 
     Parameters
     ----------
     url : str
         ``redis://host:6379/0``, ``rediss://…`` or ``unix://path``.
     name : str
-        Of the recording, the same for all its producers.
+        Name of the recording, the same for all its producers.
     producer : str, optional
-        Who records, one process at a time. A process that comes after one that died goes on as it, see `taken`;
-        without a name it is somebody new.
+        Name of this producer, used by one process at a time. A process that replaces a dead one continues under its
+        name, see `taken`; without a name it is a new producer.
     maxlen : int, optional
-        Values that may wait for the collector (and no more than 256 MiB); the same for all producers. None is for a
-        recording without a collector: everything stays in Redis, and is read from there by anybody.
+        Largest number of values that wait for the collector (and at most 256 MiB); the same for all producers. None is
+        for a recording without a collector: all values stay in Redis, and any process can read them there.
     wait : float
-        For how long (s) a record waits for room, and for a server that does not answer.
+        Time (s) that a record waits for space in the queue, and for a server that does not answer.
 
     Raises
     ------
     StoreWriteError
         The server does not answer.
     InvalidDataError
-        An argument is none, or not that of the other producers.
+        An argument is invalid, or differs from that of the other producers.
     MissingDependencyError
         The extra ``redis`` is not installed.
     """
@@ -65,7 +65,7 @@ class RedisDataStore(DataStore):
     ) -> None:
         super().__init__()
         if maxlen is not None and maxlen < 1:
-            raise InvalidDataError(f"maxlen={maxlen!r} came; expected at least 1, or None to keep everything in Redis.")
+            raise InvalidDataError(f"Got maxlen={maxlen!r}; expected at least 1, or None to keep all values in Redis.")
         self.producer: str = producer or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._link = Link(url, name, wait)
         self._maxlen, self._token, self._pid = maxlen, secrets.token_hex(16), os.getpid()
@@ -75,7 +75,7 @@ class RedisDataStore(DataStore):
 
     @property
     def taken(self) -> int:
-        """How many values of this producer the server has: where one that takes over a name goes on."""
+        """Number of values of this producer on the server: a process that takes over a name continues after them."""
         return self._sender.taken
 
     def _begin(self) -> int:
@@ -83,15 +83,15 @@ class RedisDataStore(DataStore):
         status, *found = self._link.at_first(lambda: self._link.run(scripts.OPEN, self.producer, self._token, *limits))
         if status == b"room":
             raise InvalidDataError(
-                f"maxlen={self._maxlen} came, the other producers of {self._link.name!r} have "
-                f"{int(found[0]) if found[0] else None}; expected the same."
+                f"Got maxlen={self._maxlen}; expected "
+                f"{int(found[0]) if found[0] else None}, as for the other producers of {self._link.name!r}."
             )
         return int(found[0])
 
     # ------------------------------------------------------------------------------------------------- forms
 
     def _refresh(self) -> None:
-        """Take note of the keys of other producers."""
+        """Find the keys of other producers."""
         if self._link.ask("HLEN", "forms") == len(self._forms):
             return
         told = self._link.ask("HGETALL", "forms")
@@ -101,15 +101,15 @@ class RedisDataStore(DataStore):
                 self._known(key, form, is_set=is_set)
 
     def declare(self, key: str, declared: Declared) -> None:
-        """Say beforehand what the values of a key are; where other producers have recorded some, it must be the same.
+        """Declare the values of a key before the first; must agree with other producers.
 
         Raises
         ------
         InvalidDataError
-            The key has values already, of this producer or other ones; or a run, into which a collector may bring it,
-            could not say it.
+            The key has values already, of this or another producer; or a run, to which a collector may write them,
+            cannot hold the declaration.
         """
-        from analysis_store.recorder.run.finalize import check_attrs  # it loads h5py, which most producers do without
+        from analysis_store.recorder.run.finalize import check_attrs  # it loads h5py, which most producers do not need
 
         check_attrs(key, checked_declared(declared).attrs)
         with self._lock:
@@ -141,10 +141,10 @@ class RedisDataStore(DataStore):
     def _add_key(self, key: str, form: Form, *, is_set: bool) -> None:
         text = form_text(form, is_set=is_set)
         status, found = self._link.patiently(lambda: self._link.run(scripts.AGREE, key, text))
-        if status == b"beside":
+        if status == b"clash":
             checked_key(key, [found.decode()])
         if form_told(found)[1:] != (form, is_set):
-            raise _OthersFirstError(f"{key!r} is something else for another producer.")
+            raise _OthersFirstError(f"{key!r} has another form for another producer.")
 
     # ---------------------------------------------------------------------------------------------------- in
 
@@ -163,18 +163,18 @@ class RedisDataStore(DataStore):
         self._sender.drain()
 
     def _secure(self) -> None:
-        """Refuse, unless the server has everything on its disk before it answers."""
+        """Raise an error unless the server writes values to its disk before it answers."""
         try:
             told = self._link.client.config_get("append*")
         except self._link.error as error:
-            raise self._not_durable(f"cannot be asked how it keeps what it takes ({error})") from error
+            raise self._not_durable(f"does not report its persistence settings ({error})") from error
         if (told.get("appendonly"), told.get("appendfsync")) != ("yes", "always"):
-            raise self._not_durable("answers before what it takes is on its disk")
+            raise self._not_durable("answers before values are on its disk")
 
     def _not_durable(self, why: str) -> StoreWriteError:
         return StoreWriteError(
             errno.ENOTSUP,
-            f"Redis at {self._link.shown} {why}, so what was recorded may not survive a power cut there; it was "
+            f"Redis at {self._link.shown} {why}, so recorded values may not survive a power cut there; they were "
             "flushed as usual. Start the server with --appendonly yes --appendfsync always",
         )
 
@@ -190,7 +190,7 @@ class RedisDataStore(DataStore):
     # -------------------------------------------------------------------------------------------------- back
 
     def keys(self) -> list[str]:
-        """Return every key that has values, those of other producers among them."""
+        """Return every key with values, including keys of other producers."""
         with self._lock:
             self._refresh()
             return super().keys()
@@ -209,7 +209,9 @@ class RedisDataStore(DataStore):
     def _last(self, key: str) -> Any:
         values = self._values(key)
         if not len(values):
-            raise KeyNotFoundError(f"{key!r} has no value in Redis: what there was is collected; read it there.")
+            raise KeyNotFoundError(
+                f"{key!r} has no value in Redis; its values were collected. Read them in the collector's datastore."
+            )
         return given(self._forms[key], values[-1])
 
     def _series(self, key: str) -> Series:
@@ -227,7 +229,7 @@ class RedisDataStore(DataStore):
         return waiting(self._link, key, form)
 
     def _send(self) -> None:
-        """Let the server have everything, so that it can be read there."""
+        """Send all values to the server, so that they can be read there."""
         with self._lock:
             if not self._closed:
                 self._flush()
@@ -238,4 +240,4 @@ class RedisDataStore(DataStore):
 
 
 class _OthersFirstError(InvalidDataError):
-    """Another producer said what the values of a key are, between our look and our word."""
+    """Another producer defined the form of a key at the same time."""

@@ -1,4 +1,4 @@
-"""The right to collect a recording: one process has it, and it is free soon after that process is gone."""
+"""The lease for collecting a recording: one process holds it, and it expires soon after that process dies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAUSE = 0.1
 
 
 class Lease:
-    """What one collector holds; it expires when it is not taken again for 30 s.
+    """The lease of one collector; it expires if it is not renewed for 30 s.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class Lease:
         self.text: str = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)})
 
     def take(self) -> None:
-        """Take it, or hold it for longer.
+        """Acquire or renew the lease.
 
         Raises
         ------
         StoreBusyError
-            Another process has it, which the message names.
+            Another process holds it; the message names that process.
         """
         end = time.monotonic() + self._link.wait
         found = self._take("")
@@ -50,22 +50,22 @@ class Lease:
                 continue
             if time.monotonic() >= end:
                 raise StoreBusyError(
-                    f"process {holder['pid']} on {holder['host']} collects {self._link.name!r}; one at a time does. "
+                    f"process {holder['pid']} on {holder['host']} collects {self._link.name!r}; only one can. "
                     "Stop it first."
                 )
             time.sleep(_PAUSE)
             found = self._take("")
 
     def leave(self) -> None:
-        """Give it up."""
+        """Release the lease."""
         self._link.patiently(lambda: self._link.run(scripts.LEAVE, self.text))
 
     def _take(self, dead: str) -> str:
-        """Return who holds it now: this one, if it was free or held by somebody dead."""
+        """Return the holder: this process, if the lease was free or held by a dead process."""
         arguments = (scripts.HOLD, self.text, dead, _MILLISECONDS)
         return str(self._link.patiently(lambda: self._link.run(*arguments)).decode())
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    """Return whether a process of this host has ended; of another host nobody knows."""
+    """Return True if a process of this host has ended; False for other hosts, where it is unknown."""
     return holder["host"] == socket.gethostname() and not is_running(holder["pid"])

@@ -1,4 +1,4 @@
-"""Values of a key as Redis holds them, read as a list is."""
+"""Values of a key in Redis, read like a list."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class Kept:
-    """The values of a recording that stays in Redis; only what is asked for is fetched.
+    """The values of a recording that stays in Redis; only the requested values are fetched.
 
     Parameters
     ----------
     link : Link
         The server.
     key : str
-        One that has values.
+        A key with values.
     form : Form, optional
-        What they are; without it, their times are meant.
+        The form of the values; without it, their times are read.
     before : callable
-        Sends what was recorded here; it is called before each reading.
+        Sends the values recorded in this process; called before each read.
     """
 
     def __init__(self, link: Link, key: str, form: Form | None, before: Callable[[], None]) -> None:
@@ -53,7 +53,7 @@ class Kept:
 
 
 def waiting(link: Link, key: str, form: Form | None) -> list[Any]:
-    """Return the values of a key, or without a form their times, that nobody has collected yet."""
+    """Return the values of a key, or without a form their times, that are not collected yet."""
     entries = link.ask("XRANGE", "values", "-", "+")
     field = b"time" if form is None else b"value"
     name = key.encode()

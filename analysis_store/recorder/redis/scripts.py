@@ -1,17 +1,17 @@
-"""What a Redis server does as one step: each text is a Lua script, which no other client and no death can interrupt.
+"""Atomic steps of the Redis server: each text is a Lua script, which other clients and deaths cannot interrupt.
 
 The keys of a recording called ``name``::
 
     name:about       hash     "room" (entries), "bytes" (room in bytes): empty for a recording that stays in Redis
-    name:forms       hash     key -> what its values are, and its place in the order of the keys
+    name:forms       hash     key -> form of its values, and its place in the order of the keys
     name:owners      hash     producer -> token of the process that records as it, "" when it has ended
     name:sequences   hash     producer -> number of its values that the server has taken
     name:counts      hash     key -> number of its values ever taken
-    name:values      stream   what waits for the collector
-    name:waiting     string   bytes of these
+    name:values      stream   values that wait for the collector
+    name:waiting     string   bytes of these values
     name:bases       hash     key -> number of values that the datastore of the collector had before
-    name:collector   string   who collects; it expires
-    name:values:KEY, name:times:KEY   lists, of a recording that stays in Redis
+    name:collector   string   holder of the lease; it expires
+    name:values:KEY, name:times:KEY   lists, for a recording that stays in Redis
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ redis.call('HSET', owners, producer, token)
 redis.call('HSETNX', sequences, producer, 0)
 return {'good', redis.call('HGET', sequences, producer)}
 """
-"""A producer begins, or goes on: a process that recorded under this name before is shut out."""
+"""A producer begins or continues: an earlier process with this name is shut out."""
 
 AGREE = """
 local forms, key, form = KEYS[2], ARGV[1], ARGV[2]
@@ -38,14 +38,14 @@ local found = redis.call('HGET', forms, key)
 if found then return {'known', found} end
 for _, other in ipairs(redis.call('HKEYS', forms)) do
   if string.sub(other, 1, #key + 1) == key .. '/' or string.sub(key, 1, #other + 1) == other .. '/' then
-    return {'beside', other}
+    return {'clash', other}
   end
 end
 local placed = string.format('%d %s', redis.call('HLEN', forms), form)
 redis.call('HSET', forms, key, placed)
 return {'known', placed}
 """
-"""What the values of a key are, as the first producer says who has one."""
+"""The form of a key's values, defined by the first producer with a value."""
 
 APPEND = """
 local about, owners, sequences, counts, values, waiting = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -83,14 +83,14 @@ redis.call('HSET', sequences, producer, last)
 if room then redis.call('SET', waiting, size) end
 return {status, last}
 """
-"""Values of a producer are taken in their order, each once however often it is sent, and as many as there is room."""
+"""Values of a producer are accepted in order, each once however often it is sent, as long as there is space."""
 
 END = """
 local owners, producer, token = KEYS[3], ARGV[1], ARGV[2]
 if redis.call('HGET', owners, producer) ~= token then return 0 end
 return redis.call('HSET', owners, producer, '') + 1
 """
-"""A producer has recorded its last."""
+"""A producer has ended."""
 
 HOLD = """
 local collector, holder, before, lease = KEYS[9], ARGV[1], ARGV[2], ARGV[3]
@@ -99,13 +99,13 @@ if found and found ~= holder and found ~= before then return found end
 redis.call('SET', collector, holder, 'PX', lease)
 return holder
 """
-"""One process collects: who holds it goes on holding it, another gets it when it is free or its holder is dead."""
+"""One process collects: its holder renews the lease, another gets it if it is free or its holder is dead."""
 
 LEAVE = """
 if redis.call('GET', KEYS[9]) == ARGV[1] then redis.call('DEL', KEYS[9]) end
 return 1
 """
-"""Who collected no longer does."""
+"""The collector releases the lease."""
 
 FORGET = """
 local values, waiting, collector, size = KEYS[6], KEYS[7], KEYS[9], 0
@@ -116,7 +116,7 @@ end
 if size > 0 then redis.call('DECRBY', waiting, size) end
 return 1
 """
-"""What the collector has made durable leaves the server."""
+"""Values that the collector has made durable leave the server."""
 
 FINISH = """
 local owners, values, least = KEYS[3], KEYS[6], tonumber(ARGV[1])
@@ -126,4 +126,4 @@ for _, owner in ipairs(found) do if owner ~= '' then return 0 end end
 for i = 1, 8 do redis.call('DEL', KEYS[i]) end
 return 1
 """
-"""When all producers have ended and everything is collected, nothing of the recording stays."""
+"""When all producers have ended and all values are collected, the recording is removed."""

@@ -1,4 +1,4 @@
-"""Values on their way to the server: gathered, sent many at a time, and again until the server has them."""
+"""Sending of values to the server: in batches, repeated until the server has them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _PAUSE = 0.02
 
 
 class Sender:
-    """Sends what one producer records, in a thread of its own; of a value that was sent twice the server takes one.
+    """Sends the values of one producer, in a separate thread; the server accepts a value that was sent twice once.
 
     Parameters
     ----------
     link : Link
         The server.
     producer, token : str
-        Who records, and which process of that name it is.
+        Name of the producer, and token of this process.
     taken : int
-        Values of this producer that the server has already.
+        Number of values of this producer on the server.
     """
 
     def __init__(self, link: Link, producer: str, token: str, taken: int) -> None:
@@ -50,14 +50,14 @@ class Sender:
         self._thread.start()
 
     def put(self, entry: Entry) -> None:
-        """Take a value; it is sent within 50 ms, or as soon as there are many.
+        """Add a value; it is sent within 50 ms, or as soon as there are many.
 
         Raises
         ------
         StoreBusyError
-            Nobody collects, and what may wait is waiting; the value was not taken.
+            The queue is full, because no process collects; the value was not recorded.
         StoreWriteError
-            The server does not answer; the value was not taken.
+            The server does not answer; the value was not recorded.
         """
         with self._changed:
             if len(self._waiting) >= 2 * _MANY or self._size >= 2 * _LARGE or self._final:
@@ -68,7 +68,7 @@ class Sender:
                 self._changed.notify_all()
 
     def drain(self) -> None:
-        """Return when the server has everything; errors as in `put`, but nothing is lost by them."""
+        """Wait until the server has all values; errors as in `put`, but no value is lost."""
         with self._changed:
             self._hurry = True
             self._changed.notify_all()
@@ -78,7 +78,7 @@ class Sender:
                 self._hurry = False
 
     def end(self) -> bool:
-        """Stop sending; return whether the server has everything."""
+        """Stop sending; return True if the server has all values."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -86,13 +86,13 @@ class Sender:
         return not self._waiting
 
     def _wait_until(self, reached: Callable[[], bool]) -> None:
-        """Wait as long as something gets away; raise what keeps it when nothing did for the time of the link."""
+        """Wait while values are being sent; raise the error if none was sent for the time of the link."""
         end, taken = time.monotonic() + self._link.wait, self.taken
         while not reached() or self._final:
             if self.taken != taken:
                 end, taken = time.monotonic() + self._link.wait, self.taken
             if self._trouble is not None and (self._final or time.monotonic() >= end):
-                # A new one for each who waits: an error that is raised twice has the traces of both.
+                # A new error for each waiting thread: an error that is raised twice has both tracebacks.
                 raise type(self._trouble)(*self._trouble.args) from self._trouble.__cause__
             self._changed.wait(0.1)
 
@@ -114,7 +114,7 @@ class Sender:
         return self._hurry or self._ended or len(self._waiting) >= _MANY or self._size >= _LARGE
 
     def _batch(self) -> list[Entry]:
-        """Return the first values that wait, not too many for one message."""
+        """Return the first waiting values, up to the size of one message."""
         batch, size = [], 0
         for entry in islice(self._waiting, _MANY):
             batch.append(entry)
@@ -143,13 +143,13 @@ class Sender:
         if status == b"full":
             self._keep(
                 StoreBusyError(
-                    f"what may wait in Redis as {self._link.name!r} is waiting, and nobody collects it. Start a "
-                    "Collector, or open the datastore with maxlen=None, which keeps everything in Redis."
+                    f"the queue of {self._link.name!r} in Redis is full, and no process collects it. Start a "
+                    "Collector, or open the datastore with maxlen=None, which keeps all values in Redis."
                 )
             )
 
     def _keep(self, error: StoreWriteError, *, final: bool = False) -> None:
-        """Remember why nothing is sent, and rest a little before the next attempt."""
+        """Store the error, and wait a little before the next attempt."""
         with self._changed:
             self._trouble, self._final = error, final
             self._changed.notify_all()
@@ -158,10 +158,10 @@ class Sender:
     def _refused(self, status: bytes, last: int) -> StoreWriteError:
         if status == b"taken":
             return StoreBusyError(
-                f"another process records into {self._link.name!r} as {self._producer!r}; give each producer a name "
-                "of its own."
+                f"another process records into {self._link.name!r} as {self._producer!r}; give each producer its own "
+                "name."
             )
         return StoreWriteError(
-            f"Redis at {self._link.shown} has lost what it had acknowledged: {self.taken - max(last, 0)} values of "
-            f"{self._producer!r}. Let it keep them (appendonly yes, appendfsync always), and open the datastore again."
+            f"Redis at {self._link.shown} has lost acknowledged values: {self.taken - max(last, 0)} values of "
+            f"{self._producer!r}. Set appendonly yes and appendfsync always, and open the datastore again."
         )

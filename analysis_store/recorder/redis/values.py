@@ -13,7 +13,7 @@ from analysis_store.recorder.core.value_kinds import Form, form_said
 
 
 def encoded(form: Form, value: Any) -> bytes:
-    """Return the bytes of a value that `Form.fitted` gave; those of a ragged one begin with a line of its shape."""
+    """Return the bytes of a value of `Form.fitted`; a ragged value begins with a line of its shape."""
     if form.kind == "object":
         return bytes(value)
     if form.kind == "text":
@@ -25,12 +25,12 @@ def encoded(form: Form, value: Any) -> bytes:
 
 
 def decoded(form: Form, data: bytes) -> Any:
-    """Return a value as `Form.fitted` gave it; an array is the caller's own.
+    """Return a value as from `Form.fitted`; an array is a copy.
 
     Raises
     ------
     DamagedFileError
-        The bytes are no value of this form.
+        The bytes are not a value of this form.
     """
     if form.kind == "object":
         return data
@@ -43,7 +43,7 @@ def decoded(form: Form, data: bytes) -> Any:
             shape = tuple(int(size) for size in told.split(b",") if size)
         return np.frombuffer(data, form.dtype).reshape(shape).copy()
     except ValueError as error:
-        raise DamagedFileError(f"A value in Redis is no {form.kind} of {form.dtype}: {error}.") from error
+        raise DamagedFileError(f"A value in Redis is not {form.kind} of {form.dtype}: {error}.") from error
 
 
 def form_text(form: Form, *, is_set: bool) -> str:
@@ -59,7 +59,7 @@ def form_text(form: Form, *, is_set: bool) -> str:
 
 
 def form_told(text: bytes) -> tuple[int, Form, bool]:
-    """Return the place of a key among the others, its form, and whether it is set, from what the server holds."""
+    """Return the place of a key among the others, its form, and whether it is set, from the server's text."""
     place, _, told = text.partition(b" ")
     found = json.loads(told)
     return int(place), form_said(found), found["set"]

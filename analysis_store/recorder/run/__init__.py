@@ -1,1 +1,1 @@
-"""A recording that becomes an analysis run when it is closed."""
+"""Recordings that become analysis runs when they are closed."""

@@ -1,4 +1,4 @@
-"""A recording that is an analysis run: live from its first second, finished when it is closed."""
+"""A recording that is an analysis run: live from the beginning, finished when it is closed."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ _T = TypeVar("_T")
 
 
 class RunDataStore(HDF5DataStore):
-    """Records into a run of a store, which has its uid and its start document at once.
+    """Records into a run of a store, which has its uid and its start document from the beginning.
 
-    Until it ends it is a live file beside the run file that it will be, which other processes find with `live_runs`,
-    and which `recover` closes if its writer dies. `close` makes the run of it: each key that was recorded is a stream
-    with one data key, what was set are the data keys of one event of the stream ``"set"``; `recorded` reads the run
-    by the keys again. Arrays are not copied for that.
+    Until it ends it is a live file next to the final run file. Other processes find it with `live_runs`,
+    and `recover` closes it if its writer dies. `close` converts it to the run: each recorded key becomes a stream
+    with one data key, and set keys become the data keys of one event of the stream ``"set"``; `recorded` reads the run
+    by its keys. Arrays are not copied.
 
-    As a context manager it ends as a success, or, when an exception leaves the block after the first value, as a
-    failure with the reason. Before the first value an exception leaves nothing.
+    As a context manager it ends as a success, or, if an exception leaves the block after the first value, as a
+    failure with the reason. If an exception leaves the block before the first value, no run is saved.
 
     Parameters
     ----------
     store : AnalysisStore
-        The home of the run; closed meanwhile, it ends the recording as aborted.
+        The store of the run; closing the store ends the recording as aborted.
     md : mapping, optional
         Metadata of the run.
     provenance : Provenance or mapping, optional
-        Where the values come from; checked now.
+        The origin of the values; checked now.
     flush_every : float
-        Seconds after which what was recorded is visible to others and safe from the death of this process.
+        Seconds after which recorded values are visible to other processes and safe if this process dies.
     durable_every : float, optional
-        Seconds after which it is safe from a power cut; as in `HDF5DataStore`.
+        Seconds after which recorded values are safe in a power cut; as in `HDF5DataStore`.
 
     Raises
     ------
     ProvenanceError
-        The origin is not told as the policy of the store demands; nothing was written.
+        Provenance that the policy of the store requires is missing; nothing was written.
     StoreBusyError, DuplicateRunError
-        The uid in ``md`` is being recorded, is in the store, or is that of a recording whose writer died.
+        The uid in ``md`` is being recorded, is in the store, or belongs to a recording whose writer died.
 
     Examples
     --------
@@ -75,7 +75,7 @@ class RunDataStore(HDF5DataStore):
     """
 
     _settled: Settled | None = None
-    """What is known of the packages; nothing of a recording that is recovered."""
+    """The list of packages; empty for a recovered recording."""
 
     def __init__(
         self,
@@ -105,14 +105,14 @@ class RunDataStore(HDF5DataStore):
         self._run: Run | None = None
         self._complete = self._dropped = False
         self.lost: dict[str, str] = {}
-        """Keys of which the run does not have every value, and why; known when it is closed."""
+        """Keys with lost values, and the reasons; known when the run is closed."""
         super().__init__(path, flush_every=flush_every, durable_every=durable_every)
-        atexit.unregister(self.close)  # who does not come to the end has not succeeded
+        atexit.unregister(self.close)  # an exit without `close` is not a success
         atexit.register(self.abandon, "the process ended while the run was being recorded")
         store.watch(self)
 
     def _begin(self, start: Document, attachments: Attachments) -> None:
-        """Make a run of the new file."""
+        """Begin a run in the new file."""
         self.start: Document = start
         self._attachments = attachments
         try:
@@ -140,62 +140,63 @@ class RunDataStore(HDF5DataStore):
 
     @property
     def run(self) -> Run:
-        """The run, once it is closed.
+        """The run, after `close`.
 
         Raises
         ------
         RunClosedError
-            It is still being recorded, or nothing was recorded before an exception.
+            The run is still being recorded, or an exception ended it without values.
         """
         if self._run is None:
-            told = "nothing was recorded, and no run was made" if self._dropped else "it is still being recorded"
+            told = "no value was recorded, and no run was saved" if self._dropped else "it is still being recorded"
             raise RunClosedError(f"run {self.uid}: {told}. Close it first; live_runs(store) lists what is recorded.")
         return self._run
 
     @property
     def has_run(self) -> bool:
-        """Whether it has ended, as a run."""
+        """True if it has ended, as a run."""
         return self._run is not None
 
     def declare(self, key: str, declared: Declared) -> None:
-        """Say beforehand what the values of a key are, in words that a document can hold."""
+        """Declare the values of a key before the first, with attributes that a document can hold."""
         check_attrs(key, checked_declared(declared).attrs)
         super().declare(key, declared)
 
     def check(self, key: str, value: object, *, is_set: bool = False) -> None:
-        """Refuse what `append` or `set` would refuse."""
+        """Check a value; errors as in `append` and `set`."""
         super().check(key, value, is_set=is_set)
         if is_set:
             check_set(key, value)
 
     def set(self, key: str, value: object, time: float) -> None:
-        """Keep a value in the place of the one before; refused, too, where a run could not have it."""
+        """Set the value of a key; also refuses values that a run cannot hold."""
         check_set(key, value)
         super().set(key, value, time)
 
     # ---------------------------------------------------------------------------------------------- the end
 
     def close(self) -> None:
-        """End as a success; a second call changes nothing.
+        """Close as a success; a second call has no effect.
 
         Raises
         ------
         StoreWriteError
-            The disk or the catalog refused; everything is still there, and it can be closed again. Or a key, which the
-            message names, cannot be in the run: then the run is in the store with all others, and names it.
+            The disk or the catalog refused a write; all values are kept, and `close` can be called again. Or a key,
+            which the message names, cannot be in the run: then the run is in the store with all other keys, and names
+            this key.
         """
         self._end("success", "")
 
     def fail(self, reason: str) -> None:
-        """End as a failure; without a value there is nothing to tell of, and nothing stays."""
+        """Close as a failure; a recording without values is removed."""
         self._end("fail", reason)
 
     def abandon(self, reason: str) -> None:
-        """End as aborted; without a value nothing stays."""
+        """Close as aborted; a recording without values is removed."""
         self._end("abort", reason)
 
     def discard(self) -> None:
-        """Drop the recording: nothing of it stays."""
+        """Drop the recording, and remove its file."""
         with self._lock:
             self._let_go()
             self._dropped = True
@@ -225,7 +226,7 @@ class RunDataStore(HDF5DataStore):
         return nullcontext() if self._settled is None else self._store.intake.packages_kept(self._settled)
 
     def _arrange(self, exit_status: str, reason: str) -> None:
-        """Make a run file of the live one, wholly or not at all."""
+        """Convert the live file to a run file, atomically."""
         relative = layout.run_path(self.uid, self.start["time"])
         ended = Ended(self._writer(), self.start, self._attachments, self._store.root, relative)
         ended.lost |= dict(self._refused.items())
@@ -243,7 +244,7 @@ class RunDataStore(HDF5DataStore):
         return self._live
 
     def _let_go(self) -> None:
-        """Stop recording, and leave the file as it is."""
+        """Stop recording, and leave the file unchanged."""
         self._closed = True
         self._close()
         atexit.unregister(self.abandon)

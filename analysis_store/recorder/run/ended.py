@@ -1,4 +1,4 @@
-"""A recording that ends: every key that can be in a run goes into it, and those that cannot are named."""
+"""The end of a recording: all keys that a run can hold are written to it, and the others are named."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _OTHERS = {"others": "each is tried by itself"}
 
 
 class Ended:
-    """Makes a run file of a live one.
+    """Converts a live file to a run file.
 
     Parameters
     ----------
     live : LiveFile
-        The file.
+        The live file.
     start, attachments
-        The run, as it was begun.
+        Start document and attachments of the run.
     root, relative : path
-        Where the run file will lie.
+        Path of the run file.
     """
 
     def __init__(
@@ -45,10 +45,10 @@ class Ended:
         self._live, self._start, self._attachments = live, start, attachments
         self._root, self._relative = root, relative
         self.lost: dict[str, str] = {}
-        """Keys of which the run does not have every value, and why."""
+        """Keys with lost values, and the reasons."""
 
     def arrange(self, keys: Iterable[str], read: Callable[[str], Recorded], outcome: tuple[str, str]) -> None:
-        """Make it, wholly or not at all; a key that cannot be in a run does not keep the others from it."""
+        """Make the run file, atomically; a key that a run cannot hold does not affect the others."""
         kept = self._readable(keys, read)
         try:
             self._live.change(self._work(kept, outcome, self.lost), last=True)
@@ -72,7 +72,7 @@ class Ended:
         return found
 
     def _is_possible(self, item: Recorded) -> bool:
-        """Try a run of one key alone, on a copy of the pages that would change."""
+        """Test a run with one key alone, on a copy of the pages that would change."""
         try:
             with writing(self._live.path):
                 tried(self._live.path, self._work([item], _TRIAL, _OTHERS))
@@ -89,7 +89,7 @@ class Ended:
     def _work(
         self, kept: list[Recorded], outcome: tuple[str, str], lost: Mapping[str, str]
     ) -> Callable[[h5py.File], None]:
-        """Return what makes a run of some keys, and says which are lost."""
+        """Return the function that makes a run of some keys, and names the lost keys."""
         status, reason = outcome
         if lost:
             reason = f"{reason}; " * bool(reason) + f"lost: {', '.join(lost)}"
@@ -99,7 +99,7 @@ class Ended:
 
 
 def tell_of_lost(uid: str, lost: Mapping[str, str], *, is_success: bool) -> None:
-    """Raise where a success is claimed, else warn: another error is under way, or other recordings wait."""
+    """Raise after a success, else warn: another error is being raised, or other recordings wait."""
     why = "; ".join(f"{key!r}: {reason}" for key, reason in lost.items())
     told = f"run {uid} is in the store, without all values of {', '.join(map(repr, lost))} ({why})"
     if is_success:

@@ -1,4 +1,4 @@
-"""A recording made a run: its keys become streams, and what was recorded gets its place in the run file."""
+"""Conversion of a recording to a run: its keys become streams, and its datasets get their places in the run file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SET = "set"
 """The stream whose one event has the keys that were set."""
 
 KEY = "recorded_key"
-"""In the entry of a data key: the key under which its values were recorded."""
+"""Name of the entry in a data key that holds the recorded key."""
 
 _ASIDE = ".recorded"
 _TABLE = "DataFrame"
@@ -46,24 +46,24 @@ _PLAIN = {bool, int, float, str}
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One key, as it lies in the live file."""
+    """One key of the live file."""
 
     key: str
     form: Form
     values: Any
-    """Of a key that is appended to the `Series`; of one that is set the value."""
+    """The `Series` of an appended key, or the value of a set key."""
 
     times: np.ndarray[Any, np.dtype]
-    """When each was known: float64 ``(n,)``, s since 1970."""
+    """Times of the values: float64 ``(n,)``, s since 1970."""
 
     path: str
-    """Where in the file the dataset or group is."""
+    """Path of the dataset or group in the file."""
 
     is_set: bool = False
 
 
 def plain_name(key: str, taken: Collection[str] = ()) -> str:
-    """Return a key as a name that event-model takes, and that is none of those that are taken."""
+    """Return a key as an unused name that event-model accepts."""
     name = key.replace("/", "_").replace(".", "_")
     while name in taken:
         name += "_"
@@ -71,7 +71,7 @@ def plain_name(key: str, taken: Collection[str] = ()) -> str:
 
 
 def stream_names(keys: Iterable[str]) -> dict[str, str]:
-    """Return the stream of each key that is appended to."""
+    """Return the stream of each appended key."""
     names: dict[str, str] = {}
     for key in keys:
         names[key] = plain_name(key, {SET, *names.values()})
@@ -84,12 +84,12 @@ def data_key(key: str) -> str:
 
 
 def check_attrs(key: str, attrs: Mapping[str, Any]) -> None:
-    """Refuse what is said of a key beforehand where a descriptor could not hold it: at the end it would be too late.
+    """Refuse a declaration that a descriptor could not hold: at the end it would be too late.
 
     Raises
     ------
     InvalidDataError
-        Names the key and what is wrong.
+        The message names the key and the fault.
     """
     entry = {**attrs, "dtype": "number", "shape": [], "source": "analysis"}
     try:
@@ -99,11 +99,11 @@ def check_attrs(key: str, attrs: Mapping[str, Any]) -> None:
     if attrs.get("units"):
         checked_units(attrs["units"], f"{key!r} cannot be declared")
     if "external" in attrs:
-        raise InvalidDataError(f"{key!r} cannot be declared as external: what is recorded lies in the file of the run.")
+        raise InvalidDataError(f"{key!r} cannot be declared as external: recorded values are in the file of the run.")
 
 
 def draft_of(start: Document, attachments: Attachments, kept: Sequence[Recorded], outcome: tuple[str, str]) -> Draft:
-    """Return the run that a recording is; the digests of what stays where it is are taken, block by block."""
+    """Return the draft of a recording's run; digests of values that stay in place are computed block by block."""
     appended = [item for item in kept if not item.is_set]
     names = stream_names(item.key for item in appended)
     streams = [_stream(names[item.key], [(data_key(item.key), item)], item.times) for item in appended]
@@ -118,10 +118,10 @@ def draft_of(start: Document, attachments: Attachments, kept: Sequence[Recorded]
 
 
 def arrange(file: h5py.File, draft: Draft, root: Path, relative: PurePosixPath) -> None:
-    """Make a run file of a live one, of which the draft tells; arrays stay where they are.
+    """Convert a live file to the run file of a draft; arrays stay in place.
 
-    Where the draft has lost keys, what was recorded stays in the group ``.recorded`` as well: somebody may make
-    something of it by hand. HDF5 can neither move nor remove what is damaged.
+    If the draft has lost keys, recorded data also stay in the group ``.recorded``, where a person may recover them.
+    HDF5 can neither move nor remove damaged objects.
     """
     for name in list(file):
         with suppress(*REFUSALS) if draft.lost else nullcontext():
@@ -132,15 +132,15 @@ def arrange(file: h5py.File, draft: Draft, root: Path, relative: PurePosixPath) 
 
 
 def check_set(key: str, value: object) -> None:
-    """Refuse a value that is set where the run could not have it: at the end it would be too late.
+    """Refuse a set value that the run could not hold: at the end it would be too late.
 
     Raises
     ------
     InvalidDataError
-        Names the key and what is wrong.
+        The message names the key and the fault.
     """
     if isinstance(value, np.ndarray):
-        check_axes(value, key, MOST_AXES)  # the run has one more, of events
+        check_axes(value, key, MOST_AXES)  # the run has one more axis, for events
     if type(value) not in _PLAIN:
         columns.of_values([value], Place(f'"{key}"[', "]"))
 
@@ -172,7 +172,7 @@ def _column(item: Recorded) -> Column:
     values = list(item.values[:])
     if item.form.kind == "text":
         column = columns.of_values(values, _place(item))
-        column.values = np.array(values, object)  # of variable length: it comes back as str, as it was recorded
+        column.values = np.array(values, object)  # variable length, so that it is returned as str, as it was recorded
         return column
     if all(type(value).__name__ == _TABLE for value in values):
         return columns.of_values(values, _place(item))
@@ -180,7 +180,7 @@ def _column(item: Recorded) -> Column:
 
 
 def _array(item: Recorded) -> Column:
-    """Return a column of which only dtype and shape are looked at."""
+    """Return a column of which only dtype and shape are used."""
     one = np.broadcast_to(np.zeros((), item.form.dtype), (1, *item.form.shape))
     column = columns.of_array(one, _place(item))
     column.values = _in_place(item)
@@ -188,7 +188,7 @@ def _array(item: Recorded) -> Column:
 
 
 def _ragged(item: Recorded) -> Column:
-    """Return a column of any shapes; it never stays in the events, however small it is."""
+    """Return a column of any shapes; it is never inline, however small."""
     ndim = max(np.ndim(value) for value in _lazy(item))
     described = {
         "dtype": "array",
@@ -208,7 +208,7 @@ def _lazy(item: Recorded) -> LazyArray:
 
 
 class _Formed:
-    """A series that says what form it has, as the columns of a run do."""
+    """A series with a form, like the columns of a run."""
 
     def __init__(self, series: Series, form: str) -> None:
         self._series, self.form = series, form

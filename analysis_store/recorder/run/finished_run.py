@@ -1,4 +1,4 @@
-"""A run that was recorded, read by the keys under which its values came."""
+"""A recorded run, read by the keys under which its values were recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def recorded(run: Run) -> Recording:
 
 
 class Recording(Mapping[str, Any]):
-    """What was recorded, by key: of a key that was recorded a `LazyArray`, of one that was set its value."""
+    """Recorded values by key: a `LazyArray` for a recorded key, the value of a set key."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -36,16 +36,16 @@ class Recording(Mapping[str, Any]):
         }
 
     def __getitem__(self, key: str) -> Any:
-        """Return the values of a key, unread; or the value, if it was set.
+        """Return the values of a key, lazily; or the value, if it was set.
 
         Raises
         ------
         KeyNotFoundError
-            It was not recorded in this run.
+            The key was not recorded in this run.
         """
         if key not in self._places:
             raise KeyNotFoundError(
-                f"{key!r} was not recorded in run {self.run.uid}; it has {', '.join(self) or 'no key'}."
+                f"{key!r} was not recorded in run {self.run.uid}; recorded keys: {', '.join(self) or 'none'}."
             )
         stream, name = self._places[key]
         values = self.run[stream][name]
@@ -61,7 +61,7 @@ class Recording(Mapping[str, Any]):
         return len(self._places)
 
     def times(self, key: str) -> Any:
-        """Return when each value was known: float64 ``(n,)``, s since 1970."""
+        """Return the time of each value: float64 ``(n,)``, s since 1970."""
         self[key]
         return self.run[self._places[key][0]].times
 
@@ -70,7 +70,7 @@ class Recording(Mapping[str, Any]):
 
 
 class Current(Through):
-    """The values of a key, where they are now: in the live file, or in the run that it became."""
+    """The values of a key, in the live file or in the finished run."""
 
     def __init__(self, find: Callable[[], Any]) -> None:
         self._find = find

@@ -1,4 +1,4 @@
-"""The recordings of a store that have not ended: those whose writers live, and those whose writers died."""
+"""The unfinished recordings of a store: those with live writers, and orphaned ones."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
 _DIED = "the process that recorded it died"
-_CUT = "the machine was started again while it was recorded; it is what it was when it was last durable"
+_CUT = "the machine was restarted during the recording; the run has its last durable state"
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRun:
-    """A run that is being recorded, or was when its writer died."""
+    """A run that is being recorded, or whose writer died."""
 
     start: Document
     """The start document."""
@@ -50,7 +50,7 @@ class LiveRun:
     """The live file."""
 
     holder: Document | None
-    """``pid``, ``user``, ``host`` and ``since`` (s since 1970) of who records it; None where that process is dead."""
+    """``pid``, ``user``, ``host`` and ``since`` (s since 1970) of the recording process; None if it is dead."""
 
     @property
     def uid(self) -> str:
@@ -59,12 +59,12 @@ class LiveRun:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is being recorded."""
+        """True if it is being recorded."""
         return self.holder is not None
 
     @property
     def keys(self) -> dict[str, int]:
-        """How many values each key has now; none where the run ends just now."""
+        """Number of values of each key; empty if the run is just ending."""
         try:
             datastore = self.datastore()
             return {key: len(datastore.times(key)) for key in list(datastore.keys())}
@@ -74,22 +74,22 @@ class LiveRun:
             return {}
 
     def datastore(self) -> HDF5DataStore:
-        """Return what is recorded, to read; it goes on growing.
+        """Return the recording for reading; it keeps growing.
 
         Raises
         ------
         DamagedFileError
-            The run has ended meanwhile: it is in the store now.
+            The run has ended meanwhile and is in the store.
         """
         return HDF5DataStore(self.path, mode="r")
 
     def recorded(self, key: str) -> Any:
-        """Return all values of a key, unread, as `DataStore.get_all` does."""
+        """Return all values of a key, lazily, as `DataStore.get_all` does."""
         return self.datastore().get_all(key)
 
 
 def live_runs(store: RunStore) -> list[LiveRun]:
-    """Return the runs that are being recorded, or whose writer died, the oldest first; recorders of all processes.
+    """Return the runs that are being recorded, by any process, or whose writer died, oldest first.
 
     Examples
     --------
@@ -100,30 +100,30 @@ def live_runs(store: RunStore) -> list[LiveRun]:
 
 
 def recover(store: RunStore, uid: str | None = None) -> list[Run]:
-    """Close the recordings whose writers died, as aborted, with the values that were flushed.
+    """Close recordings whose writers died as aborted, with all flushed values.
 
-    One that was complete when its writer died ends as its writer said. One without a value is removed.
+    A recording that was complete when its writer died keeps its exit status. A recording without values is removed.
 
     Parameters
     ----------
     store : AnalysisStore
-        Where to look.
+        The store.
     uid : str, optional
-        Only this one.
+        Only this run.
 
     Returns
     -------
     list of Run
-        What is in the store now. A recording without a value is not among them.
+        The closed runs, without removed recordings.
 
     Raises
     ------
     StoreBusyError
-        The writer of ``uid`` lives. Without a uid those that live are passed over.
+        The writer of ``uid`` is alive. Without a uid, live recordings are skipped.
     RunNotFoundError
-        There is no recording of this uid.
+        There is no recording with this uid.
     DamagedFileError
-        A live file cannot be read; the others were recovered before this is told.
+        A live file cannot be read; all others were recovered before the error is raised.
     """
     if uid is None:
         return _all_recovered(store)
@@ -131,16 +131,16 @@ def recover(store: RunStore, uid: str | None = None) -> list[Run]:
 
 
 def resume(store: RunStore, uid: str) -> RunDataStore:
-    """Return a recording whose writer died, to go on with: the values that were flushed are there.
+    """Return a recording whose writer died, to continue it; it has all flushed values.
 
     Raises
     ------
     StoreBusyError
-        Its writer lives.
+        Its writer is alive.
     RunNotFoundError
-        There is no recording of this uid.
+        There is no recording with this uid.
     RunClosedError
-        It had ended, and lacks nothing but its name: `recover` gives it that.
+        The recording is complete and lacks only its final name: `recover` finishes it.
     """
     live = _found(store, uid)
     repair(live.path)
@@ -156,13 +156,13 @@ def _found(store: RunStore, uid: str) -> LiveRun:
         if live.uid == uid:
             return live
     raise RunNotFoundError(
-        f"no recording of {store.location} that has not ended has the uid {uid!r}; try live_runs(), "
+        f"no unfinished recording of {store.location} has the uid {uid!r}; try live_runs(), "
         "in a shell analysis-store live."
     )
 
 
 def _all_recovered(store: RunStore) -> list[Run]:
-    """Recover what can be; one file that is damaged does not keep the others from it."""
+    """Recover all files; a damaged file does not affect the others."""
     runs: list[Run] = []
     errors: list[AnalysisStoreError] = []
     for path in list(_files(store)):
@@ -172,7 +172,7 @@ def _all_recovered(store: RunStore) -> list[Run]:
             errors.append(error)
     for lock in store.root.glob(f"*/*/*/*.h5{SUFFIX}.lock"):
         path = lock.with_suffix("")
-        if not path.exists():  # its writer died before it had made the file
+        if not path.exists():  # its writer died before it created the file
             with suppress(StoreBusyError):
                 lock_to_write(path).release()
     if errors:
@@ -181,7 +181,7 @@ def _all_recovered(store: RunStore) -> list[Run]:
 
 
 def _recovered(store: RunStore, path: Path, uid: str | None) -> list[Run]:
-    """Return the run of a live file, if there is one; a writer who came back in the meantime is left alone."""
+    """Return the run of a live file, if there is one; a file with a new writer is left alone."""
     try:
         reason = _CUT if is_cut(path) else _DIED
         repair(path)
@@ -201,7 +201,7 @@ def _files(store: RunStore) -> Iterator[Path]:
 
 
 def _looked_at(path: Path) -> LiveRun | None:
-    """Return the recording in a file; None where it had not begun, or ended just now."""
+    """Return the recording in a file; None if it had not begun, or has just ended."""
     try:
         found = read_live(path, read_head)
         start = found[0] if found else _start_of(path)
@@ -213,7 +213,7 @@ def _looked_at(path: Path) -> LiveRun | None:
 
 
 def _start_of(path: Path) -> Document | None:
-    """Return the start document of a file that is a run file already, but for its name."""
+    """Return the start document of a file that is a complete run file without its final name."""
     from analysis_store.runs.read.reader import RunFile
 
     with suppress(AnalysisStoreError):

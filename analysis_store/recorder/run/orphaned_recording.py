@@ -1,4 +1,4 @@
-"""What a writer that died has left: a live file that is still to be ended, or one that only lacks its name."""
+"""Orphaned live files: to be closed, or complete except for the final name."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 class LeftRun(RunDataStore):
-    """The recording of a live file whose writer died, to be ended or gone on with.
+    """The recording of a live file whose writer died, to be closed or continued.
 
     Raises
     ------
     StoreBusyError
-        Its writer lives.
+        Its writer is alive.
     """
 
     def __init__(self, store: RunStore, path: Path) -> None:
         self._made = []
-        self.start: Document = {"uid": path.name.partition(".h5")[0]}  # all that there is where it had not begun
+        self.start: Document = {"uid": path.name.partition(".h5")[0]}  # all that is known if it had not begun
         self._take(store, path)
         found = self._read(read_head)
         if found is not None:
@@ -36,6 +36,6 @@ class LeftRun(RunDataStore):
 
 
 def is_complete(path: Path) -> bool:
-    """Tell whether a live file is a run file already, and only its name is missing."""
+    """Return True if a live file is a complete run file without its final name."""
     with reading(str(path)) as file:
         return bool(h5a.exists(h5g.open(file, b"/"), layout.LAYOUT_ATTRIBUTE.encode()))

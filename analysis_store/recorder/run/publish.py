@@ -1,4 +1,4 @@
-"""A live file that is complete made a run of its store; whoever dies meanwhile, it can be done again."""
+"""Publishing a complete live file as a run of its store; can be repeated if a process dies meanwhile."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 def live_path(root: Path, relative: PurePosixPath) -> Path:
-    """Return where the live file of a run lies, beside the run file that it will be."""
+    """Return the path of a run's live file, next to the final run file."""
     return root / f"{relative}{SUFFIX}"
 
 
 def publish(store: RunStore, live: Path) -> Run:
-    """Give a complete live file the name of a run file, and enter it into the catalog.
+    """Publish a complete live file: give it the name of a run file, and add it to the catalog.
 
-    The live name goes last: as long as it is there, `recover` finds what is left to do.
+    The live name is removed last: while it exists, `recover` can finish the work.
 
     Raises
     ------
     DuplicateRunError
-        There is another run of this uid.
+        There is another run with this uid.
     StoreWriteError
-        The catalog cannot be written; the live file is still there.
+        The catalog cannot be written; the live file is kept.
     """
     final = live.with_suffix("")
     live.chmod(_READ_ONLY)
@@ -48,7 +48,7 @@ def publish(store: RunStore, live: Path) -> Run:
     except FileExistsError as error:
         if not os.path.samestat(live.stat(), final.stat()):
             raise DuplicateRunError(
-                f"{final} is there already, and is not the run that was recorded in {live}. Move one of them away."
+                f"{final} exists, and is not the run that was recorded in {live}. Move one of them away."
             ) from error
     sync_folder(final.parent)
     run = store.adopt(final)
@@ -59,7 +59,7 @@ def publish(store: RunStore, live: Path) -> Run:
 
 @contextmanager
 def ending(uid: str, live: Path) -> Iterator[None]:
-    """Say of what keeps a recording from its end that it can be ended later."""
+    """Add to an error that prevents the end of a recording that it can be closed later."""
     try:
         with writing(live):
             yield
@@ -68,6 +68,6 @@ def ending(uid: str, live: Path) -> Iterator[None]:
     except StoreWriteError as error:
         raise StoreWriteError(
             error.errno or errno.EIO,
-            f"run {uid} cannot be finished: {error.strerror or error}. Nothing is lost: close it again when that is "
-            "mended, or in another process with recover(store, uid)",
+            f"run {uid} cannot be finished: {error.strerror or error}. No value is lost: close it again when that is "
+            "fixed, or in another process with recover(store, uid)",
         ) from error

@@ -1,4 +1,4 @@
-"""What a live file knows of the run that it will be: the start document, and what goes into the file beside it."""
+"""The header of a live file: the start document and the attachments of the future run."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 HEAD = ".run"
-"""A dataset of JSON, which a file has that is going to be a run; the run that it becomes has it no more."""
+"""A dataset of JSON in a live file of a run; the finished run does not have it."""
 
 
 def write_head(start: Document, attachments: Attachments, file: h5py.File) -> None:
-    """Write the head of a new file."""
+    """Write the header of a new file."""
     told = {"start": start, "patch": attachments.patch, "source": attachments.source}
     write_string(file.id, HEAD, dumps(told))
 
 
 def read_head(file: h5f.FileID) -> tuple[Document, Attachments] | None:
-    """Return start document and attachments; None of a file without a head.
+    """Return start document and attachments; None for a file without a header.
 
     Raises
     ------
     DamagedFileError
-        The head is not as it was written.
+        The header is damaged.
     """
     if HEAD.encode() not in file:
         return None
@@ -42,4 +42,6 @@ def read_head(file: h5f.FileID) -> tuple[Document, Attachments] | None:
         told = loads(read_scalar(find_dataset(file, f"/{HEAD}"), "the head of a recording"))
         return dict(told["start"]), Attachments(told["patch"], told["source"])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"The head of the recording cannot be read: {error!r}. The file was changed.") from error
+        raise DamagedFileError(
+            f"The header of the recording cannot be read: {error!r}. The file was changed."
+        ) from error

@@ -1,4 +1,4 @@
-"""The arrays in which one key lies in a Zarr group: its values, and where each begins if they differ in size."""
+"""The arrays of one key in a Zarr group: its values, and their ends if they differ in size."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _INTEGERS = np.dtype("i8")
 _ESCAPED = re.compile(r"[%\\]|^\.")
 
 _CODECS = {"blosc", "bz2", "gzip", "lz4", "lzma", "zlib", "zstd"}
-"""What may pack a chunk; of the other codecs that Zarr knows some are no compression, and some run code."""
+"""Accepted compressors of chunks; other codecs of Zarr do not compress, or run code."""
 
-# An empty chunk is written as well: one of -0.0 would come back as 0.0 otherwise.
+# Empty chunks are written, too: otherwise a chunk of -0.0 would be read as 0.0.
 _CONFIG: Any = {"write_empty_chunks": True}
 
 
 class Arrays:
-    """What is stored of a key; `sizes` says how much of each array counts, the rest is of a writer that died.
+    """The stored arrays of a key; `sizes` gives the valid part of each array, the rest was left by a dead writer.
 
-    The arrays are ``values`` and ``time``; of values that differ in size also ``ends``, the end of each in
-    ``values``, which are then flat; and of arrays of many shapes ``shapes`` and ``shape_ends`` alike.
+    The arrays are ``values`` and ``time``; for values that differ in size also ``ends``, the end of each in the flat
+    ``values``; and for arrays of many shapes also ``shapes`` and ``shape_ends``.
     """
 
     def __init__(self, root: Path, key: str, form: Form, sizes: dict[str, int], *, block: int, writes: bool) -> None:
@@ -49,7 +49,7 @@ class Arrays:
         return self.sizes["time"]
 
     def make(self) -> None:
-        """Make them, empty, in place of what a writer that died may have left."""
+        """Create empty arrays, in place of arrays that a dead writer may have left."""
         import zarr
 
         zarr.create_group(self._root, path=self._where, zarr_format=2, overwrite=True)
@@ -71,14 +71,14 @@ class Arrays:
             )
 
     def room(self) -> int:
-        """Return how many bytes of values fill the last chunk."""
+        """Return the number of bytes of values that fill the last chunk."""
         dtype, shape = self._columns()["values"]
         row = dtype.itemsize * math.prod(shape)
         whole = row * _chunks(dtype, shape, self._block)[0] or self._block
         return whole - (self.sizes["values"] * row) % whole
 
     def write(self, values: list[object], times: list[float]) -> None:
-        """Put values behind the last; they count once `sizes` are stored. An error leaves `sizes` as they were."""
+        """Append values; they are valid when `sizes` are stored. An error leaves `sizes` unchanged."""
         rows = {**self._rows(values), "time": np.array(times)}
         for name, added in rows.items():
             array, start = self._array(name), self.sizes[name]
@@ -88,14 +88,14 @@ class Arrays:
         self.sizes = {name: self.sizes[name] + len(added) for name, added in rows.items()}
 
     def cut(self) -> None:
-        """Take away what does not count."""
+        """Remove invalid rows."""
         for name, size in self.sizes.items():
             array = self._array(name)
             if array.shape[0] != size:
                 array.resize((size, *array.shape[1:]))
 
     def read(self, run: slice, rest: tuple[Any, ...] = ()) -> Any:
-        """Return stored values, as `Form.fitted` gave them: an array, or one of objects where they differ in size."""
+        """Return stored values, as from `Form.fitted`: an array, or an object array if they differ in size."""
         if self.form.kind == "array":
             found = np.asarray(self._array("values", run.stop)[(run, *rest)])
             if not _is_raw(self.form.dtype):
@@ -109,7 +109,7 @@ class Arrays:
         return [self._whole(value, None if shapes is None else shapes[at]) for at, value in enumerate(values)]
 
     def times(self, run: slice) -> AnyArray:
-        """Return when stored values were known."""
+        """Return the times of stored values."""
         return np.asarray(self._array("time", run.stop)[run])
 
     def _whole(self, value: AnyArray, shape: AnyArray | None) -> Any:
@@ -118,7 +118,7 @@ class Arrays:
         return np.ascontiguousarray(value).view(self.form.dtype).reshape(tuple(shape.tolist()))
 
     def _cut(self, name: str, ends: str, run: slice) -> list[AnyArray]:
-        """Return the parts of a flat array that belong to a run of values."""
+        """Return the parts of a flat array for consecutive values."""
         before = max(0, run.start - 1)
         marks = np.asarray(self._array(ends, run.stop)[before : run.stop])
         marks = marks if run.start else np.concatenate([[0], marks])
@@ -164,7 +164,7 @@ class Arrays:
         return name == "values" and self.form.kind != "array"
 
     def _array(self, name: str, size: int = 0) -> Any:
-        """Return an array; one that has grown since in another process is opened again."""
+        """Return an array; an array that has grown in another process is opened again."""
         found = self._open.get(name)
         if found is None or found.shape[0] < size:
             found = self._open[name] = opened(self._root, f"{self._where}/{name}", *self._columns()[name], self._mode)
@@ -172,17 +172,17 @@ class Arrays:
 
 
 class Latest:
-    """The value of a key that is set: one array after the other, so that a reader always finds a whole one."""
+    """The value of a set key: each value is a new array, so that a reader always finds a complete one."""
 
     def __init__(self, root: Path, key: str, number: int = 0) -> None:
         self._root, self._where, self.number = root, _where(key), number
 
     def make(self) -> None:
-        """Make the folder of the key, which tells whether its name is one that the file system takes."""
+        """Create the folder of the key, which checks that the file system accepts its name."""
         (self._root / self._where).mkdir(parents=True, exist_ok=True)
 
     def write(self, data: bytes) -> None:
-        """Store the bytes of an object beside those before; they count once `number` is stored."""
+        """Store the bytes of an object next to the previous ones; they are valid when `number` is stored."""
         import zarr
 
         rows = np.frombuffer(data, _BYTES)
@@ -191,23 +191,23 @@ class Latest:
         self.number += 1
 
     def drop(self) -> None:
-        """Remove the values before."""
+        """Remove the earlier values."""
         for path in (self._root / self._where).glob("value-*"):
             if path.name != f"value-{self.number}":
                 shutil.rmtree(path, ignore_errors=True)
 
     def read(self) -> bytes:
-        """Return what counts."""
+        """Return the valid bytes."""
         return np.asarray(opened(self._root, f"{self._where}/value-{self.number}", _BYTES, (), "r")[:]).tobytes()
 
 
 def opened(root: Path, where: str, dtype: np.dtype, row: tuple[int, ...], mode: Literal["r", "r+"]) -> zarr.Array[Any]:
-    """Return an array that is as it was made here; its metadata may be by anybody.
+    """Return an array after checking its metadata, which may be untrusted.
 
     Raises
     ------
     DamagedFileError
-        It is another one.
+        It is a different array.
     TooLargeError
         Its chunks do not fit into memory.
     """
@@ -215,15 +215,15 @@ def opened(root: Path, where: str, dtype: np.dtype, row: tuple[int, ...], mode: 
 
     try:
         found: zarr.Array[Any] = zarr.open_array(root, path=where, mode=mode, zarr_format=2, config=_CONFIG)
-    except FileNotFoundError:  # which is a ValueError, too
+    except FileNotFoundError:  # also a ValueError
         raise
     except (TypeError, ValueError) as error:
-        raise DamagedFileError(f"{root}/{where} is described as none that was recorded: {error}.") from error
+        raise DamagedFileError(f"{root}/{where} is not a recorded array: {error}.") from error
     codecs = [codec.codec_id for codec in (*found.filters, *found.compressors)]
     if (found.dtype, found.shape[1:]) != (dtype, row) or not _CODECS.issuperset(codecs):
         raise DamagedFileError(
             f"{root}/{where} has {found.dtype} values of shape {found.shape[1:]}, packed by {codecs}; expected {dtype} "
-            f"of shape {row}, packed by one of {sorted(_CODECS)}. It was changed, or is another's."
+            f"of shape {row}, packed by one of {sorted(_CODECS)}. It was changed, or written by another program."
         )
     check_fits(math.prod(found.chunks) * dtype.itemsize, f"One chunk of {root}/{where}")
     return found
@@ -238,7 +238,7 @@ def _escape(found: re.Match[str]) -> str:
 
 
 def _chunks(dtype: np.dtype, shape: tuple[int, ...], block: int) -> tuple[int, ...]:
-    """Return a shape of about ``block`` bytes: many values, or of a large one a part whose last axes are whole."""
+    """Return a shape of about ``block`` bytes: many values, or a part of a large value with complete last axes."""
     left, chunks = max(1, block // max(1, dtype.itemsize)), []
     for axis, size in enumerate((left, *shape)):
         below = max(1, math.prod(shape[axis:]))
@@ -247,7 +247,7 @@ def _chunks(dtype: np.dtype, shape: tuple[int, ...], block: int) -> tuple[int, .
 
 
 def _is_raw(dtype: np.dtype) -> bool:
-    """Whether Zarr has no such dtype: long doubles, and times of unusual units. They are stored as bytes."""
+    """Return True if Zarr does not support a dtype (long doubles, times of unusual units): it is stored as bytes."""
     if dtype.kind in "mM":
         return np.datetime_data(dtype)[0] == "generic" or np.datetime_data(dtype)[1] != 1
     return (dtype.kind == "f" and dtype.itemsize > 8) or (dtype.kind == "c" and dtype.itemsize > 16)

@@ -1,4 +1,4 @@
-"""Recorded values in a Zarr directory, which any program that knows Zarr reads, meanwhile and afterwards."""
+"""Recorded values in a Zarr directory, which any program with Zarr can read, during and after the recording."""
 
 from __future__ import annotations
 
@@ -34,36 +34,36 @@ if TYPE_CHECKING:
 
 _FORM = Form("array", np.dtype(float))
 _MOST = 1 << 16
-"""Values that wait, however small."""
+"""Largest number of waiting values."""
 
 
 class ZarrDataStore(DataStore):
-    """Keeps each key as a group of Zarr arrays, which grow along their first axis.
+    """Stores each key as a group of Zarr arrays, which grow along their first axis.
 
-    ``values`` and ``time`` lie in the group of a key; values that differ in size lie behind each other, and ``ends``
-    says where each ends. The attributes of the directory say how many count; they are written last, so that a process
-    that is killed leaves whole values only. What was flushed survives the death of the process; that of the machine,
-    when its file system has written it.
+    The group of a key has ``values`` and ``time``; values that differ in size are concatenated, and ``ends``
+    has the end of each. The attributes of the directory have the number of valid values; they are written last, so that
+    a killed process leaves only complete values. Flushed values survive the death of the process; they survive a crash
+    of the machine after the file system has written them.
 
     Parameters
     ----------
     path : str or Path
-        The directory, new or one that was recorded before, which is gone on with; ``~`` is the home directory.
+        A new directory, or an earlier recording, which is continued; ``~`` is the home directory.
     mode : {"a", "r"}
-        Whether to record, or only to read, also what another process is recording.
+        ``"a"`` records; ``"r"`` only reads, also while another process records.
     flush_every : float
-        Seconds after which what was recorded is visible to others and safe from the death of this process.
+        Seconds after which recorded values are visible to other processes and safe if this process dies.
     block : int
         Size of a chunk in bytes, before compression.
 
     Raises
     ------
     StoreBusyError
-        Another process records into it; the message tells which.
+        Another process records into it; the message names it.
     InvalidDataError
-        There is something else at the path, or nothing to read; or an argument is none.
+        The path has other content, or no recording to read; or an argument is invalid.
     DamagedFileError
-        The attributes of the directory are not as they were written.
+        The attributes of the directory are damaged.
     MissingDependencyError
         Zarr is not installed.
 
@@ -79,7 +79,7 @@ class ZarrDataStore(DataStore):
         super().__init__()
         if mode not in {"a", "r"} or block < 1 or flush_every <= 0:
             raise InvalidDataError(
-                f"mode={mode!r}, flush_every={flush_every!r}, block={block!r} came; expected mode 'a' or 'r', and "
+                f"Got mode={mode!r}, flush_every={flush_every!r}, block={block!r}; expected mode 'a' or 'r', and "
                 "numbers above 0."
             )
         self.path: Path = Path(path).expanduser().absolute()
@@ -88,7 +88,7 @@ class ZarrDataStore(DataStore):
         self._keys: dict[str, Key] = {}
         self._grown = self._failed = False
         self._failing: dict[str, AnalysisStoreError] = {}
-        """Keys of which the last flush could not write what waits."""
+        """Keys with waiting values that the last flush could not write."""
         self._lock_file = None if mode == "r" else self._locked()
         try:
             self._begin()
@@ -134,7 +134,7 @@ class ZarrDataStore(DataStore):
 
     def _append(self, key: str, form: Form, value: Any, time: float) -> None:
         entry = self._keys[key]
-        if self._failed:  # the thread could not let what came before count; whoever records hears of it
+        if self._failed:  # the thread could not commit earlier values; the error is raised here
             self._flush()
         elif key in self._failing or entry.size >= entry.room or len(entry.values) >= _MOST:
             self._write(entry)
@@ -149,7 +149,7 @@ class ZarrDataStore(DataStore):
         entry.values, entry.times, entry.at = [value], [time], time
 
     def _write(self, entry: Key) -> None:
-        """Write what waits; it counts with the next flush."""
+        """Write waiting values; the next flush commits them."""
         if not entry.values:
             return
         with self._writing():
@@ -163,7 +163,7 @@ class ZarrDataStore(DataStore):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Turn the errors of Zarr and of the file system into ours."""
+        """Convert errors of Zarr and of the file system to errors of the package."""
         try:
             yield
         except AnalysisStoreError:
@@ -172,7 +172,7 @@ class ZarrDataStore(DataStore):
             raise self._directory.refused(error) from error
 
     def _flush(self) -> None:
-        """Write what waits; a key that cannot be written waits on, and does not keep the others from it."""
+        """Write waiting values; a key that cannot be written keeps waiting, and does not affect the others."""
         self._failing, self._failed = {}, True
         for key, entry in self._keys.items():
             try:
@@ -186,7 +186,7 @@ class ZarrDataStore(DataStore):
             raise StoreWriteError(f"{', '.join(map(repr, self._failing))}: {first}") from first
 
     def _count(self) -> None:
-        """Let what is written count."""
+        """Commit the written values."""
         if self._grown:
             self._directory.put(self._keys)
             for entry in self._keys.values():
@@ -211,20 +211,20 @@ class ZarrDataStore(DataStore):
         if self._mode == "r" and not self._closed:
             raise RunClosedError(f"{self!r} is open for reading; open it with mode='a' to record.")
         if os.getpid() != self._process:
-            raise StoreClosedError(f"{self!r} belongs to the process that this one was forked from; open another one.")
+            raise StoreClosedError(f"{self!r} belongs to the parent process of this fork; open another one.")
         super()._check_open()
 
     def close(self) -> None:
-        """Flush and end; in a process that was forked, leave it to the one that opened it."""
+        """Flush and close; in a fork, leave the directory to the parent process."""
         if os.getpid() == self._process:
             super().close()
         elif self._lock_file is not None:
             self._lock_file.forget()
 
     def flush(self, *, durable: bool = False) -> None:
-        """Make everything visible to other processes; of one that only reads, there is nothing.
+        """Make all values visible to other processes; does nothing in mode ``"r"``.
 
-        ``durable=True`` is refused after that: a power cut may leave chunks that Zarr has replaced without their bytes.
+        ``durable=True`` then raises an error: after a power cut, chunks that Zarr has replaced may be empty.
         """
         if self._mode != "r":
             super().flush(durable=durable)
@@ -261,7 +261,7 @@ class ZarrDataStore(DataStore):
     def _read_latest(self, latest: Latest) -> bytes:
         try:
             return latest.read()
-        except (FileNotFoundError, KeyError):  # its writer has set another meanwhile
+        except (FileNotFoundError, KeyError):  # the writer has set a new value meanwhile
             self._directory.forget()
             self._refresh()
             return latest.read()

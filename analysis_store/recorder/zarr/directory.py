@@ -1,4 +1,4 @@
-"""The directory of a recording in Zarr: its attributes say which keys there are, and how much of each counts."""
+"""The directory of a recording in Zarr: its attributes list the keys and their numbers of valid values."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _NAME = "analysis_store_recording"
 
 
 class Directory:
-    """A Zarr group whose attributes are written last: what they do not count is of a writer that died.
+    """A Zarr group whose attributes are written last: further values were left by a dead writer.
 
     Parameters
     ----------
     path : Path
-        Where it is, or will be.
+        Path of the directory, which may not exist yet.
 
     Raises
     ------
@@ -46,26 +46,26 @@ class Directory:
         self._seen: tuple[int, ...] | None = None
 
     def begin(self, *, new: bool) -> None:
-        """Make it, unless it is there.
+        """Create the directory, unless it exists.
 
         Raises
         ------
         InvalidDataError
-            There is something else at the path; or nothing, and none is to be made.
+            The path has other content; or does not exist and must not be created.
         """
         if self._file.exists():
             return
         if not new or (self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir()))):
-            raise InvalidDataError(f"There is no recording at {self.path}; expected a directory that one made.")
+            raise InvalidDataError(f"There is no recording at {self.path}; expected a directory of a ZarrDataStore.")
         self.put({})
 
     def put(self, keys: Mapping[str, Key]) -> None:
-        """Say which keys there are; from now on this counts.
+        """Write the list of keys, which commits their values.
 
         Raises
         ------
         StoreWriteError
-            The file system refused.
+            The file system refused the write.
         """
         described = {name: key.described() for name, key in keys.items() if key.counts()}
         try:
@@ -75,14 +75,14 @@ class Directory:
             raise self.refused(error) from error
 
     def look(self, take: Callable[[str, Document], None]) -> None:
-        """Tell of each key what `Key.described` said of it, if anything was changed since the last look.
+        """Call ``take`` with the description (`Key.described`) of each key, if the attributes have changed.
 
         Raises
         ------
         DamagedFileError
-            It is not as it was written; ``take`` refuses it by any error of a value that is not as expected.
+            The description is damaged; ``take`` may raise any error for an unexpected value.
         StoreVersionError
-            A newer version wrote it.
+            It was written by a newer version.
         """
         try:
             status = self._file.stat()
@@ -96,29 +96,29 @@ class Directory:
                 take(key, described)
         except (OSError, KeyError, TypeError, AttributeError, InvalidDataError, orjson.JSONDecodeError) as error:
             raise DamagedFileError(
-                f"{self._file} does not describe a recording: {error!r}. It was changed, or is another's."
+                f"{self._file} does not describe a recording: {error!r}. It was changed, or written by another program."
             ) from error
         self._seen = seen
 
     def forget(self) -> None:
-        """Let the next look tell everything."""
+        """Discard the cached state, so that the next call reports all keys."""
         self._seen = None
 
     def refused(self, error: Exception) -> StoreWriteError:
-        """Return what is raised where the file system, or Zarr, refused to write."""
-        return write_error(self.path, error, "What was flushed before is still there; make room, or record elsewhere")
+        """Return the error for a write that the file system or Zarr refused."""
+        return write_error(self.path, error, "Flushed values are kept; free space, or record elsewhere")
 
 
 def number_told(told: object) -> int:
-    """Return a number that is part of a path, or of memory to be taken; a file may say anything.
+    """Return a valid number for a path or an allocation; the file may be untrusted.
 
     Raises
     ------
     TypeError
-        It is none.
+        It is not a valid number.
     """
     if type(told) is not int or told < 0:
-        raise TypeError(f"{told!r:.60} came as a number of values")
+        raise TypeError(f"got {told!r:.60} as a number of values")
     return told
 
 

@@ -1,4 +1,4 @@
-"""One key of a Zarr datastore: what is written of it, what waits, and both as one array."""
+"""One key of a Zarr datastore: its written values, its waiting values, and both as one array."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class Key:
-    """A key, and what is not written yet of it."""
+    """A key with its waiting values."""
 
     form: Form
     arrays: Arrays | None
     latest: Latest | None = None
     at: float = 0.0
-    """When the one that is set was known."""
+    """Time of the set value."""
     values: list[Any] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     size: int = 0
-    """Bytes that wait."""
+    """Size of the waiting values, bytes."""
     room: int = 0
-    """How many may."""
+    """Largest size of the waiting values, bytes."""
 
     def counts(self) -> bool:
-        """Say whether any of it is written."""
+        """Return True if a value is written."""
         return bool(self.latest.number if self.arrays is None and self.latest is not None else len(self.arrays or ()))
 
     def described(self) -> Document:
-        """Return what the attributes of the directory say of it."""
+        """Return the description for the attributes of the directory."""
         form = self.form
         told = {"kind": form.kind, "dtype": form.dtype.str, "shape": form.shape, "attrs": dict(form.attrs)}
         if self.latest is not None:
@@ -53,19 +53,19 @@ class Key:
 
 
 class KeyValues(Lazy):
-    """The values of a key, those on disk and those that wait."""
+    """The values of a key, on disk and waiting."""
 
     def __init__(self, entry: Key, lock: AbstractContextManager[object], refresh: Callable[[], None]) -> None:
         self._entry, self._lock, self._refresh = entry, lock, refresh
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Dtype of the values."""
         return self._entry.form.array_dtype
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Values first; what it is now."""
+        """Present shape, values first."""
         with self._lock:
             self._refresh()
             return (self._count() + len(self._entry.values), *self._row())
@@ -81,7 +81,7 @@ class KeyValues(Lazy):
         return 0 if self._entry.arrays is None else len(self._entry.arrays)
 
     def _rows(self, run: slice, rest: tuple[Any, ...]) -> Any:
-        """Return a run of values, from the disk as far as they are there."""
+        """Return consecutive values, from the disk and from memory."""
         count = self._count()
         step = run.step or 1
         there = range(run.start, min(run.stop, count), step)
@@ -103,11 +103,11 @@ class KeyValues(Lazy):
 
 
 class KeyTimes(KeyValues):
-    """When the values of a key were known."""
+    """The times of a key's values."""
 
     @property
     def dtype(self) -> np.dtype:
-        """Of times, s."""
+        """Dtype of times in s."""
         return np.dtype(float)
 
     def _row(self) -> tuple[int, ...]:
@@ -122,7 +122,7 @@ class KeyTimes(KeyValues):
 
 
 def reading(work: Callable[[], _T]) -> _T:
-    """Return what the work reads; errors of Zarr and the operating system become ours."""
+    """Return the result of a read; errors of Zarr and the operating system become errors of the package."""
     try:
         return work()
     except AnalysisStoreError:
