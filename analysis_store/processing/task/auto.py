@@ -16,8 +16,8 @@ from analysis_store.catalogs.query.nodes import And, Between, Key, Node, Not, Or
 from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import AnalysisStoreError, InputError, SettingsError
 from analysis_store.processing.model.pipeline import Pipeline
+from analysis_store.processing.task.background_log import Diary
 from analysis_store.processing.task.batch import Batch
-from analysis_store.processing.task.outcome_log import Diary
 from analysis_store.processing.task.outcomes import Failure, Outcome
 from analysis_store.processing.task.selection import Selection
 from analysis_store.processing.task.work_queue import Line

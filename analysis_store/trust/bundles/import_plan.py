@@ -11,7 +11,7 @@ from analysis_store.provenance import Lookup, Provenance
 from analysis_store.provenance.resolve import settle
 from analysis_store.runs.notes.removal_records import told_as_removed
 from analysis_store.trust.bundles.contents import EXTERNAL_NOTE, Cargo
-from analysis_store.trust.bundles.verify import differences
+from analysis_store.trust.bundles.run_faults import differences
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import Note, RunRecord

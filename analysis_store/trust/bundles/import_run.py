@@ -19,8 +19,8 @@ from analysis_store.folders import sync_folder, sync_names
 from analysis_store.runs.read.reader import RunFile
 from analysis_store.runs.read.verify import Fault, document_faults, value_faults
 from analysis_store.trust.bundles.contents import Cargo, Piece
+from analysis_store.trust.bundles.run_faults import differences, places_due
 from analysis_store.trust.bundles.run_in_transit import RunInTransit
-from analysis_store.trust.bundles.verify import differences, places_due
 
 if TYPE_CHECKING:
     from analysis_store.catalogs.base import RunRecord

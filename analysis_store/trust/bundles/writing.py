@@ -29,8 +29,8 @@ from analysis_store.runs.read.run import Run
 from analysis_store.trust.bundles.contents import BLOCK, Cargo, Piece, Selection, cargo_of, notes_of, select
 from analysis_store.trust.bundles.manifest import CRATE, DOCUMENTS, FILES, MANIFEST, PROV, Entry, Manifest, Member
 from analysis_store.trust.bundles.ro_crate import crate_of
+from analysis_store.trust.bundles.run_faults import faults_of
 from analysis_store.trust.bundles.run_in_transit import RunInTransit
-from analysis_store.trust.bundles.verify import faults_of
 from analysis_store.trust.lineage.prov_json import prov_document
 
 if TYPE_CHECKING:
