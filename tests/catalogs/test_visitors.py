@@ -146,7 +146,7 @@ def test_computing(location: Path) -> None:
         store.compute(peak, store[-1])
     set_writable(location, False)
     before = listing(location)
-    assert "nothing was computed" in visit(visitors.compute, location)
+    assert "Nothing was computed" in visit(visitors.compute, location)
     assert listing(location) == before
 
 

@@ -228,7 +228,7 @@ def test_an_unknown_spec_spoils_that_key_alone(open_store: AnalysisStore) -> Non
             {"run_start": "nobody", "uid": "d", "time": 1.0, "data_keys": {}},
             "'nobody', which no open run",
         ),
-        ("nonsense", {}, "is no document"),
+        ("nonsense", {}, "is not a document"),
     ],
 )
 def test_documents_that_break_the_rules_are_refused(

@@ -217,7 +217,7 @@ def test_a_store_does_not_cross_a_fork(tmp_path: Path) -> None:
     assert {"insert", "new_run", "callback", "search", "getitem", "len", "contains", "close a run"} == set(told)
     for name, error in told.items():
         assert error.startswith("StoreClosedError: "), name
-        assert "came over a fork" in error
+        assert "of which this process is a fork" in error
         assert "Open the store again" in error
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]
 """``new``: never run; ``done``: nothing failed; ``partial``: something did; ``failed``: everything did."""
 
+_ROOM = "analysis_store.processing"
 _SHOWN = 5
 
 
@@ -152,7 +153,7 @@ def _place(error: BaseException) -> TracebackType | None:
 
 
 def _is_way(module: str) -> bool:
-    return module.startswith(f"{__package__}.") and not module.startswith(f"{__package__}.library.")
+    return module.startswith(f"{_ROOM}.") and not module.startswith(f"{_ROOM}.library.")
 
 
 def _told(failure: Failure) -> str:
