@@ -1,6 +1,6 @@
-"""Runs in the formats that people exchange: out with `export`, and back with `read_export` where the format holds all.
+"""Export of runs in the formats that people exchange (`export`), and import of complete exports (`read_export`).
 
-Imported at once, since modules here have the names of their functions; no format is loaded before it is asked for.
+Imported at once, since modules here have the names of their functions; each format is loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Arrays as trees of JSON types: dtype, shape and memory order in words, values as numbers and text."""
+"""Arrays as trees of JSON types: dtype, shape and memory order as text, values as numbers and text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from analysis_store.dtypes import VARIABLE_TEXT, AnyArray
 from analysis_store.errors import DamagedFileError
 
 Tree = Any
-"""None, bool, int, float, str, lists and dicts of them; C-ordered native arrays of numbers in the place of lists."""
+"""None, bool, int, float, str, lists and dicts of them; C-ordered native arrays of numbers in place of lists."""
 
 _NAMES = {text: dtype for text, dtype in VARIABLE_TEXT.items() if dtype.kind == "T"}
 _NUMBER = r"\|b1|\|[iu]1|[<>][iu][248]|[<>]f(?:2|4|8|12|16)|[<>]c(?:8|16|24|32)"
@@ -29,7 +29,7 @@ Convert = Callable[[Any], Any]
 
 
 def is_plain(dtype: np.dtype) -> bool:
-    """Whether arrays of a dtype are told here: numbers, text, times, structures of numbers, bytes and bool, objects."""
+    """Return True if arrays of a dtype are written here: numbers, text, times, structures, bytes, bool, objects."""
     if dtype.names is not None:
         return bool(dtype.names) and all(
             is_plain(dtype[name].base) and not dtype[name].hasobject for name in dtype.names
@@ -40,9 +40,9 @@ def is_plain(dtype: np.dtype) -> bool:
 
 
 def array_tree(array: AnyArray, convert: Convert) -> Tree:
-    """Return the tree of an array of a plain dtype; ``convert`` gives that of an object or of unusual text.
+    """Return the tree of an array of a plain dtype; ``convert`` converts objects and unusual text.
 
-    NaN and infinities are null among the data; where they are is told by ``nonfinite``, flat indices in C order.
+    NaN and infinities are null among the data; ``nonfinite`` holds their positions as flat indices in C order.
     """
     body: dict[str, Any] = {"dtype": _named(array.dtype), "shape": list(array.shape)}
     if array.flags.f_contiguous and not array.flags.c_contiguous:
@@ -74,7 +74,7 @@ def _named(dtype: np.dtype) -> Tree:
 
 
 def _told(array: AnyArray, convert: Convert) -> Tree:
-    """Return the data: an array of numbers where there are such, nested lists of text, a flat list of objects."""
+    """Return the data: an array for numbers, nested lists for text, a flat list for objects."""
     kind = array.dtype.kind
     if kind == "O":
         return [convert(item) for item in array.ravel()]
@@ -115,14 +115,14 @@ def _nonfinite(numbers: AnyArray) -> dict[str, Any]:
 
 
 def array_of(body: Any, convert: Convert) -> AnyArray:
-    """Return the array of a tree; ``convert`` gives the objects in it. Nothing in the tree is believed.
+    """Return the array of a tree; ``convert`` decodes the objects in it. The tree is untrusted input.
 
     Raises
     ------
     DamagedFileError
-        The data are not what dtype and shape say, or the dtype is none that `array_tree` writes.
+        The data do not match dtype and shape, or `array_tree` never writes such a dtype.
     ValueError, TypeError, KeyError, OverflowError
-        The tree is none of `array_tree`.
+        The tree was not written by `array_tree`.
     """
     shape = tuple(_length(size) for size in body["shape"])
     if body["dtype"] == "object":
@@ -136,17 +136,17 @@ def array_of(body: Any, convert: Convert) -> AnyArray:
 
 def _length(size: Any) -> int:
     if type(size) is not int or size < 0:
-        raise DamagedFileError(f"{size!r} came as the length of an axis; expected an integer from 0.")
+        raise DamagedFileError(f"Got {size!r} as the length of an axis; expected an integer from 0.")
     return size
 
 
 def _dtype(told: Any, depth: int) -> np.dtype:
-    """Return a dtype: only what `_named` writes is let through to NumPy."""
+    """Return a dtype; pass to NumPy only names that `_named` writes."""
     if isinstance(told, str):
         if told in _NAMES:
             return _NAMES[told]
         if not _SIMPLE.fullmatch(told):
-            raise DamagedFileError(f"{told[:60]!r} came as a dtype; expected one as numpy.dtype.str has it.")
+            raise DamagedFileError(f"Got {told[:60]!r} as a dtype; expected the form of numpy.dtype.str.")
         return np.dtype(told)
     if depth > _DEEPEST:
         raise DamagedFileError(f"A dtype is nested more than {_DEEPEST} deep.")
@@ -178,13 +178,13 @@ def _filled(dtype: np.dtype, shape: tuple[int, ...], body: Any, convert: Convert
 
 
 def _shaped(array: AnyArray, shape: tuple[int, ...]) -> AnyArray:
-    """Return an array that has the shape it should have; flat data, and those of an empty one, do not tell it."""
+    """Return an array in its declared shape, which flat data and empty data do not have yet."""
     if array.size == 0 and math.prod(shape) == 0:
         return np.zeros(shape, array.dtype)
     if array.ndim == 1 and array.size == math.prod(shape):
         return array.reshape(shape)
     if array.shape != shape:
-        raise DamagedFileError(f"Data of shape {array.shape} came where {shape} is declared.")
+        raise DamagedFileError(f"Got data of shape {array.shape}; expected the declared shape {shape}.")
     return array
 
 
@@ -192,7 +192,7 @@ def _texts(dtype: np.dtype, shape: tuple[int, ...], data: Any, convert: Convert)
     texts = _shaped(np.array(data, object), shape)
     flat = [item if type(item) is str else convert(item) for item in texts.ravel()]
     if not all(type(item) is str for item in flat):
-        raise DamagedFileError("The data of an array of text are not all text.")
+        raise DamagedFileError("Got an array of text with values that are not text.")
     _check_affordable(len(flat) * dtype.itemsize if dtype.kind != "T" else 0, len(flat) + sum(map(len, flat)))
     encoded = [item.encode("latin-1") for item in flat] if dtype.kind == "S" else flat
     made = np.empty(len(flat), dtype)
@@ -204,11 +204,11 @@ def _structured(dtype: np.dtype, shape: tuple[int, ...], fields: Any, convert: C
     values = {name: array_of(fields[name], convert) for name in dtype.names or ()}
     if not values or dtype.hasobject:
         raise DamagedFileError(
-            "A structured dtype has no fields, or objects in them; expected numbers, bytes and bool."
+            "Got a structured dtype without fields, or with objects; expected numbers, bytes and bool."
         )
     for name, field in values.items():
         if field.dtype != dtype[name].base or field.shape != shape + dtype[name].shape:
-            raise DamagedFileError(f"The field {name!r} is not what the dtype of the array says.")
+            raise DamagedFileError(f"The field {name!r} does not match the dtype of the array.")
     _check_affordable(math.prod(shape) * dtype.itemsize, sum(field.nbytes for field in values.values()))
     made = np.zeros(shape, dtype)
     for name, field in values.items():
@@ -217,6 +217,6 @@ def _structured(dtype: np.dtype, shape: tuple[int, ...], fields: Any, convert: C
 
 
 def _check_affordable(declared: int, held: int) -> None:
-    """Refuse a width that makes much memory of little text."""
+    """Raise if a wide dtype would take much memory for little text."""
     if declared > max(_AFFORDABLE, _MOST_PADDING * held):
-        raise DamagedFileError(f"An array of {declared} bytes is declared, and {held} are there to fill it.")
+        raise DamagedFileError(f"Got an array declared as {declared} bytes with {held} bytes of data.")

@@ -1,4 +1,4 @@
-"""Cells: how the values of a data key stand in a table of text, and which do not."""
+"""Cells: how the values of a data key are written in a table of text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PLAIN = "biufcmMSUT"
 
 
 class Column:
-    """One key on its way to one column, two where its numbers are complex."""
+    """One key that becomes one column, or two columns if its numbers are complex."""
 
     def __init__(self, stream: Stream, key: str, events: range) -> None:
         self.key = key
@@ -27,7 +27,7 @@ class Column:
         self.dtype: np.dtype = self.values.dtype
         self.is_text: bool = self.dtype.kind in "OSUT"
         if self.is_text:
-            self.values = self.values.loaded()  # it is looked at twice: for what is beyond ASCII, and to be written
+            self.values = self.values.loaded()  # read twice: to look for text beyond ASCII, and to write
         if self.dtype.kind == "O":
             self.dtype = _common(self.values[events.start : events.stop])
         self.events = events
@@ -35,7 +35,7 @@ class Column:
         self.ndim: int | None = self._ndim()
 
     def _ndim(self) -> int | None:
-        """Return the dimensions of a value; None where the values are nothing that a cell can hold."""
+        """Return the number of dimensions of a value; None if a cell cannot hold the values."""
         if self.values.dtype.kind != "O":
             return self.values.ndim - 1 if self.dtype.kind in _PLAIN else None
         values = self.values[self.events.start : self.events.stop]
@@ -44,7 +44,7 @@ class Column:
         return 0 if not found else found.pop() if len(found) == 1 and not unclear else None
 
     def names(self, name: str) -> list[str]:
-        """Return the headers of the key, under the name that it has in the table."""
+        """Return the column headers of the key, given its name in the table."""
         units = self.units
         if self.dtype.kind == "m":
             units = np.datetime_data(self.dtype)[0].removeprefix("generic")
@@ -53,7 +53,7 @@ class Column:
         return [f"{name}.{part}{told}" for part in ("real", "imag")] if self.dtype.kind == "c" else [f"{name}{told}"]
 
     def texts(self) -> Iterator[str]:
-        """Yield all text that the key brings into the table."""
+        """Yield all text that the key adds to the table."""
         if self.is_text and self.dtype.kind in "OSUT":
             for value in self.values[self.events.start : self.events.stop]:
                 cells = cells_of(np.atleast_1d(as_array(value)))[0]
@@ -61,7 +61,7 @@ class Column:
 
 
 def _common(values: Iterable[Any]) -> np.dtype:
-    """Return the one dtype of arrays that differ in length, else object."""
+    """Return the common dtype of arrays that differ in length, or object."""
     dtypes = {value.dtype if isinstance(value, np.ndarray) else np.dtype(object) for value in values}
     return dtypes.pop() if len(dtypes) == 1 else np.dtype(object)
 
@@ -75,16 +75,16 @@ def _is_cell(value: Any) -> bool:
 
 
 def _dimensions(value: Any) -> int | None:
-    """Return 0 for a cell, 1 for a column of them; None for anything else."""
+    """Return 0 for a value that fits a cell, 1 for a column of cells, None for anything else."""
     if _is_cell(value):
         return 0
-    if isinstance(value, list):  # numbers of several kinds, as foreign documents have them
+    if isinstance(value, list):  # numbers of several kinds, as in documents of other programs
         return 1 if all(map(_is_cell, value)) else None
     return value.ndim if isinstance(value, np.ndarray) and value.dtype.kind in _PLAIN else None
 
 
 def as_array(value: object) -> AnyArray:
-    """Return the value of one event as an array; text and what is missing as objects."""
+    """Return the value of one event as an array; text and missing values as objects."""
     if isinstance(value, list):
         return as_objects(value)
     return np.array(value, dtype=object) if value is None or isinstance(value, str) else np.asarray(value)
@@ -115,6 +115,6 @@ def _text(value: Any) -> str:
             return value.decode()
         except UnicodeDecodeError as error:
             raise ExportError(
-                f"csv is text, and the bytes {value!r:.60} are none in UTF-8; export to parquet, json, npz or hdf5."
+                f"csv is text, and the bytes {value!r:.60} are not valid UTF-8; export to parquet, json, npz or hdf5."
             ) from error
     return "" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What part of a stream an export is of: its keys, its events, or the table that is all there is."""
+"""Selection of a part of a stream for an export: its keys, its events, or its only table."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def chosen_keys(stream: Stream, options: Options) -> list[str]:
-    """Return the keys that the options name, or all.
+    """Return the keys that the options name, or all keys.
 
     Raises
     ------
@@ -29,7 +29,7 @@ def chosen_keys(stream: Stream, options: Options) -> list[str]:
 
 
 def chosen_events(stream: Stream, options: Options) -> range:
-    """Return the position of the event that the options name, or of all.
+    """Return the position of the event that the options name, or of all events.
 
     Raises
     ------
@@ -42,19 +42,19 @@ def chosen_events(stream: Stream, options: Options) -> range:
     if not -count <= options.event < count:
         raise ExportError(
             f"stream {stream.name!r} has {counted(count, 'event')}; there is no event {options.event}. "
-            "They are counted from 0."
+            "Events are counted from 0."
         )
     position = options.event % count
     return range(position, position + 1)
 
 
 def chosen_table(stream: Stream, options: Options) -> pandas.DataFrame | None:
-    """Return the table that the options name, or that is all there is; None where they name none.
+    """Return the table that the options name, or the only one of the stream; None if they name none.
 
     Raises
     ------
     ExportError
-        There is a table in each of several events, and no event is named.
+        Several events hold a table, and the options name no event.
     """
     keys = chosen_keys(stream, options)
     events = chosen_events(stream, options)
@@ -65,7 +65,8 @@ def chosen_table(stream: Stream, options: Options) -> pandas.DataFrame | None:
         return None
     if len(events) > 1:
         raise ExportError(
-            f"{keys[0]!r} of stream {stream.name!r} is a table in each of {len(events)} events; name one with event=."
+            f"{keys[0]!r} of stream {stream.name!r} is a table in each of {len(events)} events. Choose one event with "
+            "event=."
         )
     table: pandas.DataFrame = first
     return table

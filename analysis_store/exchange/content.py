@@ -1,4 +1,4 @@
-"""What of a run is exported, and what an export gives back: its documents, and its columns with units and dims."""
+"""Selection of streams and keys for an export, and the classes that an export is read into."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 class ExportedStream(Mapping[str, Any]):
     """One stream of an export, as a mapping from data key to the values of all events.
 
-    A value is an array of shape ``(n, *shape)``; an object array ``(n,)`` with one entry per event where the values
+    A value is an array of shape ``(n, *shape)``; an object array ``(n,)`` with one entry per event if the values
     are ragged, tables or other objects.
 
     Parameters
     ----------
     name : str
-        Of the stream.
+        Name of the stream.
     time : numpy.ndarray
-        When the events happened: float64 ``(n,)``, s since 1970.
+        Times of the events: float64 ``(n,)``, s since 1970.
     seq_num : numpy.ndarray
-        Their sequence numbers: int64 ``(n,)``.
+        Sequence numbers of the events: int64 ``(n,)``.
     values : mapping of str to numpy.ndarray
         The columns.
     data_keys : mapping of str to dict
-        What the descriptors say of each.
+        Entries of the descriptors for each key.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ExportedStream(Mapping[str, Any]):
         return key in self._columns
 
     def units(self, key: str) -> str | None:
-        """Return the units of a key, None where it has none."""
+        """Return the units of a key, None if it has none."""
         return units_of(self._column(key))
 
     def dims(self, key: str) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class ExportedStream(Mapping[str, Any]):
         return self._column(key).dims
 
     def attrs(self, key: str) -> dict[str, Any]:
-        """Return what else is known of a key: units, precision, limits …"""
+        """Return the other metadata of a key: precision, limits …"""
         return self._column(key).attrs
 
     def read(self) -> xarray.Dataset:
@@ -97,7 +97,7 @@ class ExportedStream(Mapping[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What an exported file holds.
+    """Contents of an exported file.
 
     Examples
     --------
@@ -106,14 +106,14 @@ class Export:
     """
 
     metadata: dict[str, Any]
-    """``"start"``, ``"stop"`` (None while there was none) and ``"descriptors"``, a list: the documents of the run."""
+    """Documents of the run: ``"start"``, ``"stop"`` (None if the run was still open) and the list ``"descriptors"``."""
 
     streams: dict[str, ExportedStream] = field(default_factory=dict)
-    """The streams by name."""
+    """Streams by name."""
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return str(self.metadata["start"]["uid"])
 
     def read(self, stream: str = "primary") -> xarray.Dataset:
@@ -139,23 +139,23 @@ class Export:
 
 
 def units_of(column: LazyArray) -> str | None:
-    """Return the units of a column, None where it has none."""
+    """Return the units of a column, None if it has none."""
     units = column.attrs.get("units")
     return None if units is None else str(units)
 
 
 def metadata_of(run: Run) -> Document:
-    """Return the documents that every export carries."""
+    """Return the documents that every export contains."""
     return {"start": run.start, "stop": run.stop, "descriptors": run.descriptors}
 
 
 def selected(run: Run, options: Options) -> dict[str, list[str]]:
-    """Return the data keys that are wanted, by stream.
+    """Return the selected data keys, by stream.
 
     Raises
     ------
     StreamNotFoundError, KeyNotFoundError
-        There is no such stream, or a key that was asked for is in none.
+        There is no such stream, or no stream has a key that was asked for.
     """
     names = list(run) if options.stream is None else [run[options.stream].name]
     known = {name: list(run[name]) for name in names}
@@ -169,28 +169,28 @@ def selected(run: Run, options: Options) -> dict[str, list[str]]:
 
 
 def one_stream(run: Run, options: Options) -> Stream:
-    """Return the stream that a format of one stream is to hold: the one asked for, the only one, or ``"primary"``.
+    """Return the stream for a format of one stream: the one asked for, the only one, or ``"primary"``.
 
     Raises
     ------
     ExportError
-        Several could be meant.
+        Several streams are possible.
     """
     if options.stream is not None:
         return run[options.stream]
     names = list(selected(run, options))
     if len(names) == 1 or "primary" in names:
         return run["primary" if "primary" in names else names[0]]
-    raise ExportError(f"run {run.uid} has the streams {names}; expected one to be named. Say stream=.")
+    raise ExportError(f"run {run.uid} has the streams {names}; expected one stream. Choose one with stream=.")
 
 
 def streams_of(run: Run, options: Options) -> Iterator[tuple[Stream, Iterator[tuple[str, LazyArray]]]]:
-    """Yield each stream that is wanted with its columns, data key and column, each read when it is its turn.
+    """Yield each selected stream with its columns (data key, column); each column is read only when it is reached.
 
     Raises
     ------
     UnknownSpecError
-        No handler is known for a column: nothing is left out in silence.
+        No handler is known for a column: an export never leaves out a key silently.
     """
     wanted = selected(run, options)
     total, begun = sum(map(len, wanted.values())), count()

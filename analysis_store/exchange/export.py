@@ -1,4 +1,4 @@
-"""Runs out to files, folders, file objects and strings, whole or not at all; and exports read back."""
+"""Atomic export of runs to files, folders, file objects and strings; reading of exports."""
 
 from __future__ import annotations
 
@@ -86,46 +86,46 @@ def export(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Path | list[Path] | str | bytes | None:
-    """Write a run in a format that other programs read; return where it is, or what it is.
+    """Write a run in a format that other programs read; return the files, or the text or bytes.
 
     Parameters
     ----------
     run : Run or iterable of Run
-        Several, e.g. the result of a search, go into a folder.
+        Several runs, e.g. the result of a search, need a folder as target.
     target : path, file object or None
         A file; an existing folder, or a path that ends in ``/``, for a file ``<uid>.<suffix>`` in it (formats of one
         stream: ``<uid>.<stream>.<suffix>``, one for each stream); an open file, binary, or of text for text formats;
         None returns the text or the bytes.
     format : str, optional
-        One of `analysis_store.exchange.FORMATS`; by default what the suffix of ``target`` tells, JSON where it has
-        none to tell it: a folder, a file object, None.
+        One of `analysis_store.exchange.FORMATS`; by default chosen by the suffix of ``target``, and JSON for targets
+        without a suffix: a folder, a file object, None.
     stream : str, optional
-        Of the run, take this stream only.
+        Export only this stream of the run.
     key : str or sequence of str, optional
-        Take this data key only, or these.
+        Export only this data key, or these.
     event : int, optional
         For tables, pictures and sound: this event, from 0, negative from the end.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Replace an existing file.
     progress : callable or bool, optional
-        ``progress(done, total)``; by default a bar, if a person is watching; False: none.
+        ``progress(done, total)``; by default a progress bar if a person is watching; False: none.
 
     Returns
     -------
     pathlib.Path, list of pathlib.Path, str, bytes or None
-        The file; the files, where there may be several; the text or bytes without a target; None for a file object.
+        The file; a list of files, if there may be several; the text or bytes without a target; None for a file object.
 
     Raises
     ------
     ExportError
-        The format is not known, cannot hold the run, or cannot choose the stream, key or event; the message has
+        The format is not known, cannot hold the run, or cannot choose the stream, key or event; the message names
         formats that can.
     TargetExistsError
-        The file is there, and ``overwrite`` is false.
+        The file exists, and ``overwrite`` is false.
     MissingDependencyError
-        What the format needs is not installed; the message names the extra.
+        A library for the format is not installed; the message names the extra.
     StoreWriteError
-        The disk refused the file; nothing of it stayed.
+        The disk refused the file; no part of it is kept.
 
     Examples
     --------
@@ -138,7 +138,9 @@ def export(
             return _to_path(run, target, format, options, overwrite=overwrite)
         wanted = formats.named(format or "json")
         if not isinstance(run, Run):
-            raise ExportError("several runs came for one file; expected a folder as the target. Give one, or one run.")
+            raise ExportError(
+                "Got several runs for one file; expected a folder as the target. Give a folder, or one run."
+            )
         return _to_file(run, target, wanted, options)
 
 
@@ -148,27 +150,27 @@ def read_export(
     *,
     missing: Literal["error", "plain"] = "error",
 ) -> Export:
-    """Return what an exported file holds: data and documents, equal in value, dtype and shape.
+    """Return the contents of an exported file: data and documents, equal in value, dtype and shape.
 
-    Run files of a store (``.h5``) are read, too.
+    Reads run files of a store (``.h5``), too.
 
     Parameters
     ----------
     source : path or file object
         The file: JSON, YAML, XML, npz or HDF5.
     format : str, optional
-        By default told by the suffix, else by the first bytes.
+        By default chosen by the suffix, else by the first bytes.
     missing : {"error", "plain"}
-        What is made of a value whose type is not known here: an error, or its state as `analysis_store.codecs.Plain`.
+        Result for a value whose type is not known here: an error, or its state as `analysis_store.codecs.Plain`.
 
     Raises
     ------
     ExportError
-        The format does not come back, or cannot be told.
+        Files of the format cannot be read back, or the format is not recognized.
     DamagedFileError
-        The file is not there, cut short, or no export; nothing in it is executed, imported or believed.
+        The file does not exist, is cut short, or is not an export. Nothing in it is executed or imported.
     UnknownTypeError, MissingDependencyError
-        It holds a value whose type is not known here.
+        The file holds a value whose type is not known here.
 
     Examples
     --------
@@ -192,7 +194,7 @@ def _to_path(
     folder = os.fspath(target).endswith(("/", os.sep)) or path.is_dir()
     if not isinstance(run, Run):
         if not folder:
-            raise ExportError(f"several runs came for the file {path}; expected a folder: {os.fspath(target)}/.")
+            raise ExportError(f"Got several runs for the file {path}; expected a folder: {os.fspath(target)}/.")
         return _all_to_folder(list(run), path, formats.named(name or "json"), options, overwrite=overwrite)
     wanted = formats.named(name) if name else formats.named("json") if folder else formats.of_path(path)
     if not folder:
@@ -202,7 +204,7 @@ def _to_path(
 
 
 def _all_to_folder(runs: list[Run], folder: Path, wanted: Format, options: Options, *, overwrite: bool) -> list[Path]:
-    """Write every run; each is whole or not there, and those before one that fails stay."""
+    """Write every run; each export is atomic, and those before a failing one are kept."""
     made: list[Path] = []
     quiet = replace(options, progress=silent)
     for number, run in enumerate(runs):
@@ -213,7 +215,7 @@ def _all_to_folder(runs: list[Run], folder: Path, wanted: Format, options: Optio
 
 
 def _in_folder(run: Run, folder: Path, wanted: Format, options: Options) -> dict[Path, Options]:
-    """Return the files that a run becomes in a folder."""
+    """Return the files of a run in a folder."""
     stem = layout.file_stem(run.uid)
     if not wanted.per_stream:
         return {folder / f"{stem}{wanted.suffix}": options}
@@ -226,7 +228,7 @@ def _in_folder(run: Run, folder: Path, wanted: Format, options: Options) -> dict
 
 
 def _of_one_stream(run: Run, wanted: Format, options: Options) -> Options:
-    """Return options that name a stream, where the format holds one."""
+    """Return options with a stream, if the format holds one stream."""
     if not wanted.per_stream:
         return options
     from analysis_store.exchange.content import one_stream
@@ -235,7 +237,7 @@ def _of_one_stream(run: Run, wanted: Format, options: Options) -> Options:
 
 
 def _save(run: Run, files: dict[Path, Options], wanted: Format, *, overwrite: bool) -> list[Path]:
-    """Write the files of one run, all of them or none."""
+    """Write the files of one run: all of them or none."""
     write = wanted.writer()
     for options in files.values():
         wanted.check(options)
@@ -253,10 +255,10 @@ def _save(run: Run, files: dict[Path, Options], wanted: Format, *, overwrite: bo
 
 
 def _to_file(run: Run, target: Any, wanted: Format, options: Options) -> str | bytes | None:
-    """Write to a scratch file first: formats want to seek, and half an export is of no use to anybody."""
+    """Write to a scratch file first: formats need to seek, and half an export is useless."""
     if isinstance(target, io.TextIOBase) and not wanted.text:
         raise ExportError(
-            f"{wanted.name} came for a file of text; expected one that is open for bytes ('wb'), or a text format: "
+            f"Got {wanted.name} for a text file; expected a file open for bytes ('wb'), or a text format: "
             f"{', '.join(one.name for one in formats.FORMATS.values() if one.text)}."
         )
     wanted.check(options)
@@ -266,7 +268,7 @@ def _to_file(run: Run, target: Any, wanted: Format, options: Options) -> str | b
         with translated(scratch), scratch.open("w+b") as file:
             write(run, file, options)
         if target is None:
-            written = scratch.read_bytes()  # read_text would make one line end of another
+            written = scratch.read_bytes()  # read_text would change line ends
             return written.decode() if wanted.text else written
         with scratch.open("rb") as file:
             shutil.copyfileobj(codecs.getreader("utf-8")(file) if isinstance(target, io.TextIOBase) else file, target)

@@ -1,4 +1,4 @@
-"""Files that leave: written under a scratch name, then linked into place; and files that come, wherever they lie."""
+"""Exported files, written under a scratch name and then linked into place; and files to read, wherever they are."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from analysis_store.core.atomic_files import AtomicFile
 from analysis_store.core.write_errors import write_error, write_errors
 from analysis_store.errors import DamagedFileError, StoreWriteError, TargetExistsError
 
-_NOTHING_KEPT = "Nothing of it was kept; free space or fix the permission, then export again"
+_NOTHING_KEPT = "No part of the file was kept; free space or fix the permission, then export again"
 
 
 class Outgoing(AtomicFile):
-    """A file on its way out of the store, whose errors are ours."""
+    """Writes one export atomically and raises our errors."""
 
     def __enter__(self) -> Self:
         if self.path.is_dir() or (os.path.lexists(self.path) and not self.overwrite):
@@ -29,12 +29,12 @@ class Outgoing(AtomicFile):
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
-        """Give the scratch file, open for reading and writing; it is durable afterwards."""
+        """Yield the scratch file, open for reading and writing; it is durable afterwards."""
         with translated(self.path), super().writing() as file:
             yield file
 
     def publish(self) -> None:
-        """Give the file its name."""
+        """Link the scratch file to its final name."""
         with translated(self.path):
             try:
                 super().publish()
@@ -43,29 +43,29 @@ class Outgoing(AtomicFile):
 
     def _taken(self) -> TargetExistsError:
         return TargetExistsError(
-            f"{self.path} is there already, and is left as it is; expected a new name. Say overwrite=True to replace "
+            f"{self.path} exists already and was not changed; expected a new name. Use overwrite=True to replace "
             "a file."
         )
 
 
 @contextmanager
 def translated(what: object) -> Iterator[None]:
-    """Turn the operating system's and HDF5's errors into ours, naming the file."""
+    """Translate errors of the operating system and of HDF5 into ours, naming the file."""
     with write_errors(what, _NOTHING_KEPT):
         try:
             yield
-        except StoreWriteError as error:  # of a part, which says what was tried
+        except StoreWriteError as error:  # the message already names the step that failed
             raise write_error(what, error.__cause__ or error, _NOTHING_KEPT) from error
 
 
 @contextmanager
 def incoming(source: str | os.PathLike[str] | IO[bytes] | IO[str]) -> Iterator[BinaryIO]:
-    """Give a real, seekable binary file, whatever came; what is no file with a path is copied to one first.
+    """Yield a real, seekable binary file; copy anything without a path to a file first.
 
     Raises
     ------
     DamagedFileError
-        It cannot be opened.
+        The file cannot be opened.
     """
     if isinstance(source, (str, os.PathLike)):
         with _opened(Path(source)) as file:
@@ -83,13 +83,13 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise DamagedFileError(
-            f"{path} cannot be opened: {error.strerror}. Give the path of an export; the text of one goes into "
+            f"{path} cannot be opened: {error.strerror}. Give the path of an export; wrap the text of an export in "
             "io.StringIO."
         ) from error
 
 
 def _copy(source: Any, target: BinaryIO) -> None:
-    """Copy a file of text or bytes."""
+    """Copy a text or binary file."""
     if isinstance(source, io.TextIOBase):
         while part := source.read(1 << 20):
             target.write(part.encode())

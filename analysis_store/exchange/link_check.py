@@ -1,4 +1,4 @@
-"""A tree of links looked through: which of its links lead nowhere."""
+"""Search a tree of links for broken links."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from typing import Any
 
 FORM = "analysis_store_link_tree"
-"""Attribute of the root of a tree file: the version of the form."""
+"""Attribute of the root of a tree file: the version of the layout."""
 
 FORM_VERSION = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class Dangling:
-    """A link that leads nowhere."""
+    """A broken link."""
 
     file: Path
-    """The file of the tree that has it."""
+    """The file of the tree that contains the link."""
 
     link: str
-    """Its path in that file."""
+    """Path of the link in that file."""
 
     target: Path
-    """The run file that it leads to."""
+    """The run file that the link points to."""
 
     reason: str
-    """What is wrong there."""
+    """Reason why the link is broken."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.link} leads to {self.target}: {self.reason}"
 
 
 def check_tree(target: str | os.PathLike[str]) -> tuple[Dangling, ...]:
-    """Return the links of a tree that lead nowhere; empty when all is well.
+    """Return the broken links of a tree; empty if all is well.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def check_tree(target: str | os.PathLike[str]) -> tuple[Dangling, ...]:
     """
     folder = Path(target)
     if not folder.is_dir():
-        raise ExportError(f"there is no tree in {folder}; make one with link_tree(store, {os.fspath(folder)!r}).")
+        raise ExportError(f"There is no tree in {folder}. Make one with link_tree(store, {os.fspath(folder)!r}).")
     return tuple(dangling for path in tree_files(folder) for dangling in _dangling(path))
 
 
@@ -74,7 +74,7 @@ def tree_files(folder: Path) -> list[Path]:
 
 
 def is_tree_file(path: Path) -> bool:
-    """Tell whether a file is part of a tree."""
+    """Return True if a file is part of a tree."""
     if not path.is_file() or not h5py.is_hdf5(path):
         return False
     with _opened(path) as file:
@@ -85,11 +85,11 @@ def _opened(path: Path) -> Any:
     try:
         return h5py.File(path, "r")
     except OSError as error:
-        raise DamagedFileError(f"{path} cannot be read: {error}; remove it and make the tree again.") from error
+        raise DamagedFileError(f"{path} cannot be read: {error}. Remove it and make the tree again.") from error
 
 
 def _dangling(path: Path) -> Iterator[Dangling]:
-    """Yield the links of a file that lead nowhere; h5py lists them like any others, and `visit` passes over all."""
+    """Yield the broken links of a file; links are listed one by one, since h5py's `visit` skips them."""
     base = path.parent.resolve()
     with _opened(path) as file:
         for name in file:
@@ -109,9 +109,9 @@ def _dangling(path: Path) -> Iterator[Dangling]:
 
 
 def _trouble(target: Path) -> str | None:
-    """Return what is wrong with a run file; only a regular file is opened, whatever the link says."""
+    """Return the fault of a run file; only regular files are opened."""
     if not target.is_file():
-        return "there is no such file" if not target.exists() else "that is no file"
+        return "there is no such file" if not target.exists() else "that is not a file"
     try:
         with h5py.File(target, "r") as file:
             return None if layout.ENTRY in file else f"it has no /{layout.ENTRY}"

@@ -33,46 +33,46 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
 NO_INPUT = "no-input"
-"""Name of the file of results that came from no run and no file."""
+"""File name for results that have no run and no file as input."""
 
 PARAMETERS = "analysis_store_parameters"
-"""Attribute of a group: all its parameters as JSON, whose `PARAMETERS_DIGEST` is that of the same text."""
+"""Attribute of a group: all its parameters as JSON; `PARAMETERS_DIGEST` is the digest of this text."""
 
 PARAMETERS_DIGEST = "analysis_store_parameters_digest"
 
 _FILE = "file-"
-"""Begins the name of a file that is about an input file, not a run."""
+"""Prefix of the files for inputs that are files, not runs."""
 
 _MOST_IN_ATTRIBUTE = 32 << 10
-"""Bytes: HDF5 keeps attributes of at most 64 KiB; a longer array is written as JSON text, which lies elsewhere."""
+"""Bytes: HDF5 limits attributes to 64 KiB; longer arrays are written as JSON text, which HDF5 stores elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """What `link_tree` made."""
+    """Result of `link_tree`."""
 
     folder: Path
-    """Where the tree is."""
+    """Folder of the tree."""
 
     files: tuple[Path, ...]
-    """The files it wrote, one per input."""
+    """The files that were written, one per input."""
 
     groups: int
-    """How many sets of parameters they hold; one that several inputs have counts for each."""
+    """Number of parameter sets; a set that several inputs share counts once for each."""
 
     links: int
-    """How many links they hold; one result has a link in the file of each of its inputs."""
+    """Number of links; a result has a link in the file of each of its inputs."""
 
     left: tuple[Path, ...]
-    """Files of a tree that were in the folder before, and are about inputs that no run found now has."""
+    """Files of the tree that existed before, for inputs that no selected run has now."""
 
     dangling: tuple[Dangling, ...]
-    """Links of the whole folder that lead nowhere."""
+    """Broken links of the whole folder."""
 
 
 @dataclass(slots=True)
 class _Input:
-    """One input on its way to its file."""
+    """Collects the results of one input for its file."""
 
     kind: str
     name: str
@@ -80,7 +80,7 @@ class _Input:
     groups: dict[str, tuple[Parameters, dict[str, Path]]] = field(default_factory=dict)
 
     def add(self, parameters: Parameters, run: Run) -> None:
-        """Put a result under its parameters."""
+        """Add a result under its parameters."""
         _, links = self.groups.setdefault(parameters.name, (parameters, {}))
         links[layout.stored_name(run.uid, links)] = run.file
 
@@ -95,35 +95,35 @@ def link_tree(
 ) -> Tree:
     """Write a tree of links over the runs of a store: by input, then by parameters.
 
-    Each file appears whole or not at all. Made again it is brought up to date: every input of the runs that are found
-    has its file replaced; files of other inputs are left, and named in the report.
+    Each file is written atomically. A second call updates the tree: the file of every input of the selected runs
+    is replaced; files of other inputs are kept, and named in the report.
 
     Parameters
     ----------
     store : AnalysisStore
-        Where the runs are.
+        The store with the runs.
     target : path
-        The folder of the tree; made if it is not there.
+        The folder of the tree; created if it does not exist.
     by : sequence of str, optional
-        What tells sets of parameters apart: dotted keys of the start document (``"sample.name"``), of its provenance
+        Keys that distinguish parameter sets: dotted keys of the start document (``"sample.name"``), of its provenance
         (``"code.version"``) or of the parameters in it (``"kmin"``). By default all parameters, and the name and
         version of the code.
     query : optional
-        What `AnalysisStore.search` takes: of the runs, link these.
+        Query of `AnalysisStore.search`: link only these runs.
     progress : callable, optional
-        ``progress(done, total)``, in runs; by default a bar, if a person is watching.
+        ``progress(done, total)``, in runs; by default a progress bar if a person is watching.
 
     Returns
     -------
     Tree
-        What was written, and which links lead nowhere.
+        The files written, and the broken links.
 
     Raises
     ------
     ExportError
-        A key of ``by`` is none.
+        ``by`` contains an invalid key.
     TargetExistsError
-        A file that is no part of a tree has the name of one.
+        A file that is not part of a tree has the name of one that is.
     StoreWriteError
         The disk refused a file.
 
@@ -160,7 +160,9 @@ def _gathered(
     keys: list[Any] | None = [by] if isinstance(by, str) else None if by is None else list(by)
     for key in keys or ():
         if not isinstance(key, str) or not all(key.split(".")):
-            raise ExportError(f"by: {key!r} is no key; expected e.g. 'parameters.kmin', 'code.version', 'sample_name'.")
+            raise ExportError(
+                f"Got {key!r} in by=; expected a dotted key, e.g. 'parameters.kmin', 'code.version', 'sample_name'."
+            )
     found: dict[str, _Input] = {}
     runs = store.search(query)
     total = len(runs)
@@ -175,7 +177,7 @@ def _gathered(
 
 
 def _inputs(run: Run) -> dict[str, _Input]:
-    """Return what a run came from, each once, by the stem of its file."""
+    """Return the inputs of a run, each once, by the stem of their files."""
     provenance = run.provenance
     uids = [*(parent.uid for parent in provenance.parents), *run.parents]
     found = {_free_stem(uid): _Input("run", uid) for uid in uids}
@@ -187,19 +189,19 @@ def _inputs(run: Run) -> dict[str, _Input]:
 
 
 def _free_stem(uid: str) -> str:
-    """Return the stem of a uid; one that looks like another kind of input is told apart, as hidden names are."""
+    """Return the stem for a uid; one that looks like another kind of input gets a prefix, as hidden names do."""
     stem = layout.file_stem(uid)
     return f"%{ord(stem[0]):02X}{stem[1:]}" if stem == NO_INPUT or stem.startswith(_FILE) else stem
 
 
 def _make_folder(folder: Path, paths: dict[Path, _Input]) -> None:
-    """Make the folder, once it is sure that nothing in the way is somebody else's."""
+    """Create the folder after checking that no foreign file is in the way."""
     if folder.exists() and not folder.is_dir():
-        raise TargetExistsError(f"{folder} is a file, and is left as it is; expected a folder for the tree.")
+        raise TargetExistsError(f"{folder} is a file and was not changed; expected a folder for the tree.")
     for path in paths:
         if os.path.lexists(path) and not is_tree_file(path):
             raise TargetExistsError(
-                f"{path} is there already and is no part of a tree; it is left as it is. Give another folder."
+                f"{path} exists already and is not part of a tree; it was not changed. Give another folder."
             )
     with translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +230,7 @@ def _content(one: _Input, path: Path) -> bytes:
 
 
 def _attribute(value: Any) -> Any:
-    """Return numbers, text and lists of numbers as HDF5 has them, anything else as JSON."""
+    """Return numbers, text and lists of numbers as HDF5 attributes, anything else as JSON text."""
     if isinstance(value, str):
         return canonical(value) if "\0" in value else value
     if isinstance(value, list) and value and all(type(item) in (int, float) for item in value):

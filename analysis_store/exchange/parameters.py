@@ -1,4 +1,4 @@
-"""A set of parameters: what tells results of one input apart, with a name that is the same in every process."""
+"""A set of parameters: it distinguishes results of one input, with a name that is the same in every process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _ABSENT = object()
 _SHOWN = 80
-"""Characters of a name that are for people."""
+"""Length of the readable part of a name."""
 
 _DIGITS = 16
-"""Hexadecimal digits of the digest that are in a name."""
+"""Number of hexadecimal digits of the digest in a name."""
 
 _AWKWARD = re.compile(r"[^\w.,=+%()\[\]-]+")
-"""What a path in HDF5, or a shell, would take for something else."""
+"""Characters that have a meaning in HDF5 paths or in a shell."""
 
 _EXACT = 2**53
 
@@ -34,32 +34,32 @@ class Parameters:
     """One set of parameters."""
 
     values: Mapping[str, Any]
-    """Their values by dotted key; keys that a run has not are not in it."""
+    """Values by dotted key, without keys that the run does not have."""
 
     canonical: str
     """The values as JSON: keys sorted, no blanks, whole numbers as integers."""
 
     digest: str
-    """``blake3:<hex>`` of it."""
+    """``blake3:<hex>`` of the JSON text."""
 
     name: str
-    """Readable as far as it goes, and unique by the digest."""
+    """A readable name, made unique by the digest."""
 
     @classmethod
     def of(cls, values: Mapping[str, object]) -> Parameters:
-        """Return the set of these values."""
+        """Return the parameter set of these values."""
         text = canonical(values)
         digest = blake3(text.encode()).hexdigest()
         shown = _AWKWARD.sub("_", ",".join(f"{_short(key)}={_shown(value)}" for key, value in _flat(values)))
         return cls(values, text, f"{ALGORITHM}:{digest}", f"{shown[:_SHOWN] or 'no-parameters'}-{digest[:_DIGITS]}")
 
     def flat(self) -> Iterator[tuple[str, object]]:
-        """Yield each value that is no mapping, with its dotted key."""
+        """Yield each value that is not a mapping, with its dotted key."""
         return _flat(self.values)
 
 
 def parameters_of(run: Run, by: Sequence[str] | None) -> Parameters:
-    """Return what tells a run apart: the values of dotted keys, or all parameters with name and version of the code."""
+    """Return the values that distinguish a run: those of dotted keys, or all parameters and the version of the code."""
     provenance = run.provenance.to_document()
     if by is None:
         places: list[Mapping[str, Any]] = [provenance]
@@ -88,7 +88,7 @@ def _whole(value: object) -> object:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the leaves, the parameters before what else there is."""
+    """Yield the leaves, the parameters first."""
     for key in sorted(values, key=lambda key: (not f"{prefix}{key}".startswith("parameters"), key)):
         value = values[key]
         if isinstance(value, Mapping) and value:

@@ -1,4 +1,4 @@
-"""The plot of a stream: which key is drawn, and over what; with numbers read, and ready to be drawn."""
+"""Data of a plot of a stream: the key to draw and its axis, with the numbers read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What is drawn along one direction."""
+    """Values along one direction."""
 
     key: str
     """The data key, or ``seq_num``, or ``index``."""
@@ -36,14 +36,14 @@ class Axis:
 
 
 def drawn_stream(run: Run, name: str | None) -> Stream:
-    """Return the stream of a name; without one, the first that has numbers.
+    """Return the named stream, or the first that has numbers.
 
     Raises
     ------
     StreamNotFoundError
         The run has no such stream.
     InvalidDataError
-        There are no numbers.
+        No stream has numbers.
     """
     if name is not None:
         return run[name]
@@ -54,7 +54,7 @@ def drawn_stream(run: Run, name: str | None) -> Stream:
 
 
 def numeric_keys(stream: Stream) -> list[str]:
-    """Return the keys that hold real numbers, as their descriptors tell."""
+    """Return the keys that hold real numbers, according to their descriptors."""
     kinds = {key: str(entry.get("dtype_numpy") or entry["dtype"]) for key, entry in stream.data_keys.items()}
     return [
         key
@@ -65,14 +65,14 @@ def numeric_keys(stream: Stream) -> list[str]:
 
 
 def choose(stream: Stream, x: str | None, y: str | None, event: int) -> tuple[Axis, Axis]:
-    """Return what is drawn: the keys that were named, else the hinted ones, else what fits.
+    """Return the plot: the named keys, else the hinted keys, else suitable keys.
 
     Raises
     ------
     KeyNotFoundError
-        A key was named that is not there, or holds no numbers.
+        A named key does not exist or holds no numbers.
     InvalidDataError
-        There is nothing to draw, or the two keys are of different length.
+        There are no numbers, or the two keys have different lengths.
     """
     keys = numeric_keys(stream)
     for key in filter(None, (x, y)):
@@ -95,7 +95,7 @@ def choose(stream: Stream, x: str | None, y: str | None, event: int) -> tuple[Ax
 
 
 def signal(stream: Stream, keys: list[str]) -> str:
-    """Return the key to draw: the first hinted, else the second of two arrays of one shape, else the first array."""
+    """Return the key to draw: the first hinted one, else the second of two arrays of one shape, else the first."""
     hinted = [
         field
         for descriptor in stream.descriptors
@@ -122,7 +122,7 @@ def _values(stream: Stream, key: str, event: int) -> np.ndarray:
         if event > column.shape[0]:
             raise InvalidDataError(f"stream {stream.name!r} has {column.shape[0]} events; there is no event {event}.")
         values = np.asarray(column[event - 1], dtype=float)
-    except (TypeError, ValueError) as error:  # documents of others may hold anything
+    except (TypeError, ValueError) as error:  # documents of other programs may hold anything
         if isinstance(error, InvalidDataError):
             raise
         raise InvalidDataError(f"{key!r} of stream {stream.name!r} holds no numbers to draw: {error}.") from error
@@ -130,7 +130,7 @@ def _values(stream: Stream, key: str, event: int) -> np.ndarray:
 
 
 def _runs_along(stream: Stream, across: str, up: str, event: int) -> bool:
-    """Tell whether a key can be the horizontal axis of another: as long, and ever growing or ever falling."""
+    """Return True if a key can be the horizontal axis of another: as long, and strictly increasing or decreasing."""
     if stream[across].shape != stream[up].shape:
         return False
     steps = np.diff(_values(stream, across, event))
@@ -138,27 +138,27 @@ def _runs_along(stream: Stream, across: str, up: str, event: int) -> bool:
 
 
 def units(stream: Stream, key: str) -> str:
-    """Return the unit of a key, empty where it has none."""
+    """Return the unit of a key, or an empty string."""
     return str(stream.data_keys[key].get("units") or "")
 
 
 def count(length: int) -> np.ndarray:
-    """Return 1, 2, 3 …, shape (length,): what is drawn over where there is no axis."""
+    """Return 1, 2, 3 …, shape (length,): the axis of a plot without one."""
     return np.arange(1.0, length + 1)
 
 
 def titled(run: Run) -> str:
-    """Return what stands above a plot of the run."""
+    """Return the title of a plot of the run."""
     return f"{run.start.get('sample_name') or run.start.get('plan_name', 'run')}  {run.uid[:8]}"
 
 
 def draw(title: str, across: Axis, up: Axis) -> Figure:
-    """Return a figure of 1200 × 800 pixels: a curve, or an image with its colours told."""
+    """Return a figure of 1200 × 800 pixels: a curve, or an image with a colour scale."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 16 / 3), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title, parse_math=False)  # a dollar in a name is no formula
+    axes.set_title(title, parse_math=False)  # a dollar in a name does not begin a formula
     if up.values.ndim > 1:
         figure.colorbar(axes.imshow(up.values, aspect="auto")).set_label(up.label, parse_math=False)
     else:

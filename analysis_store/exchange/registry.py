@@ -1,4 +1,4 @@
-"""The formats that runs are exchanged in: their names, their suffixes, and what writes and reads them."""
+"""Registry of the formats that runs are exchanged in: names, suffixes, writers and readers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from analysis_store.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What part of a run is wanted; a format that cannot choose it refuses: `Format.check`."""
+    """Part of a run to export; `Format.check` refuses parts that a format cannot choose."""
 
     stream: str | None = None
-    """This stream only; always given to formats that are `Format.per_stream`."""
+    """This stream only; always set for formats that are `Format.per_stream`."""
 
     keys: tuple[str, ...] = ()
-    """These data keys only; all, where none is named."""
+    """These data keys only; all keys if empty."""
 
     event: int | None = None
     """This event only, counted from 0, negative from the end: for tables, pictures and sound."""
 
     progress: Progress = silent
-    """Called with what is done and what there is to do, in whatever the format counts."""
+    """Called with the number of units done and the total, in units of the format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One format, and where it is implemented; nothing of it is loaded before it is used."""
+    """One format and the module that implements it, which is loaded on first use."""
 
     name: str
     suffix: str
@@ -58,7 +58,7 @@ class Format:
     """The extra of this package that brings what it needs."""
 
     def check(self, options: Options) -> None:
-        """Raise `ExportError` if a part of a run is wanted that the format cannot choose."""
+        """Raise `ExportError` if the options select a part of a run that the format cannot choose."""
         wanted = {"stream": options.stream, "key": options.keys or None, "event": options.event}
         refused = [name for name, value in wanted.items() if value is not None and name not in self.takes]
         if refused:
@@ -70,7 +70,7 @@ class Format:
             )
 
     def writer(self) -> Callable[..., None]:
-        """Return the function that writes it.
+        """Return the function that writes the format.
 
         Raises
         ------
@@ -81,16 +81,17 @@ class Format:
         return found
 
     def reader(self) -> Callable[..., Any]:
-        """Return the function that reads it.
+        """Return the function that reads the format.
 
         Raises
         ------
         ExportError
-            It does not come back.
+            Files of the format cannot be read back.
         """
         if self.read is None:
             raise ExportError(
-                f"{self.name} files are not read back; expected one of {', '.join(READABLE)}. Export the run as one of "
+                f"{self.name} files cannot be read back; expected one of {', '.join(READABLE)}. Export the run as one "
+                "of "
                 "these, or open the file with a library for it."
             )
         found: Callable[..., Any] = _load(self, self.read)
@@ -138,7 +139,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType({
     )
 })  # fmt: skip
 READABLE = tuple(one.name for one in FORMATS.values() if one.read)
-"""The formats that come back."""
+"""Formats whose files can be read back."""
 
 _SUFFIXES = {one.suffix: one for one in FORMATS.values()} | {
     ".yml": FORMATS["yaml"],
@@ -154,39 +155,39 @@ def named(name: str) -> Format:
     Raises
     ------
     ExportError
-        There is none; the message has those that come near, and all.
+        There is no such format; the message names similar ones, and all.
     """
     found = FORMATS.get(name.lower().removeprefix("."))
     if found is not None:
         return found
     near = difflib.get_close_matches(name.lower(), FORMATS, n=2)
     guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise ExportError(f"{name!r} came as a format; expected one of {', '.join(FORMATS)}.{guess}")
+    raise ExportError(f"Got {name!r} as a format; expected one of {', '.join(FORMATS)}.{guess}")
 
 
 def of_path(path: PurePath) -> Format:
-    """Return the format that the suffix of a path tells.
+    """Return the format of a path, by its suffix.
 
     Raises
     ------
     ExportError
-        It tells none.
+        No format has this suffix.
     """
     found = _SUFFIXES.get(path.suffix.lower())
     if found is not None:
         return found
     kind = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
     raise ExportError(
-        f"{path} has {kind}; expected one of {', '.join(_SUFFIXES)}. Rename it, or say format= ({', '.join(FORMATS)})."
+        f"{path} has {kind}; expected one of {', '.join(_SUFFIXES)}. Rename it, or give format= ({', '.join(FORMATS)})."
     )
 
 
 _MAGIC = {b"PK\x03\x04": "npz", b"\x89HDF": "hdf5", b"{": "json", b"<": "xml"}
-"""How the files of the formats that come back begin; all else is YAML."""
+"""First bytes of the formats that can be read back; all other text is YAML."""
 
 
 def of_content(file: BinaryIO) -> Format:
-    """Return the format of a file that is to be read: as its name tells, else as its first bytes do."""
+    """Return the format of a file to read, by its suffix, else by its first bytes."""
     by_name = _SUFFIXES.get(PurePath(str(file.name)).suffix.lower())
     if by_name is not None:
         return by_name

@@ -1,4 +1,4 @@
-"""What the text formats have in common around their values: an export as parts to write, and out of a tree read."""
+"""Common part of the text formats: the parts of an export to write, and an export from the tree of a file."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MARK = "analysis_store_export"
-"""What tells an export, and its version."""
+"""Mark of an export, and its version."""
 
 _UNUSUAL = re.compile(r"[\x00-\x1f\x7f%/\\]")
 _SIZE_OF_TREE = 8
-"""How many bytes in memory a byte of text may become: a list of one-digit numbers."""
+"""Bytes in memory for one byte of text, at most: a list of one-digit numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +49,29 @@ class StreamPart:
     name: str
 
     time: Tree
-    """Of float64 ``(n,)``, s since 1970."""
+    """Float64 ``(n,)``, s since 1970."""
 
     seq_num: Tree
-    """Of int64 ``(n,)``."""
+    """Int64 ``(n,)``."""
 
     columns: Iterator[ColumnPart]
-    """Each column is read when it is its turn."""
+    """Each column is read only when it is reached."""
 
 
 def metadata_tree(run: Run) -> Tree:
-    """Return the tree of the documents that every export carries."""
+    """Return the tree of the documents that every export contains."""
     return to_tree(metadata_of(run), "metadata")
 
 
 def stream_parts(run: Run, options: Options) -> Iterator[StreamPart]:
-    """Yield what is wanted of a run, one stream after the other."""
+    """Yield the selected parts of a run, one stream after the other."""
     for stream, columns in streams_of(run, options):
         parts = (_column_part(stream.name, key, column) for key, column in columns)
         yield StreamPart(stream.name, to_tree(stream.times), to_tree(np.asarray(stream.seq_nums)), parts)
 
 
 def stored_names(names: Iterable[str], reserved: Collection[str]) -> dict[str, str]:
-    """Return the name in an archive of each stream or key; what cannot be in one is percent-encoded."""
+    """Return the archive name of each stream or key, percent-encoded if needed."""
     safe = {name: _UNUSUAL.sub(lambda found: f"%{ord(found[0]):02X}", name) for name in names}
     return dict(zip(safe, layout.stored_names(safe.values(), reserved).values(), strict=True))
 
@@ -85,17 +85,17 @@ def _column_part(stream: str, key: str, column: LazyArray) -> ColumnPart:
 
 
 def export_of(whole: Tree, name: str, missing: Missing) -> Export:
-    """Return the export that the tree of a file tells.
+    """Return the export described by the tree of a file.
 
     Raises
     ------
     DamagedFileError
-        It tells none.
+        The tree is not an export.
     StoreVersionError
-        It is of a newer version than this package knows.
+        The export is of a newer version than this package knows.
     """
     if not isinstance(whole, dict) or type(whole.get(MARK)) is not int:
-        raise DamagedFileError(f"{name} is no export; expected one that says {MARK!r}. Export the run again.")
+        raise DamagedFileError(f"{name} is not an export; expected the mark {MARK!r}. Export the run again.")
     check_version(whole[MARK], name)
     try:
         metadata = from_tree(whole["metadata"], missing)
@@ -110,15 +110,16 @@ def export_of(whole: Tree, name: str, missing: Missing) -> Export:
 
 
 def check_version(version: int, name: str) -> None:
-    """Refuse an export of a newer version."""
+    """Raise for an export of a newer version."""
     if version > VERSION:
         raise StoreVersionError(
-            f"{name} is an export of version {version}; this package knows up to {VERSION}. Install a newer one."
+            f"{name} is an export of version {version}; this package knows up to {VERSION}. Install a newer version of "
+            "it."
         )
 
 
 def data_keys_of(descriptors: Iterable[Document], stream: str) -> dict[str, Document]:
-    """Return what the descriptors of a stream say of its keys."""
+    """Return the data keys that the descriptors of a stream declare."""
     ours = [each for each in descriptors if each.get("name", "primary") == stream]
     return {key: told for each in ours for key, told in each["data_keys"].items()}
 
@@ -131,26 +132,28 @@ def _stream(name: str, told: Tree, data_keys: dict[str, Any], missing: Missing) 
 def checked(
     name: str, time: Any, seq_num: Any, values: dict[str, Any], data_keys: dict[str, Document]
 ) -> ExportedStream:
-    """Return a stream of an export whose columns have as many events as it has.
+    """Return a stream of an export; check that each column has one value per event.
 
     Raises
     ------
     DamagedFileError
-        They have not, or are no arrays.
+        A column has another length or is not an array.
     """
     for key, column in {"time": time, "seq_num": seq_num, **values}.items():
         if not isinstance(column, np.ndarray) or column.shape[:1] != np.shape(time)[:1] or not column.ndim:
-            raise DamagedFileError(f"{key!r} of stream {name!r} is no array of one value per event; restore the file.")
+            raise DamagedFileError(
+                f"{key!r} of stream {name!r} is not an array of one value per event. Restore the file."
+            )
     return ExportedStream(name, time, seq_num, values, data_keys)
 
 
 def check_held(file: BinaryIO) -> None:
-    """Refuse a file of text that would not fit into memory once it is read.
+    """Raise for a text file that would not fit into memory once it is read.
 
     Raises
     ------
     TooLargeError
-        Says how large the file is, and what is free.
+        The message contains the size of the file and the free memory.
     """
     size = os.fstat(file.fileno()).st_size * _SIZE_OF_TREE
     check_fits(size, f"The text of {file.name} as a tree", "Export as hdf5 or npz instead.")

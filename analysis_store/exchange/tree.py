@@ -1,7 +1,7 @@
-"""Any value that has a codec as a tree of JSON types, and back: what JSON, YAML and XML files have in common.
+"""Values that have a codec as trees of JSON types, and back: the common part of JSON, YAML and XML files.
 
-Plain values are themselves. The rest are dicts of one form each, told apart by a key that begins with ``$``; a dict
-of the user's that has such keys, or keys that are no text, is a ``$map``. See ``docs/reference/exchange``.
+Plain values are themselves. Other values are dicts that have a key that begins with ``$``; a user's dict with such
+keys, or with keys that are not text, is a ``$map``. See ``docs/reference/exchange``.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _FLOATS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
 def to_tree(value: object, where: str = "value") -> Tree:
-    """Return the tree of a value; where one object is in two places, each gets a copy.
+    """Return the tree of a value; an object that occurs twice is copied.
 
     Raises
     ------
     InvalidDataError
-        A type has no codec, a value holds itself, or lies too deep; the message has the path to it.
+        A type has no codec, a value contains itself, or is nested too deep; the message has its path.
     """
     try:
         return _Encoder(where).tree(value)
     except RecursionError as error:
-        raise InvalidDataError(f"{where} is nested too deep for text; expected less. Export as hdf5.") from error
+        raise InvalidDataError(f"{where} is nested too deep for a text format. Export it as hdf5.") from error
 
 
 class _Encoder:
@@ -60,9 +60,10 @@ class _Encoder:
         if kind in _PRIMITIVE:
             return _PRIMITIVE[kind](value)
         if id(value) in self._inside or len(self._path) > _DEEPEST:
-            what = "holds itself" if id(value) in self._inside else "is nested too deep"
+            what = "contains itself" if id(value) in self._inside else "is nested too deep"
             raise InvalidDataError(
-                f"{self._where()} {what}, which text cannot tell; expected a tree of values. Export as hdf5, which can."
+                f"{self._where()} {what}, which a text format cannot hold; expected a tree of values. Export it as "
+                "hdf5."
             )
         self._inside[id(value)] = value
         try:
@@ -83,7 +84,7 @@ class _Encoder:
         if codec is None:
             raise InvalidDataError(
                 f"{self._where()} is a {type_name(kind)}, which has no codec; expected numbers, text, arrays, tables "
-                "or objects that have one. Give it one with register_codec."
+                "or objects that have one. Register a codec with register_codec."
             )
         return {"$type": codec.name, "$version": codec.version, "$state": self._at("", self._state(codec, value))}
 
@@ -94,7 +95,7 @@ class _Encoder:
             raise
         except Exception as error:
             raise InvalidDataError(
-                f"{self._where()}: the codec {codec.name!r} cannot tell its state: {type(error).__name__}: {error}."
+                f"{self._where()}: the codec {codec.name!r} cannot return its state: {type(error).__name__}: {error}."
             ) from error
 
     def _mapping(self, value: dict[Any, Any]) -> Tree:
@@ -144,23 +145,23 @@ _PRIMITIVE: dict[type, Callable[[Any], Tree]] = {
 
 
 def from_tree(tree: Tree, missing: Missing = "error") -> Any:
-    """Return the value of a tree that a file gave; a name in it selects a registered codec and nothing else.
+    """Return the value of a tree that was read from a file; a name in it selects a registered codec and nothing else.
 
     Parameters
     ----------
     tree
-        As `to_tree` gives it, lists in the place of arrays.
+        A tree of `to_tree`, with lists in place of arrays.
     missing : "error" or "plain"
-        What becomes of a type that is not known here: an error, or a `Plain` with its state.
+        Result for a type that is not known here: an error, or a `Plain` with its state.
 
     Raises
     ------
     DamagedFileError
-        This is no such tree.
+        The tree is invalid.
     UnknownTypeError, MissingDependencyError
         A type has no codec here.
     CodecError
-        A state is of a version that the codec does not know.
+        A state has a version that the codec does not know.
     """
     try:
         return _Decoder(missing).value(tree, 0)
@@ -168,7 +169,8 @@ def from_tree(tree: Tree, missing: Missing = "error") -> Any:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedFileError(
-            f"A value in the file is not what it says it is: {type(error).__name__}: {str(error)[:200]}. The file was "
+            f"A value in the file does not match its declared type: {type(error).__name__}: {str(error)[:200]}. The "
+            "file was "
             "changed, or something else wrote it."
         ) from error
 
@@ -179,7 +181,7 @@ class _Decoder:
 
     def value(self, tree: Tree, depth: int) -> Any:
         if depth > _DEEPEST:
-            raise DamagedFileError(f"Values are nested more than {_DEEPEST} deep; no export is.")
+            raise DamagedFileError(f"Got values nested more than {_DEEPEST} deep; exports are not.")
         if isinstance(tree, list):
             return [self.value(item, depth + 1) for item in tree]
         if not isinstance(tree, dict):
@@ -193,7 +195,7 @@ class _Decoder:
         if set(tree) == {"$type", "$version", "$state"}:
             return self._typed(tree["$type"], tree["$version"], self.value(tree["$state"], depth + 1))
         if len(tree) != 1:
-            raise DamagedFileError(f"{sorted(tree)[:5]} came as the form of a value; expected one of {_FORMS}.")
+            raise DamagedFileError(f"Got {sorted(tree)[:5]} as the form of a value; expected one of {_FORMS}.")
         told = tree[form]
         if form == "$map":
             return {self.value(key, depth + 1): self.value(item, depth + 1) for key, item in told}
@@ -205,7 +207,7 @@ class _Decoder:
 
     def _typed(self, name: Any, version: Any, state: Any) -> Any:
         if type(name) is not str or type(version) is not int:
-            raise DamagedFileError(f"{name!r} and {version!r} came as type and version; expected text and an integer.")
+            raise DamagedFileError(f"Got {name!r} and {version!r} as type and version; expected text and an integer.")
         try:
             codec = for_name(name)
         except (UnknownTypeError, MissingDependencyError):
@@ -226,4 +228,4 @@ def _simple(form: str, told: Any) -> Any:
     if form in ("$text", "$bytes"):
         raw = base64.b64decode(told, validate=True)
         return raw if form == "$bytes" else raw.decode("utf-8", "surrogatepass")
-    raise DamagedFileError(f"{form[:60]!r} came as the form of a value; expected one of {_FORMS}.")
+    raise DamagedFileError(f"Got {form[:60]!r} as the form of a value; expected one of {_FORMS}.")

@@ -142,7 +142,7 @@ class TestExport:
         (here / "out.json").write_text("mine")
         code, _, err = call("export", "aaaa", "out.json")
         assert code == 1
-        assert err == "error: out.json is there already, and is left as it is; give --overwrite to replace a file.\n"
+        assert err == "error: out.json exists already and was not changed; give --overwrite to replace a file.\n"
         assert (here / "out.json").read_text() == "mine"
 
         assert call("export", "aaaa", "out.json", "--overwrite")[0] == 0
@@ -160,11 +160,11 @@ class TestExport:
         ("words", "message"),
         [
             (["aaaa", "out.doc"], r"error: out.doc has the suffix '.doc'; expected one of"),
-            (["aaaa", "out.x", "--format", "jsn"], "error: 'jsn' came as a format"),
+            (["aaaa", "out.x", "--format", "jsn"], "error: Got 'jsn' as a format"),
             (["nope", "out.json"], "error: no run's uid"),
             (["aaaa", "out.json", "--stream", "nope"], "has no stream 'nope'"),
             (["aaaa", "out.png", "--key", "nope"], "has no key 'nope'"),
-            (["bbbb", "out.csv", "--stream", "image"], "csv has a cell"),
+            (["bbbb", "out.csv", "--stream", "image"], "csv holds numbers"),
             (["aaaa", "out.flac", "--key", "mu"], "the sampling rate of 'mu'"),
             (["aaaa", "out.png", "--event", "9"], "there is no event"),
             (["--query", "{nope", "out"], "is not JSON"),
@@ -235,8 +235,8 @@ class TestLinkTree:
     def test_refused(self, call, here):
         """A folder that is none, and a file in the way, are refused in one line."""
         code, _, err = call("link-tree", "nope", "--check")
-        assert (code, err.startswith("error: there is no tree in nope")) == (1, True)
+        assert (code, err.startswith("error: There is no tree in nope")) == (1, True)
 
         (here / "file").write_text("mine")
         code, _, err = call("link-tree", "file")
-        assert (code, "is a file, and is left as it is" in err) == (1, True)
+        assert (code, "is a file and was not changed" in err) == (1, True)

@@ -109,7 +109,7 @@ def test_open_files(run, tmp_path, name):
             export(run, file, name)
             file.write("")
         else:
-            with pytest.raises(ExportError, match=r"file of text.*'wb'.*json, yaml, xml"):
+            with pytest.raises(ExportError, match=r"text file.*'wb'.*json, yaml, xml"):
                 export(run, file, name)
     if name in TEXTS:
         assert read_export(tmp_path / "text", name).read().identical(run.read())
@@ -147,7 +147,7 @@ def test_many_runs(store, origin, run, tmp_path):
     assert {read_export(path).uid for path in made} == {run.uid, other.uid}
     with pytest.raises(ExportError, match=r"several runs.*all\.json.*folder"):
         export(store.search(), tmp_path / "all.json")
-    with pytest.raises(ExportError, match="several runs came for one file"):
+    with pytest.raises(ExportError, match="Got several runs for one file"):
         export([run])
 
 
@@ -201,7 +201,7 @@ def test_nothing_is_overwritten(run, tmp_path):
     """A file that is there stays as it is, unless it is to be replaced."""
     target = tmp_path / "run.json"
     target.write_text("mine")
-    with pytest.raises(TargetExistsError, match=r"run\.json is there already.*overwrite=True"):
+    with pytest.raises(TargetExistsError, match=r"run\.json exists already.*overwrite=True"):
         export(run, target)
     assert (listing(tmp_path), target.read_text()) == (["run.json", "store"], "mine")
 
@@ -232,7 +232,7 @@ def test_links_to_nowhere_are_not_followed(run, tmp_path):
 def test_folder_in_the_way(run, tmp_path):
     """A folder is not replaced by a file of one of the streams."""
     (tmp_path / f"{run.uid}.json").mkdir()
-    with pytest.raises(TargetExistsError, match="is there already"):
+    with pytest.raises(TargetExistsError, match="exists already"):
         export(run, tmp_path, "json", overwrite=True)
 
 
@@ -303,7 +303,7 @@ def test_file_as_folder(run, tmp_path):
 
 def test_unknown_format(run, tmp_path):
     """A format that is not known is refused with those that come near, and all there are."""
-    with pytest.raises(ExportError, match=r"'jsn' came as a format; expected one of json, yaml.*Did you mean 'json"):
+    with pytest.raises(ExportError, match=r"Got 'jsn' as a format; expected one of json, yaml.*Did you mean 'json"):
         export(run, tmp_path / "x", "jsn")
     with pytest.raises(ExportError, match=r"x\.docx has the suffix '\.docx'; expected one of \.json.*format="):
         export(run, tmp_path / "x.docx")
@@ -319,11 +319,11 @@ def test_unknown_parts(run, tmp_path):
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_cycles_are_refused(store, origin, tmp_path, name):
-    """An object that holds itself is refused by text formats with the path to it; HDF5 takes it."""
+    """An object that contains itself is refused by text formats with the path to it; HDF5 takes it."""
     ring: dict[str, object] = {"name": "ring"}
     ring["next"] = [ring]
     run = store.insert({"primary": {"fit": [ring]}}, {}, provenance=origin)
-    with pytest.raises(InvalidDataError, match=r"primary\['fit'\].*\['next'\]\[0\] holds itself.*hdf5"):
+    with pytest.raises(InvalidDataError, match=r"primary\['fit'\].*\['next'\]\[0\] contains itself.*hdf5"):
         export(run, tmp_path / "run", name)
 
     found = read_export(export(run, tmp_path / "run.h5")).streams["primary"]["fit"][0]
@@ -336,7 +336,7 @@ def test_depth_is_refused(store, origin, tmp_path):
     for _ in range(95):
         deep = {1: deep}
     run = store.insert({"primary": {"fit": [deep]}}, {}, provenance=origin)
-    with pytest.raises(ExportError, match=r"cannot be told in JSON: Recursion.*hdf5"):
+    with pytest.raises(ExportError, match=r"cannot be written as JSON: Recursion.*hdf5"):
         export(run, tmp_path / "run.json")
 
     assert read_export(export(run, tmp_path / "run.h5")).streams["primary"]["fit"][0] == deep
@@ -357,7 +357,7 @@ def test_deep_metadata(store, origin, tmp_path, name):
 def test_formats_that_do_not_come_back(tmp_path, name):
     """A format that is not read says which are."""
     (tmp_path / "x").write_bytes(b"x")
-    with pytest.raises(ExportError, match=f"{name} files are not read back; expected one of json, yaml, xml, npz"):
+    with pytest.raises(ExportError, match=f"{name} files cannot be read back; expected one of json, yaml, xml, npz"):
         read_export(tmp_path / "x", name)
 
 

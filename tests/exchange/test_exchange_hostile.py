@@ -87,7 +87,7 @@ def test_changed_bytes(run, form):
 
 @pytest.mark.parametrize("form", ["json", "yaml", "xml", "npz", "hdf5"])
 def test_of_somebody_else(tmp_path, form):
-    """A file of a format that is no export is refused by name."""
+    """A file of a format that is not an export is refused by name."""
     path = tmp_path / f"theirs{FORMATS[form].suffix}"
     if form == "npz":
         np.savez(path, x=np.arange(3))
@@ -96,7 +96,7 @@ def test_of_somebody_else(tmp_path, form):
             file["x"] = [1]
     else:
         path.write_text({"json": '{"x": 1}', "yaml": "x: 1\n...\n", "xml": "<x>1</x>"}[form])
-    with pytest.raises(DamagedFileError, match=r"theirs.* is no export"):
+    with pytest.raises(DamagedFileError, match=r"theirs.* is (not|neither) an export"):
         read_export(path)
 
 
@@ -200,7 +200,7 @@ def test_columns_have_one_value_per_event(whole):
     """A column with fewer values than events is damage, as is one that is no array."""
     for values in (array(shape=[1], data=[1.0]), [1.0, 2.0], array(shape=[], data=1.0)):
         whole["streams"]["primary"]["data"]["x"]["values"] = values
-        with pytest.raises(DamagedFileError, match="'x' of stream 'primary' is no array of one value per event"):
+        with pytest.raises(DamagedFileError, match="'x' of stream 'primary' is not an array of one value per event"):
             read_text(json.dumps(whole), "json")
 
 

@@ -141,7 +141,7 @@ def test_numbers_of_others(open_store):
         if isinstance(value, list):
             assert opened(open_store[-1]).size == opened(open_store[-1], event=1).size == (1200, 800)
         else:
-            with pytest.raises((ExportError, KeyNotFoundError), match=r"cannot be drawn|nothing to draw"):
+            with pytest.raises((ExportError, KeyNotFoundError), match=r"cannot be drawn|Cannot draw a picture"):
                 opened(open_store[-1])
 
 
@@ -160,13 +160,13 @@ def test_nothing_to_draw(save, tmp_path):
     )
     for key, message in {
         "cube": r"is of shape \(3, 4, 5\) and float64 in each event\. Export to hdf5 or npz",
-        "none": r"nothing to draw: the image has the shape \(0, 5\)",
+        "none": r"Cannot draw a picture: the image has the shape \(0, 5\)",
     }.items():
         with pytest.raises(ExportError, match=message):
             export(run, tmp_path / "out.png", key=key)
     for key in ("z", "name"):
         with pytest.raises(KeyNotFoundError, match=f"'{key}'"):
             export(run, tmp_path / "out.png", key=key)
-    with pytest.raises(ExportError, match=r"nothing to draw: .* has no numbers to draw"):
+    with pytest.raises(ExportError, match=r"Cannot draw a picture: .* has no numbers to draw"):
         export(save([{"s": {"name": "a"}}]), tmp_path / "out.png")
     assert list(tmp_path.glob("*.png")) == []

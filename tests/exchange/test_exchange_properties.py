@@ -49,11 +49,11 @@ def assert_equal(wanted: object, found: object) -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=strategies.objects())
 def test_objects(form, value):
-    """Any object that has a codec comes back from a text, equal in value and type, unless it holds itself."""
+    """Any object that has a codec comes back from a text, equal in value and type, unless it contains itself."""
     try:
         tree = to_tree(value)
     except InvalidDataError as error:
-        assert "holds itself" in str(error)
+        assert "contains itself" in str(error)
         assume(False)
 
     assert_equal(value, from_tree(THROUGH[form](tree)))
@@ -101,8 +101,8 @@ def test_runs(home, tmp_path_factory, form, key, stream, column, units):
     target = tmp_path_factory.mktemp("out") / f"run{FORMATS[form].suffix}"
     try:
         export(run, target)
-    except InvalidDataError as error:  # text cannot tell a value that holds itself
-        assert "holds itself" in str(error)
+    except InvalidDataError as error:  # text cannot hold a value that contains itself
+        assert "contains itself" in str(error)
         assume(False)
     found = read_export(target)
 

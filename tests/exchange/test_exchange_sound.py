@@ -71,7 +71,7 @@ def test_wide_integers(save):
     values = np.array([0, 2**31 - 1, -(2**31)] * 10)
     np.testing.assert_array_equal(heard(save([{"s": {"signal": values}}]), "wav", "int32")[0], values)
 
-    with pytest.raises(ExportError, match=r"goes beyond 32 bits.*export to hdf5 or npz"):
+    with pytest.raises(ExportError, match=r"exceeds 32 bits.*export to hdf5 or npz"):
         export(save([{"s": {"signal": values * 2}}]), None, "wav")
 
 
@@ -150,7 +150,7 @@ def test_which_signal(save):
     np.testing.assert_array_equal(heard(save(data), "wav", "int16")[0], PCM_16)
 
     run = save(data, {"sample_rate": 8000}, None)
-    with pytest.raises(ExportError, match="several signals: time, signal; name one with key="):
+    with pytest.raises(ExportError, match="several signals: time, signal; choose one with key="):
         export(run, None, "wav")
     np.testing.assert_array_equal(heard(run, "wav", "int16", key="signal")[0], PCM_16)
     with pytest.raises(ExportError, match="has no signal"):
@@ -163,7 +163,7 @@ def test_event(save):
     """Of several events one is named; numbers of all events are one signal."""
     run = save({"s": {"signal": PCM_16.reshape(3, 1000)}})
     np.testing.assert_array_equal(heard(run, "wav", "int16", event=2)[0], PCM_16[2000:])
-    with pytest.raises(ExportError, match="a signal in each of 3 events; name one with event="):
+    with pytest.raises(ExportError, match="a signal in each of 3 events; choose one with event="):
         export(run, None, "wav")
 
     np.testing.assert_array_equal(heard(save({"s": {"signal": PCM_16}}), "wav", "int16")[0], PCM_16)

@@ -59,7 +59,7 @@ class TestCsv:
         assert [path.name for path in made] == [f"{run.uid}.primary.csv", f"{run.uid}.other.csv"]
         with pytest.raises(KeyNotFoundError, match="'nu'"):
             export(run, None, "json", key=["mu", "nu"])
-        with pytest.raises(ExportError, match="a picture shows one key; energy, mu came"):
+        with pytest.raises(ExportError, match="Got energy, mu; a picture shows one key"):
             export(spectrum, None, "png", key=["energy", "mu"])
 
     def test_spectrum_is_one_row_per_point(self, spectrum):
@@ -104,7 +104,7 @@ class TestCsv:
         run = save([{"s": {"y": np.arange(20.0) + i}} for i in range(3)])
 
         assert frame(run, event=-1)["y"].tolist() == (np.arange(20.0) + 2).tolist()
-        with pytest.raises(ExportError, match=r"has 3 events; there is no event 3\. They are counted from 0"):
+        with pytest.raises(ExportError, match=r"has 3 events; there is no event 3\. Events are counted from 0"):
             export(run, None, "csv", event=3)
 
     @pytest.mark.parametrize("dtype", DTYPES)
@@ -217,14 +217,14 @@ class TestCsv:
         with pytest.raises(ExportError, match=r"'table' \(objects\)"):
             export(run, None, "csv")
         many = save([{"s": {"table": given}}, {"s": {"table": given}}])
-        with pytest.raises(ExportError, match=r"in each of 2 events; name one with event="):
+        with pytest.raises(ExportError, match=r"in each of 2 events. Choose one event with event="):
             export(many, None, "csv")
         assert len(frame(many, event=1)) == 2
 
     def test_bytes(self, save):
         """Bytes that are text are text; others are refused."""
         assert frame(save({"s": {"b": np.array([b"ab", b"c"])}}))["b"].tolist() == ["ab", "c"]
-        with pytest.raises(ExportError, match=r"are none in UTF-8"):
+        with pytest.raises(ExportError, match=r"are not valid UTF-8"):
             export(save({"s": {"b": np.array([b"\xff\xfe"])}}), None, "csv")
 
     def test_many_events(self, save):

@@ -145,7 +145,7 @@ def test_by(save, raw, store, tmp_path):
     assert next(iter(walk(tmp_path / "one")["no-input"])).startswith("no-parameters-")
 
     for wrong in ("", "a..b", 3):
-        with pytest.raises(ExportError, match=r"is no key; expected e\.g\. 'parameters\.kmin'"):
+        with pytest.raises(ExportError, match=r"Got '.*' in by=; expected a dotted key, e\.g\. 'parameters\.kmin'"):
             link_tree(store, tmp_path / "none", by=[wrong])
     assert not (tmp_path / "none").exists()
 
@@ -235,7 +235,7 @@ def test_dangling_links_are_reported(save, raw, store, tmp_path):
     told = {link.link.rpartition("/")[2]: str(link) for link in found}
     assert told[gone.uid].endswith(f"leads to {gone.file}: there is no such file")
     assert "it cannot be read" in told[emptied.uid]
-    assert told[folder.uid].endswith("that is no file")
+    assert told[folder.uid].endswith("that is not a file")
     assert fine.uid not in told
     assert link_tree(store, target).dangling == found
     with h5py.File(target / f"{raw.uid}.h5") as file:
@@ -297,12 +297,12 @@ def test_files_of_others_are_left(save, raw, store, tmp_path, content):
     else:
         path.write_bytes(content)
     before = path.read_bytes()
-    with pytest.raises(TargetExistsError, match=r"is there already and is no part of a tree; it is left as it is"):
+    with pytest.raises(TargetExistsError, match=r"exists already and is not part of a tree; it was not changed"):
         link_tree(store, path.parent)
 
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
-    with pytest.raises(TargetExistsError, match=r"is a file, and is left as it is; expected a folder"):
+    with pytest.raises(TargetExistsError, match=r"is a file and was not changed; expected a folder"):
         link_tree(store, path)
 
 
@@ -312,7 +312,7 @@ def test_nothing_to_link(store, tmp_path):
 
     assert (tree.files, tree.links) == ((), 0)
     assert check_tree(tmp_path / "tree") == ()
-    with pytest.raises(ExportError, match="there is no tree in"):
+    with pytest.raises(ExportError, match="There is no tree in"):
         check_tree(tmp_path / "none")
 
 
@@ -320,7 +320,7 @@ def test_damaged_tree(save, raw, store, tmp_path):
     """A file of the tree that is cut short is said so, not passed over."""
     (path,) = link_tree(store, tmp_path / "tree").files
     path.write_bytes(path.read_bytes()[:600])
-    with pytest.raises(DamagedFileError, match=r"cannot be read: .*; remove it and make the tree again"):
+    with pytest.raises(DamagedFileError, match=r"cannot be read: .*\. Remove it and make the tree again"):
         check_tree(path.parent)
 
 

@@ -271,7 +271,7 @@ def test_a_bundle_is_never_replaced(store: AnalysisStore, bundle: Path) -> None:
     """A file that is there is left as it is."""
     run = saved(store)
     bundle.write_text("mine")
-    with pytest.raises(TargetExistsError, match="is there already"):
+    with pytest.raises(TargetExistsError, match="exists already"):
         store.dump(run, bundle)
     assert bundle.read_text() == "mine"
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.stream import Stream
 
 _ROWS = 10_000
-"""Events that are read at a time."""
+"""Number of events read at a time."""
 
 _ELEMENTS = 1 << 20
-"""Elements of arrays that are read at a time, unless one event has more."""
+"""Number of array elements read at a time, unless one event has more."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _OTHERS = "parquet, json, npz or hdf5"
@@ -48,7 +48,7 @@ def write_csv(run: Run, file: BinaryIO, options: Options) -> None:
     Raises
     ------
     ExportError
-        A key that a table cannot hold is among them; the message names it and the formats that can.
+        The selection has a key that a table cannot hold; the message names the key and formats that can.
     """
     stream = one_stream(run, options)
     frame = chosen_table(stream, options)
@@ -64,11 +64,11 @@ def write_csv(run: Run, file: BinaryIO, options: Options) -> None:
 
 
 def _check(stream: Stream, columns: Sequence[Column]) -> None:
-    """Refuse what a table cannot hold, all of it at once."""
+    """Raise one error for all keys that a table cannot hold."""
     refused = [f"{column.key!r} ({_what(column)})" for column in columns if column.ndim not in (0, 1)]
     if refused:
         raise ExportError(
-            f"csv has a cell for a number or a text, and a row for each point of a one-dimensional array; in stream "
+            f"csv holds numbers, text and one-dimensional arrays (one row per point); in stream "
             f"{stream.name!r} it cannot hold {', '.join(refused)}. Export to {_OTHERS}, or one key of them with key=."
         )
 
@@ -82,7 +82,7 @@ def _what(column: Column) -> str:
 def _table(
     stream: Stream, columns: Sequence[Column], options: Options
 ) -> tuple[list[str], Iterator[Iterable[Sequence[Any]]]]:
-    """Return the header row, and the rows in blocks."""
+    """Return the header row, and blocks of rows."""
     events = chosen_events(stream, options)
     long = any(column.ndim for column in columns)
     alone = long and len(events) == 1
@@ -136,7 +136,7 @@ def _points(
 
 
 def _values(columns: Sequence[Column], events: range) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Yield each event with its values, read many at a time."""
+    """Yield each event with its values, many read at a time."""
     row = sum(int(np.prod(column.values.shape[1:], dtype=np.int64)) for column in columns)
     step = max(1, _ELEMENTS // max(row, 1))
     for first in range(events.start, events.stop, step):
@@ -145,7 +145,7 @@ def _values(columns: Sequence[Column], events: range) -> Iterator[tuple[int, tup
 
 
 def _warn_of_formulas(texts: Iterable[str]) -> None:
-    """Warn of text that a spreadsheet would run. It is written unchanged: to protect one program would lie to all."""
+    """Warn of text that a spreadsheet would run. It is written unchanged: quoting would change the data for all."""
     for text in texts:
         if text.startswith(_FORMULA) and not _is_number(text):
             warnings.warn(
@@ -165,7 +165,7 @@ def _is_number(text: str) -> bool:
 
 
 def _write_frame(frame: pandas.DataFrame, file: BinaryIO) -> None:
-    """Write a table as pandas does, its index only where it says something."""
+    """Write a table as pandas does, with its index only if it holds information."""
     import pandas
 
     default = isinstance(frame.index, pandas.RangeIndex) and frame.index.name is None
@@ -183,7 +183,7 @@ def _strings(frame: pandas.DataFrame) -> Iterator[str]:
 def _write_rows(
     file: BinaryIO, header: Iterable[Sequence[str]], blocks: Iterable[Iterable[Sequence[Any]]], *, mark: bool
 ) -> None:
-    """Write rows; with the mark that tells a spreadsheet of UTF-8, where there is more than ASCII."""
+    """Write rows; start with a byte-order mark for spreadsheets if there is text beyond ASCII."""
     encoding = "utf-8-sig" if mark else "utf-8"
     text = io.TextIOWrapper(file, encoding=encoding, newline="")
     try:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from analysis_store.runs.write.document_stream import NamedDocument
 
 _UNWRITTEN = frozenset({"stream_resource", "stream_datum"})
-"""What suitcase-msgpack leaves out without a word."""
+"""Kinds of documents that suitcase-msgpack leaves out without an error."""
 
 
 def write_jsonl(run: Run, file: BinaryIO, options: Options) -> None:
     """Write every document of a run as a line ``[name, document]``, as suitcase-jsonl does.
 
-    Large values stay where they are: resource and datum documents tell where, as in any catalog.
+    Large values are not copied: resource and datum documents hold their location, as in any catalog.
     """
     _serialize(suitcase.jsonl.Serializer, run, file, options)
 
@@ -46,12 +46,12 @@ def write_msgpack(run: Run, file: BinaryIO, options: Options) -> None:
         _serialize(suitcase.msgpack.Serializer, run, file, options)
     except OverflowError as error:
         raise ExportError(
-            f"run {run.uid} holds an integer of more than 64 bits, which msgpack has no form for; export to jsonl."
+            f"run {run.uid} holds an integer of more than 64 bits, which msgpack cannot hold; export to jsonl."
         ) from error
 
 
 def _serialize(serializer: Any, run: Run, file: BinaryIO, options: Options) -> None:
-    """Send the documents through a serializer; what it opens is the one file."""
+    """Send the documents through a serializer that writes to the given file."""
     with serializer(_OneFile(file), file_prefix="") as write:
         for name, doc in _told(run, options):
             write(name, doc)
@@ -68,7 +68,7 @@ def _told(run: Run, options: Options) -> Iterator[NamedDocument]:
 
 
 class _OneFile:
-    """What a suitcase asks for its files: it gives the same one, and leaves it open."""
+    """File manager of a suitcase that always returns the same file and leaves it open."""
 
     artifacts: ClassVar[dict[str, list[str]]] = {}
 
@@ -77,14 +77,14 @@ class _OneFile:
         self._text: io.TextIOWrapper | None = None
 
     def open(self, label: str, postfix: str, mode: str) -> Any:
-        """Return the file, for text where the mode says so."""
+        """Return the file, as a text file if the mode says so."""
         if "t" not in mode:
             return self._file
         self._text = io.TextIOWrapper(self._file, encoding="utf-8", newline="\n")
         return self._text
 
     def close(self) -> None:
-        """Hand over what is written; the file is closed by whoever opened it."""
+        """Flush the text; the caller closes the file."""
         if self._text is not None:
             self._text.detach()
             self._text = None

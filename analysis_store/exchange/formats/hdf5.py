@@ -1,4 +1,4 @@
-"""Runs as plain HDF5, ``/<stream>/<key>``; as NeXus, which is the run file itself; and either, or a run file, read."""
+"""Runs as plain HDF5, ``/<stream>/<key>``; as NeXus, which is the run file itself; reading of both and of run files."""
 
 from __future__ import annotations
 
@@ -59,25 +59,25 @@ def _write(run: Run, out: h5py.File, options: Options) -> None:
 
 
 def _name(made: h5py.Group | h5py.Dataset, name: str) -> None:
-    """Say the true name of what could not have it in the file."""
+    """Store the true name of a stream or key that the file could not use as it is."""
     if made.name.rpartition("/")[2] != name:
         _tell(made, {layout.TRUE_NAME: name})
 
 
 def _tell(made: h5py.Group | h5py.Dataset, attrs: dict[str, Any]) -> None:
-    """Write attributes for people, of which the documents tell the truth: HDF5 ends text at NUL."""
+    """Write attributes for people; the documents are authoritative, since HDF5 ends text at NUL."""
     for name, value in attrs.items():
         if value is not None and "\0" not in "".join(value):
             made.attrs[name] = value
 
 
 def write_nexus(run: Run, file: BinaryIO, options: Options) -> None:  # noqa: ARG001 - it takes the whole run
-    """Write a run as NeXus: the run file, byte for byte; a new one where it has not all values in it.
+    """Write a run as NeXus: a byte-for-byte copy of the run file; a new file if some values are outside it.
 
     Raises
     ------
     ExportError
-        Values that lie elsewhere cannot be put into documents.
+        External values cannot be put into documents.
     """
     if _holds_all(run):
         with open_file(run.file) as own:
@@ -99,7 +99,7 @@ def _external(descriptors: list[dict[str, Any]]) -> set[str]:
 
 
 def _write_anew(run: Run, path: Path) -> None:
-    """Write a run file with the values in it that lay elsewhere: its documents are the same, filled."""
+    """Write a run file that contains the external values; its documents are the same, filled."""
     from analysis_store.runs.read.filled import filled
     from analysis_store.runs.read.journal import draft_journal, plain_document
     from analysis_store.runs.write.file import RunFileWriter
@@ -107,7 +107,7 @@ def _write_anew(run: Run, path: Path) -> None:
     try:
         journal = [(name, plain_document(name, doc)) for name, doc in filled(run, run.documents(), strict=True)]
     except AnalysisStoreError as error:
-        raise ExportError(f"run {run.uid} cannot be told in one NeXus file: {error} Export it as hdf5.") from error
+        raise ExportError(f"run {run.uid} cannot be written as one NeXus file: {error} Export it as hdf5.") from error
     draft = draft_journal(journal, run.stop)
     draft.attachments.beside["provenance"] = run.provenance.to_document()
     RunFileWriter(draft, path.parent, PurePosixPath(path.name), "auto").write(path, lambda: 0.0)
@@ -117,22 +117,24 @@ def _write_anew(run: Run, path: Path) -> None:
 
 
 def read(file: BinaryIO, missing: Missing = "error") -> Export:
-    """Return what a file holds: of `write`, of `write_nexus`, or a run file of a store.
+    """Return the contents of a file of `write`, of `write_nexus`, or of a run file of a store.
 
     Raises
     ------
     DamagedFileError, UnsafeFileError
-        It is none of these, or reaches for other files.
+        The file is none of these, or refers to other files.
     """
     path = str(file.name)
-    check_heaps(Path(path))  # in a damaged one HDF5 goes round for ever
+    check_heaps(Path(path))  # HDF5 loops forever on a damaged heap
     with reading(path) as opened:
         root = h5py.Group(h5g.open(opened, b"/"))
         if layout.LAYOUT_ATTRIBUTE in root.attrs:
             return _run_file(Path(path))
         version = root.attrs.get(MARK)
         if not isinstance(version, np.integer):
-            raise DamagedFileError(f"{path} is no export and no run file; expected the attribute {MARK!r} of its root.")
+            raise DamagedFileError(
+                f"{path} is neither an export nor a run file; expected the attribute {MARK!r} of its root."
+            )
         check_version(int(version), path)
         metadata = from_tree(loads(str(_item(opened, METADATA, missing)).encode(), path), missing)
         return Export(metadata, dict(_streams(opened, metadata["descriptors"], missing)))
@@ -142,7 +144,7 @@ def _streams(opened: Any, descriptors: Any, missing: Missing) -> Iterator[tuple[
     stored = stored_names(dict.fromkeys(each.get("name", "primary") for each in descriptors), {METADATA})
     for name, inside in stored.items():
         if inside.encode() not in opened:
-            continue  # it was not asked for
+            continue  # not selected
         data_keys = data_keys_of(descriptors, name)
         group = h5py.Group(find(opened, inside))
         keys = stored_names(data_keys, layout.RESERVED_KEYS)
@@ -158,7 +160,7 @@ def _item(opened: Any, path: str, missing: Missing) -> Any:
 
 
 def _run_file(path: Path) -> Export:
-    """Return what a run file holds by itself; values that lie elsewhere are not looked for."""
+    """Return the contents of a run file, without external values."""
     from analysis_store.runs.read.reader import RunFile
 
     content = RunFile(path)

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
 _AT_ONCE = 4 << 20
-"""Bytes of numbers that become text at once: some 12 MiB of it."""
+"""Bytes of numbers converted to text at once, giving about 12 MiB of text."""
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 
 
 def write(run: Run, file: BinaryIO, options: Options) -> None:
-    """Write a run; no more than one column is in memory, and a small part of its text."""
+    """Write a run; at most one column and a small part of its text are in memory."""
     file.writelines(_text(run, options))
 
 
 def read(file: BinaryIO, missing: Missing = "error") -> Export:
-    """Return what a file holds.
+    """Return the contents of a file.
 
     Raises
     ------
     DamagedFileError
-        It is no JSON, or no export.
+        The file is not JSON, or not an export.
     """
     check_held(file)
     return export_of(loads(file.read(), file.name), file.name, missing)
@@ -57,7 +57,7 @@ def _text(run: Run, options: Options) -> Iterator[bytes | memoryview]:
 
 
 def _values(tree: Tree) -> Iterator[bytes | memoryview]:
-    """Yield the text of values, that of large arrays of numbers in pieces."""
+    """Yield the text of values, large numeric arrays in pieces."""
     body = tree.get("$array") if isinstance(tree, dict) else None
     data = None if body is None else body.get("data")
     if body is None or not isinstance(data, np.ndarray) or data.ndim == 0 or data.nbytes <= _AT_ONCE:
@@ -72,7 +72,7 @@ def _values(tree: Tree) -> Iterator[bytes | memoryview]:
 
 
 def _numbers(data: AnyArray) -> Iterator[bytes | memoryview]:
-    """Yield the text of numbers, as many rows at once as are not much."""
+    """Yield the text of numbers, in blocks of rows of limited size."""
     if data.nbytes <= _AT_ONCE:
         yield dumps(data)
         return
@@ -93,23 +93,25 @@ def dumps(tree: Tree) -> bytes:
     Raises
     ------
     ExportError
-        It lies too deep, or has names that are not valid Unicode.
+        The tree is nested too deep, or has names that are not valid Unicode.
     """
     try:
         return orjson.dumps(tree, option=_OPTIONS)
     except TypeError as error:
-        raise ExportError(f"the run cannot be told in JSON: {error}. Export as hdf5, which takes it.") from error
+        raise ExportError(f"the run cannot be written as JSON: {error}. Export it as hdf5.") from error
 
 
 def loads(text: bytes, name: str) -> Tree:
-    """Return the tree of a text; ``name`` is of the file, for messages.
+    """Return the tree of a text; ``name`` is the name of the file, for messages.
 
     Raises
     ------
     DamagedFileError
-        It is no JSON.
+        The text is not JSON.
     """
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise DamagedFileError(f"{name} is no JSON: {error}. Restore it from a copy, or export again.") from error
+        raise DamagedFileError(
+            f"{name} is not valid JSON: {error}. Restore it from a copy, or export again."
+        ) from error

@@ -1,4 +1,4 @@
-"""Runs as npz: one array per column, named ``<stream>/<key>``, the documents as JSON; nothing is pickled."""
+"""Runs as npz: one array per column, named ``<stream>/<key>``, the documents as JSON, without pickle."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(run: Run, file: BinaryIO, options: Options) -> None:
 
 
 def _add_column(archive: zipfile.ZipFile, name: str, column: LazyArray) -> dict[str, Any]:
-    """Write a column; return what is to be known of it: units, dims, and how it lies in the archive."""
+    """Write a column; return its metadata: units, dims, and how it is stored in the archive."""
     values = np.asarray(column.read())
     about = {"units": units_of(column), "dims": list(column.dims), "member": name}
     if _fits(values):
@@ -59,7 +59,7 @@ def _add_column(archive: zipfile.ZipFile, name: str, column: LazyArray) -> dict[
 
 
 def _fits(values: AnyArray) -> bool:
-    """Whether an npy file gives an array back as it is."""
+    """Return True if an npy file stores an array without loss."""
     dtype = values.dtype
     if dtype.hasobject or dtype.kind == "T" or dtype.itemsize == 0:
         return False
@@ -79,14 +79,14 @@ def _add(archive: zipfile.ZipFile, name: str, values: AnyArray) -> None:
 
 
 def read(file: BinaryIO, missing: Missing = "error") -> Export:
-    """Return what a file holds.
+    """Return the contents of a file.
 
     Raises
     ------
     DamagedFileError
-        It is no npz file, no export, or holds pickled objects.
+        The file is not npz, not an export, or holds pickled objects.
     TooLargeError
-        It does not fit into memory.
+        The file does not fit into memory.
     """
     try:
         arrays = read_npz(Path(file.name))
@@ -94,7 +94,7 @@ def read(file: BinaryIO, missing: Missing = "error") -> Export:
         raise DamagedFileError(str(error)) from error
     whole = _tree(arrays, METADATA, file.name)
     if not isinstance(whole, dict) or type(whole.get(MARK)) is not int:
-        raise DamagedFileError(f"{file.name} is no export; expected one that says {MARK!r}. Export the run again.")
+        raise DamagedFileError(f"{file.name} is not an export; expected the mark {MARK!r}. Export the run again.")
     check_version(whole[MARK], file.name)
     try:
         metadata = from_tree(whole["metadata"], missing)
@@ -132,5 +132,5 @@ def _column(about: Any, arrays: dict[str, AnyArray], missing: Missing) -> Any:
 def _tree(arrays: dict[str, AnyArray], name: str, where: str) -> Any:
     held = arrays.get(name)
     if held is None or held.dtype.kind != "S" or held.ndim:
-        raise DamagedFileError(f"{where} is no export: it has no text {name!r}. Export the run again.")
+        raise DamagedFileError(f"{where} is not an export: it has no text {name!r}. Export the run again.")
     return loads(held.item(), where)

@@ -26,7 +26,7 @@ METADATA = b"analysis_store"
 """Key in the metadata of the schema, and of each field: JSON."""
 
 _GROUP = 64 << 20
-"""Bytes of a row group, about."""
+"""Approximate size of a row group, in bytes."""
 
 _TIMES = {"M": ("D", "s", "ms", "us", "ns"), "m": ("s", "ms", "us", "ns")}
 _MOST = 2**31 - 1
@@ -65,13 +65,13 @@ def write(run: Run, file: BinaryIO, options: Options) -> None:
 
 
 def _readable(stream: Stream, key: str) -> LazyArray:
-    """Return a column; ragged ones in memory, for what they are is not known before all are seen."""
+    """Return a column; ragged ones in memory, since their type is known only after reading all values."""
     column = stream[key]
     return column.loaded() if column.dtype.kind == "O" else column
 
 
 def _told(column: LazyArray, stream: Stream) -> dict[bytes, bytes]:
-    """Return what the field says of itself, as JSON: name, dtype, dims, all that the descriptor says; and its unit."""
+    """Return the metadata of the field as JSON (name, dtype, dims, data key of the descriptor), and its unit."""
     shape = None if column.dtype.kind == "O" else list(column.shape[1:])
     about = {"key": column.key, "dtype": column.dtype.str, "shape": shape, "dims": column.dims[1:]}
     told = {METADATA: dumps({**about, "data_key": stream.data_keys[column.key]}).encode()}
@@ -80,7 +80,7 @@ def _told(column: LazyArray, stream: Stream) -> dict[bytes, bytes]:
 
 
 def _groups(events: range, columns: Any) -> Iterator[slice]:
-    """Yield the events of each row group; one at least, so that an empty stream has its columns."""
+    """Yield the events of each row group; at least one group, so that an empty stream has its columns."""
     row = sum(int(np.prod(column.shape[1:], dtype=np.int64)) * max(column.dtype.itemsize, 8) for column in columns) + 16
     step = max(1, _GROUP // row)
     for first in range(events.start, max(events.stop, events.start + 1), step):
@@ -88,12 +88,12 @@ def _groups(events: range, columns: Any) -> Iterator[slice]:
 
 
 def _type(stream: Stream, column: LazyArray, events: range) -> Any:
-    """Return the type of a column; an array is a list in a list, as often as it has dimensions.
+    """Return the Parquet type of a column; n-dimensional arrays become lists nested n deep.
 
     Raises
     ------
     ExportError
-        There is none.
+        Parquet has no such type.
     """
     if column.dtype.kind != "O":
         found, ndim = _flat_type(column.dtype), column.ndim - 1
@@ -111,7 +111,7 @@ def _type(stream: Stream, column: LazyArray, events: range) -> Any:
 
 
 def _flat_type(dtype: np.dtype) -> Any:
-    """Return the type of numbers, text or times; None where Parquet has none that keeps them exactly."""
+    """Return the type of numbers, text or times; None if Parquet cannot keep them exactly."""
     if dtype.kind == "c" and dtype.itemsize <= 16:
         part = pa.from_numpy_dtype(np.dtype(f"f{dtype.itemsize // 2}"))
         return pa.struct([("real", part), ("imag", part)])
@@ -126,7 +126,7 @@ def _flat_type(dtype: np.dtype) -> Any:
 
 
 def _object_type(values: Sequence[Any]) -> tuple[Any, int]:
-    """Return the type of ragged arrays of one dtype, or of text, and the dimensions they have."""
+    """Return the type of ragged arrays of one dtype, or of text, and their number of dimensions."""
     if all(value is None or isinstance(value, str) for value in values):
         return pa.string(), 0
     if not all(isinstance(value, np.ndarray) for value in values):
@@ -147,19 +147,19 @@ def _array(column: LazyArray, part: slice) -> Any:
 
 
 def _check_dates(values: AnyArray) -> None:
-    """Refuse dates that Parquet has no room for: its days have 32 bits, and its seconds are milliseconds."""
+    """Raise for dates outside the range of Parquet: its days have 32 bits, and its seconds are milliseconds."""
     unit = np.datetime_data(values.dtype)[0]
     most = {"D": 2**31 - 1, "s": (2**63 - 1) // 1000}.get(unit)
     numbers = values.astype(f"M8[{unit}]").view(np.int64)
     if most is not None and ((np.abs(numbers) > most) & ~np.isnat(values)).any():
         raise ExportError(
-            f"Got dates of dtype {values.dtype} further from 1970 than parquet can say; expected at most {most} of "
+            f"Got dates of dtype {values.dtype} further from 1970 than parquet can hold; expected at most {most} of "
             f"this unit. Export to {_OTHERS}."
         )
 
 
 def _nested(flat: AnyArray, shapes: Sequence[tuple[int, ...]]) -> Any:
-    """Return lists in lists over the elements of arrays that lie one after the other."""
+    """Return nested lists over the elements of contiguous arrays."""
     nested = _flat(flat)
     for axis in reversed(range(len(shapes[0]) if shapes else 0)):
         outer = [int(np.prod(shape[:axis], dtype=np.int64)) for shape in shapes]

@@ -1,4 +1,4 @@
-"""PNG: an image pixel by pixel, or a plot of a stream, with what it shows told in the text of the file."""
+"""PNG: an image pixel by pixel, or a plot of a stream, with a description in the text of the file."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.stream import Stream
 
 NAN_COLOUR = (255, 0, 255)
-"""What a pixel that is no number looks like: nothing that a grey image has."""
+"""Colour of NaN pixels: grey images do not contain it."""
 
 _MODES = {2: "L", 3: "RGB", 4: "RGBA"}
 
 
 def write(run: Run, file: BinaryIO, options: Options) -> None:
-    """Write an image of the size that the data have, or a plot of 1200 × 800 pixels where they are a curve.
+    """Write an image with one pixel per value, or a plot of 1200 × 800 pixels for curves.
 
-    Bytes (uint8, also RGB and RGBA) are written as they are; other numbers are spread over 256 greys from the least to
+    Bytes (uint8, also RGB and RGBA) are written as they are; other numbers are mapped to 256 greys from the least to
     the greatest. Without ``event``, the first is drawn.
 
     Raises
     ------
     ExportError
-        There is nothing to draw.
+        The stream has no numbers or no events.
     KeyNotFoundError
-        A key that is not there, or holds no numbers.
+        The key does not exist or holds no numbers.
     """
     try:
         _write(run, file, options)
     except InvalidDataError as error:
-        raise ExportError(f"there is nothing to draw: {error}") from error
+        raise ExportError(f"Cannot draw a picture: {error}") from error
 
 
 def _write(run: Run, file: BinaryIO, options: Options) -> None:
     stream = drawn_stream(run, options.stream) if not options.keys else one_stream(run, options)
     keys = chosen_keys(stream, options)
     if len(options.keys) > 1:
-        raise ExportError(f"a picture shows one key; {', '.join(keys)} came. Name one with key=.")
+        raise ExportError(f"Got {', '.join(keys)}; a picture shows one key. Choose one with key=.")
     key = keys[0] if options.keys else signal(stream, numeric_keys(stream))
     events = chosen_events(stream, options)
     if not events:
-        raise ExportError(f"there is nothing to draw: stream {stream.name!r} has no events.")
+        raise ExportError(f"Cannot draw a picture: stream {stream.name!r} has no events.")
     column = stream[key]
     value = np.asarray(column[events[0]]) if column.ndim > 1 or column.dtype.kind == "O" else None
     about = {"Title": f"{key} of stream {stream.name}", "Source": f"run {run.uid}"}
@@ -64,7 +64,7 @@ def _write(run: Run, file: BinaryIO, options: Options) -> None:
 
 
 def _curve(stream: Stream, key: str, value: AnyArray | None, event: int) -> tuple[Axis, Axis]:
-    """Return what a plot shows; of an array whose length differs from event to event, its elements one by one."""
+    """Return the values to draw; for arrays whose length differs from event to event, the list of events."""
     if value is not None and (value.ndim != 1 or value.dtype.kind not in "biuf"):
         if value.dtype.kind not in "biuf":
             raise KeyNotFoundError(
@@ -89,7 +89,7 @@ def _write_image(value: AnyArray, file: BinaryIO, about: dict[str, str], unit: s
     from PIL import Image, PngImagePlugin
 
     if not value.size:
-        raise ExportError(f"there is nothing to draw: the image has the shape {value.shape}.")
+        raise ExportError(f"Cannot draw a picture: the image has the shape {value.shape}.")
     pixels, contrast = _pixels(value, unit)
     told = PngImagePlugin.PngInfo()
     for name, text in {**about, "Description": contrast}.items():
@@ -100,7 +100,7 @@ def _write_image(value: AnyArray, file: BinaryIO, about: dict[str, str], unit: s
 
 
 def _pixels(value: AnyArray, unit: str) -> tuple[AnyArray, str]:
-    """Return uint8 of shape (rows, columns) or (rows, columns, colours), and how they came of the values."""
+    """Return uint8 of shape (rows, columns) or (rows, columns, colours), and a description of the conversion."""
     if value.dtype == np.uint8:
         return value, "Pixels are the values."
     if value.dtype.kind == "b":
@@ -122,7 +122,7 @@ def _pixels(value: AnyArray, unit: str) -> tuple[AnyArray, str]:
 
 def _greys(value: AnyArray, low: float, high: float) -> AnyArray:
     """Return values as greys; infinite ones are black and white, and all are black where all are equal."""
-    span = high / 2 - low / 2  # halves: the whole may be beyond the greatest number
+    span = high / 2 - low / 2  # halves, since the full span may overflow
     parts = np.clip(np.nan_to_num(value, nan=low), low, high) / 2 - low / 2
     greys: AnyArray = np.round(255 * (parts / span if span else parts * 0)).astype(np.uint8)
     return greys

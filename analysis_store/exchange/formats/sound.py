@@ -1,4 +1,4 @@
-"""FLAC and WAV: a signal as sound, sample by sample exactly, or refused."""
+"""FLAC and WAV: a signal as sound, exact sample by sample, or an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.stream import Stream
 
 RATES = ("sampling_rate", "sample_rate", "samplerate")
-"""What the samples per second are called: by the descriptor of the key, or by the start document; in Hz."""
+"""Names of the sampling rate in the descriptor of the key or in the start document, in Hz."""
 
 _BLOCK = 1 << 20
 _FLAC_CHANNELS = 8
@@ -32,18 +32,18 @@ _WAV_CHANNELS = 1024
 _FLAC_RATE = 655_350
 _WAV_RATE = 2**31 - 1
 _WAV_BYTES = 2**32 - 2**16
-"""A WAV file tells its size in 32 bits; its chunks take some more."""
+"""A WAV file stores its size in 32 bits; its chunks take some bytes more."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Samples:
-    """A signal as a file takes it."""
+    """A signal in a form that a sound file can hold."""
 
     values: AnyArray
     """Shape (n,) or (n, channels): int16, int32, float32 or float64."""
 
     subtype: str
-    """As libsndfile calls it."""
+    """Name of the sample type in libsndfile."""
 
 
 def write_wav(run: Run, file: BinaryIO, options: Options) -> None:
@@ -52,7 +52,7 @@ def write_wav(run: Run, file: BinaryIO, options: Options) -> None:
     Raises
     ------
     ExportError
-        There is no such signal, or a sound file cannot hold it.
+        The signal does not exist, or a sound file cannot hold it.
     """
     _write(run, file, options, "WAV", _for_wav)
 
@@ -63,7 +63,7 @@ def write_flac(run: Run, file: BinaryIO, options: Options) -> None:
     Raises
     ------
     ExportError
-        There is no such signal, or FLAC cannot hold it exactly.
+        The signal does not exist, or FLAC cannot hold it exactly.
     """
     _write(run, file, options, "FLAC", _for_flac)
 
@@ -79,7 +79,7 @@ def _write(run: Run, file: BinaryIO, options: Options, form: str, fit: Callable[
     if form == "WAV" and samples.values.nbytes > _WAV_BYTES:
         raise ExportError(f"{where} has {samples.values.nbytes} bytes and WAV ends at 4 GiB; export to hdf5 or npz.")
     channels = 1 if values.ndim == 1 else values.shape[1]
-    image = io.BytesIO()  # libsndfile does not tell when the disk is full as it closes a FLAC file
+    image = io.BytesIO()  # libsndfile hides a full disk when it closes a FLAC file
     with soundfile.SoundFile(image, "w", rate, channels, samples.subtype, format=form) as sound:
         sound.title = key
         sound.comment = f"run {run.uid}, stream {stream.name}"
@@ -90,7 +90,7 @@ def _write(run: Run, file: BinaryIO, options: Options, form: str, fit: Callable[
 
 
 def _signal(stream: Stream, options: Options) -> str:
-    """Return the key that is named, or the only one that has a sampling rate, or the only one that could have one."""
+    """Return the named key, the only one with a sampling rate, or the only numeric one."""
     keys = chosen_keys(stream, options)
     if len(options.keys) == 1:
         return keys[0]
@@ -101,7 +101,7 @@ def _signal(stream: Stream, options: Options) -> str:
         if len(candidates) == 1:
             return candidates[0]
     told = f"several signals: {', '.join(rated or arrays or numeric)}" if numeric else "no signal"
-    raise ExportError(f"stream {stream.name!r} has {told}; name one with key=, or another stream with stream=.")
+    raise ExportError(f"stream {stream.name!r} has {told}; choose one with key=, or another stream with stream=.")
 
 
 def _may_sound(column: LazyArray) -> bool:
@@ -118,7 +118,7 @@ def _values(stream: Stream, key: str, options: Options, where: str) -> AnyArray:
         return np.asarray(column[events.start : events.stop])
     events = chosen_events(stream, options)
     if len(events) != 1:
-        raise ExportError(f"{where} is a signal in each of {len(events)} events; name one with event=.")
+        raise ExportError(f"{where} is a signal in each of {len(events)} events; choose one with event=.")
     value = column[events[0]]
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.ndim not in {1, 2}:
         what = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
@@ -133,7 +133,7 @@ def _told_rate(document: Mapping[str, Any]) -> Any:
 
 
 def _rate(stream: Stream, key: str, where: str) -> int:
-    """Return the samples per second, which a sound file keeps as a whole number."""
+    """Return the samples per second, which a sound file stores as an integer."""
     rate = _told_rate(stream.data_keys[key])
     if rate is None:
         rate = _told_rate(stream.run.start)
@@ -170,7 +170,7 @@ def _for_wav(values: AnyArray, where: str) -> _Samples:
         return _Samples(kept, "FLOAT" if kept.dtype.itemsize == 4 else "DOUBLE")
     whole = _narrowed(values)
     if whole is None:
-        raise ExportError(f"{where} goes beyond 32 bits, which WAV ends at; export to hdf5 or npz.")
+        raise ExportError(f"{where} exceeds 32 bits, the limit of WAV; export to hdf5 or npz.")
     return _Samples(whole, f"PCM_{8 * whole.dtype.itemsize}")
 
 
@@ -178,7 +178,7 @@ def _for_flac(values: AnyArray, where: str) -> _Samples:
     found = _fraction(values) if values.dtype.kind == "f" else _narrowed(values)
     if found is not None and found.dtype.itemsize == 2:
         return _Samples(found, "PCM_16")
-    if found is not None and not (found & 0xFF).any():  # 24 bits, where every reader of 32 has them
+    if found is not None and not (found & 0xFF).any():  # 24 bits, as the upper bits of 32
         return _Samples(found, "PCM_24")
     raise ExportError(
         f"{where} is of {values.dtype}, and FLAC cannot keep these values exactly: it has integers of 16 bits, of 24 "
@@ -187,7 +187,7 @@ def _for_flac(values: AnyArray, where: str) -> _Samples:
 
 
 def _narrowed(values: AnyArray) -> AnyArray | None:
-    """Return integers as int16 or int32: the width they have, or the least that holds them; None where none does."""
+    """Return integers as int16 or int32: their own width, or the smallest that holds them; None if none does."""
     dtype = values.dtype
     if dtype.kind == "i" and dtype.itemsize in {2, 4}:
         return values.astype(dtype.newbyteorder("="))
@@ -199,7 +199,7 @@ def _narrowed(values: AnyArray) -> AnyArray | None:
 
 
 def _fraction(values: AnyArray) -> AnyArray | None:
-    """Return floats as the integers that read back as these floats, full scale being 1; None where none do."""
+    """Return floats as the integers that read back as these floats (full scale is 1); None if that fails."""
     for bits, kind, shift in ((16, np.int16, 0), (24, np.int32, 8)):
         scaled = values.astype(np.float64) * 2.0 ** (bits - 1)
         limit = 2 ** (bits - 1)

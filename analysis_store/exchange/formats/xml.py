@@ -1,4 +1,4 @@
-"""Runs as XML: elements named after what they hold. Entities and document types are refused, whoever wrote them.
+"""Runs as XML: elements named after their content. Entities and document types are always refused.
 
 A file is ``<analysis_store_export version="1">`` with ``<metadata>`` and a ``<stream name="…">`` for each stream: in it
 ``<time>``, ``<seq_num>`` and a ``<column key="…" units="…">`` for each data key. See ``docs/reference/exchange``.
@@ -27,17 +27,17 @@ _DEEPEST = 500
 
 
 def write(run: Run, file: BinaryIO, options: Options) -> None:
-    """Write a run; no more than one column is in memory, and its text."""
+    """Write a run; at most one column and its text are in memory."""
     file.writelines(piece.encode() for piece in _text(run, options))
 
 
 def read(file: BinaryIO, missing: Missing = "error") -> Export:
-    """Return what a file holds.
+    """Return the contents of a file.
 
     Raises
     ------
     DamagedFileError
-        It is no XML or no export, or it declares a document type or entities.
+        The file is not XML, is not an export, or declares a document type or entities.
     """
     check_held(file)
     try:
@@ -45,7 +45,7 @@ def read(file: BinaryIO, missing: Missing = "error") -> Export:
     except AnalysisStoreError:
         raise
     except (expat.ExpatError, ValueError, TypeError, LookupError, RecursionError) as error:
-        raise DamagedFileError(f"{file.name} is no XML of ours: {error}. Restore it, or export again.") from error
+        raise DamagedFileError(f"{file.name} is not an XML export: {error}. Restore it, or export again.") from error
     return export_of(whole, file.name, missing)
 
 
@@ -78,7 +78,7 @@ def _column(column: ColumnPart) -> Iterator[str]:
 
 
 def _parsed(file: BinaryIO) -> Element:
-    """Return the root element; expat is told to stop at what no export has."""
+    """Return the root element; stop the parser at anything that exports do not contain."""
     builder = TreeBuilder()
     parser = expat.ParserCreate()
     depth = 0
@@ -87,7 +87,7 @@ def _parsed(file: BinaryIO) -> Element:
         nonlocal depth
         depth += 1
         if depth > _DEEPEST:
-            raise DamagedFileError(f"{file.name} is nested more than {_DEEPEST} deep; no export is. Restore it.")
+            raise DamagedFileError(f"{file.name} is nested more than {_DEEPEST} deep; exports are not. Restore it.")
         builder.start(tag, attrs)
 
     def end(tag: str) -> None:
@@ -96,7 +96,7 @@ def _parsed(file: BinaryIO) -> Element:
         builder.end(tag)
 
     def refuse(*_: object) -> None:
-        raise DamagedFileError(f"{file.name} declares a document type or entities; no export does. Restore it.")
+        raise DamagedFileError(f"{file.name} declares a document type or entities; exports do not. Restore it.")
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
@@ -106,7 +106,7 @@ def _parsed(file: BinaryIO) -> Element:
 
 
 def _whole(root: Element) -> Tree:
-    """Return the tree that the other text formats have."""
+    """Return the tree in the form of the other text formats."""
     if root.tag != MARK:
         return None
     return {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analysis_store.exchange.arrays import Tree
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot say."""
+"""Characters that XML cannot hold."""
 
 _CODED = ("$int", "$float", "$text", "$bytes")
 _AT_ONCE = 1 << 16
@@ -29,7 +29,7 @@ _AT_ONCE = 1 << 16
 
 
 def attributes(values: Mapping[str, str]) -> str:
-    """Return attributes; the name of one whose value XML cannot say ends in ``64``, and its value is base64."""
+    """Return attributes; a value that XML cannot hold is base64, and its name ends in ``64``."""
     told = []
     for name, value in values.items():
         if _ILLEGAL.search(value):
@@ -66,7 +66,8 @@ def _text(text: str) -> str:
 
 
 _ENTITIES = {"\r": "&#13;"}
-"""A reader of XML makes ``\\n`` of it otherwise."""
+"""Carriage return, which XML readers turn into ``
+n``."""
 
 
 def _dict(tree: dict[str, Tree]) -> Iterator[str]:
@@ -112,7 +113,7 @@ def _array(body: dict[str, Any]) -> Iterator[str]:
 
 
 def _nonfinite(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the positions of NaN and infinities under names that attributes may have."""
+    """Yield the positions of NaN and infinities under valid attribute names."""
     for name, where in body.get("nonfinite", {}).items():
         yield name.replace("-", "minus_"), where
 
@@ -134,7 +135,7 @@ def _leaves(data: Tree) -> Iterator[Tree]:
 
 
 def attribute(element: Element, name: str) -> str | None:
-    """Return an attribute that `attributes` wrote, None where there is none."""
+    """Return an attribute written by `attributes`, or None."""
     coded = element.get(f"{name}64")
     if coded is None:
         return element.get(name)
@@ -142,12 +143,12 @@ def attribute(element: Element, name: str) -> str | None:
 
 
 def only(element: Element) -> Element:
-    """Return the one element in another.
+    """Return the only child of an element.
 
     Raises
     ------
     DamagedFileError
-        There is none, or there are several.
+        There is no child, or there are several.
     """
     if len(element) != 1:
         raise DamagedFileError(f"<{element.tag}> has {len(element)} elements; expected one. Restore the file.")
@@ -160,7 +161,7 @@ def tree_of(element: Element) -> Tree:
     Raises
     ------
     DamagedFileError, ValueError, TypeError
-        It is none that `elements` writes.
+        The element was not written by `elements`.
     """
     tag, text = element.tag, element.text or ""
     if tag in _SIMPLE:
@@ -180,7 +181,7 @@ def tree_of(element: Element) -> Tree:
         return told | {"$state": tree_of(only(element))}
     if tag == "array":
         return {"$array": _body(element)}
-    raise DamagedFileError(f"<{tag[:60]}> came as a value; no export has it. The file was changed; restore it.")
+    raise DamagedFileError(f"Got <{tag[:60]}> as a value; exports do not contain it. The file was changed; restore it.")
 
 
 _SIMPLE: dict[str, Any] = {

@@ -1,6 +1,6 @@
 """Runs as YAML: the tree of the JSON format for people to read, written column by column.
 
-Safe in both directions: no tags are written, and none but those of plain values are read.
+Safe in both directions: writes no tags, and reads only tags of plain values.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 _DEEPEST = 500
 _WIDEST = 2**31 - 1
-"""No line is folded: a column is indented as a whole."""
+"""No line is folded, since a column is indented as a whole."""
 
 _PLAIN = re.compile(r"[A-Za-z_$][\w$./-]+( [\w$./-]+)*", re.ASCII)
-"""Text that no reader of YAML takes for anything else; the resolver excepts ``null``, ``yes`` and the like."""
+"""Text that every YAML reader takes for text; the resolver excludes ``null``, ``yes`` and the like."""
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Quotes what another version of YAML would take for a number or a time, and never writes anchors."""
+    """Quotes text that another version of YAML would take for a number or a time; never writes anchors."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -48,18 +48,18 @@ _Dumper.add_representer(str, _quoted)
 
 
 def write(run: Run, file: BinaryIO, options: Options) -> None:
-    """Write a run; no more than one column is in memory."""
+    """Write a run; at most one column is in memory."""
     file.writelines(textwrap.indent(_opened(tree), "  " * depth).encode() for depth, tree in _pieces(run, options))
     file.write(b"...\n")
 
 
 def read(file: BinaryIO, missing: Missing = "error") -> Export:
-    """Return what a file holds.
+    """Return the contents of a file.
 
     Raises
     ------
     DamagedFileError
-        It is no YAML or no export, or has aliases, which an export never has and which can make little text large.
+        The file is not YAML, is not an export, or has aliases: exports have none, and they can make little text large.
     """
     check_held(file)
     text = file.read()
@@ -67,12 +67,12 @@ def read(file: BinaryIO, missing: Missing = "error") -> Export:
         _check(text, file.name)
         whole = yaml.load(text, _Loader)  # noqa: S506 - it is the safe one
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{file.name} is no YAML of ours: {error}. Restore it, or export again.") from error
+        raise DamagedFileError(f"{file.name} is not a YAML export: {error}. Restore it, or export again.") from error
     return export_of(whole, file.name, missing)
 
 
 def _pieces(run: Run, options: Options) -> Iterator[tuple[int, Tree]]:
-    """Yield mappings, and how deep each is indented; the name alone of one whose items follow."""
+    """Yield mappings with their depth of indentation; only the name of a mapping whose items follow."""
     yield 0, {MARK: VERSION, "metadata": metadata_tree(run)}
     number = -1
     for number, stream in enumerate(stream_parts(run, options)):
@@ -98,12 +98,12 @@ def _opened(tree: Tree) -> str:
 
 
 def dumps(tree: Tree, flow: bool | None = None) -> str:
-    """Return the text of a tree; by default only what holds no lists and mappings is on one line.
+    """Return the text of a tree; by default, only values without lists and mappings are on one line.
 
     Raises
     ------
     ExportError
-        It lies too deep.
+        The tree is nested too deep.
     """
     try:
         text: str = yaml.dump(
@@ -111,12 +111,12 @@ def dumps(tree: Tree, flow: bool | None = None) -> str:
             default_flow_style=flow,
         )  # fmt: skip
     except RecursionError as error:
-        raise ExportError("the run is nested too deep for YAML. Export as hdf5, which takes it.") from error
+        raise ExportError("the run is nested too deep for YAML. Export it as hdf5.") from error
     return text
 
 
 def _listed(tree: Tree) -> Tree:
-    """Return a tree with lists in the place of arrays."""
+    """Return a tree with lists in place of arrays."""
     if isinstance(tree, dict):
         return {key: _listed(item) for key, item in tree.items()}
     if isinstance(tree, list):
@@ -131,15 +131,17 @@ def _listed(tree: Tree) -> Tree:
 
 
 def _check(text: bytes, name: str) -> None:
-    """Refuse what could take much memory or the stack, and what is cut short, before anything is made of it."""
+    """Raise for text that is cut short or could take much memory or stack, before it is parsed."""
     depth, ended = 0, False
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
-            raise DamagedFileError(f"{name} has an alias, {event.anchor!r}; no export has. It was changed; restore it.")
+            raise DamagedFileError(
+                f"{name} has an alias, {event.anchor!r}; exports do not. The file was changed; restore it."
+            )
         ended = (isinstance(event, yaml.DocumentEndEvent) and event.explicit) or ended
         if isinstance(event, (yaml.CollectionStartEvent, yaml.CollectionEndEvent)):
             depth += 1 if isinstance(event, yaml.CollectionStartEvent) else -1
         if depth > _DEEPEST:
-            raise DamagedFileError(f"{name} is nested more than {_DEEPEST} deep; no export is. Restore it.")
+            raise DamagedFileError(f"{name} is nested more than {_DEEPEST} deep; exports are not. Restore it.")
     if not ended:
-        raise DamagedFileError(f"{name} is no export, or cut short: it does not end in '...'. Restore it.")
+        raise DamagedFileError(f"{name} is not an export, or is cut short: it does not end in '...'. Restore it.")
