@@ -1,6 +1,6 @@
 """The server: a store as databroker and Tiled know it, in this process or over HTTP.
 
-Everything here needs the extra ``server`` and loads it on first use; importing this package loads none of it.
+Everything here needs the extra ``server``; its libraries are loaded on first use, not on import.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ KEY_VARIABLE = "ANALYSIS_STORE_API_KEY"
 def client(store: RunStore) -> CatalogOfBlueskyRuns:
     """Return a Tiled client of the store, in this process and without a socket.
 
-    Runs that are saved later are seen by it. It holds a thread, which ends with the process or with
+    The client sees runs that are saved later. It holds a thread, which ends with the process or with
     ``client.context.close()``.
 
     Examples
@@ -52,14 +52,14 @@ def server_app(store: RunStore, *, api_key: str | None = None) -> FastAPI:
     Parameters
     ----------
     store : AnalysisStore
-        What is served.
+        The store to serve.
     api_key : str, optional
-        Letters and digits. By default a fresh one is made; it is found at ``app.state.api_key``.
+        Letters and digits. By default a new key is created; it is at ``app.state.api_key``.
 
     Raises
     ------
     SettingsError
-        The key is empty, or holds other characters.
+        The key is empty, or has other characters.
     """
     app: FastAPI = _module("app").server_app(store, api_key=api_key)
     return app
@@ -71,25 +71,25 @@ def serve(store: RunStore, host: str = "127.0.0.1", port: int = DEFAULT_PORT, ap
     Parameters
     ----------
     store : AnalysisStore
-        What is served.
+        The store to serve.
     host : str
-        The interface. The default is reached from this machine only.
+        The interface. The default accepts connections from this machine only.
     port : int
         The port; 0 takes a free one.
     api_key : str, optional
-        By default what the environment variable ``ANALYSIS_STORE_API_KEY`` holds; with neither, a key is made
+        By default the value of the environment variable ``ANALYSIS_STORE_API_KEY``; without it, a key is created
         and printed with the address.
 
     Raises
     ------
     SettingsError
-        The key is not made of letters and digits, or the address cannot be taken.
+        The key does not consist of letters and digits, or the address cannot be used.
     """
     _module("listen").serve(store, host, port, api_key)
 
 
 def _module(name: str) -> Any:
-    """Load a module of this package, and name the extra if its libraries are not installed."""
+    """Load a module of this package; name the extra if its libraries are not installed."""
     from importlib import import_module
 
     from analysis_store.errors import MissingDependencyError

@@ -1,4 +1,4 @@
-"""The ASGI application: Tiled's own server and page over the tree of a store, behind the guard."""
+"""The ASGI application: Tiled's own server and web page over the tree of a store, behind the guard."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import secrets
 from typing import TYPE_CHECKING
 
-# Clients of databroker send queries that exist only once this module is imported.
+# Clients of databroker send queries that are registered only when this module is imported.
 import bluesky_tiled_plugins.queries  # noqa: F401
 from tiled.media_type_registration import default_serialization_registry
 from tiled.server.app import build_app
@@ -37,14 +37,14 @@ def server_app(store: RunStore, *, api_key: str | None = None) -> FastAPI:
     Parameters
     ----------
     store : AnalysisStore
-        What is served. Runs that are saved later are served, too.
+        The store to serve, including runs that are saved later.
     api_key : str, optional
-        Letters and digits. By default a fresh one is made; it is found at ``app.state.api_key``.
+        Letters and digits. By default a new key is created; it is at ``app.state.api_key``.
 
     Raises
     ------
     SettingsError
-        The key is empty, or holds other characters.
+        The key is empty, or has other characters.
     """
     key = secrets.token_hex(32) if api_key is None else checked_key(api_key)
     registry = copy.deepcopy(default_serialization_registry)
@@ -55,7 +55,7 @@ def server_app(store: RunStore, *, api_key: str | None = None) -> FastAPI:
     settings = own_settings(key)
     app.dependency_overrides |= {get_settings: lambda: settings, **PARAMETERS}
     tell_errors(app)
-    # What is added last is the outermost: nothing is looked at, or waited for, before the guard has seen the key.
+    # The last one added is the outermost: the guard checks the key before any other work is done.
     app.add_middleware(PageForms)
     app.add_middleware(Questions, queries=queries)
     app.add_middleware(Heads)
@@ -66,10 +66,10 @@ def server_app(store: RunStore, *, api_key: str | None = None) -> FastAPI:
 
 
 def own_settings(api_key: str) -> Settings:
-    """Return settings of Tiled that no other application of the process and no environment variable has touched.
+    """Return settings of Tiled that no other application of the process and no environment variable can change.
 
-    Tiled keeps one object of settings per process, and every application that is built writes into it: after
-    another one has allowed anonymous access, all do. ``model_construct`` reads no environment.
+    Tiled keeps one settings object per process, and every application writes into it: once one of them allows
+    anonymous access, all do. ``model_construct`` reads no environment.
     """
     return Settings.model_construct(
         allow_anonymous_access=False,
@@ -82,16 +82,16 @@ def own_settings(api_key: str) -> Settings:
 
 
 def checked_key(key: str) -> str:
-    """Return a key that an address can carry as it is.
+    """Return a key that can be part of an address without quoting.
 
     Raises
     ------
     SettingsError
-        The key is empty, or holds other characters than letters and digits.
+        The key is empty, or has characters other than letters and digits.
     """
     if not (key.isascii() and key.isalnum()):
         raise SettingsError(
-            f"an API key of {len(key)} characters was given that is not made of the letters a-z, A-Z and the digits "
-            "0-9 alone; a good one is made by: python -c 'import secrets; print(secrets.token_hex(32))'"
+            f"Got an API key of {len(key)} characters; expected only the letters a-z, A-Z and the digits "
+            "0-9. Create one with: python -c 'import secrets; print(secrets.token_hex(32))'"
         )
     return key

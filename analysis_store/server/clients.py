@@ -39,14 +39,14 @@ def broker(store: RunStore) -> Broker:
     """Return a databroker v1 Broker over the store; see `analysis_store.server.broker`."""
     made = Broker(client(store))
     shown = made.prepare_hook
-    # A run that has not ended has no stop document, which databroker's Header would trip over.
+    # databroker's Header fails on a run without a stop document, i.e. one that has not ended.
     made.prepare_hook = lambda name, doc: shown(name, doc or {})
     return made
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep libraries from talking: users of a broker did not start a server, and can mend no import of Tiled's."""
+    """Silence warnings of libraries: users of a broker did not start a server and cannot change Tiled's imports."""
     logger = logging.getLogger("tiled.server.app")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -59,10 +59,10 @@ def _quietly() -> Iterator[None]:
 
 
 def own_dispatch() -> OneShotCachedMap[str, Any]:
-    """Return which class reads what, for one client alone.
+    """Return the mapping from spec to client class, for one client alone.
 
     Tiled has one such table per process, and some accessors of databroker's clients write into it: a client that
-    shared it would change class after somebody else's ``catalog.v1[...]``, and change everybody else's.
+    shared the table would change class after a ``catalog.v1[...]`` elsewhere, and would change all other clients.
     """
     Container.discover_clients_from_entrypoints()
     shared = DEFAULT_STRUCTURE_CLIENT_DISPATCH["numpy"]

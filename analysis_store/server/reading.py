@@ -1,7 +1,7 @@
-"""How a Tiled client reads a dataset of ours, near or far: every dtype as it was stored, key by key.
+"""Client class that reads datasets of ours, locally or remotely, with every dtype as it was stored.
 
 Tiled finds the class by the first spec of the dataset, through the entry-point group ``tiled.special_client``; a
-client on a machine without this package takes its own, by the second spec.
+client on a machine without this package uses its own class, by the second spec.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ Found = dict[str, tuple[Any, ...]]
 class AnalysisDatasetClient(DaskDatasetClient):
     """Reads a dataset with every dtype as it was stored, and leaves out a variable that cannot be read.
 
-    Tiled's own client fetches all one-dimensional variables at once, as an Arrow table through pandas. That is
-    quick, and right for numbers; complex ones, strings, times and big-endian ones come back as something else.
-    Those are fetched as the arrays they are.
+    Tiled's own client fetches all one-dimensional variables at once, as an Arrow table through pandas. This is
+    fast, and correct for numbers; complex numbers, strings, times and big-endian numbers change their dtype.
+    This class fetches those as arrays.
     """
 
     def read(self, variables: object = None, *, optimize_wide_table: bool = True) -> xarray.Dataset:
-        """Return the dataset, or some of its variables; in memory, unless the client was made for dask."""
+        """Return the dataset, or some of its variables; in memory, unless the client was created for dask."""
         try:
             return self._read(variables, optimize_wide_table)
-        except ClientError:  # one table has all numbers, and one of them cannot be read: each for itself, then
+        except ClientError:  # the common table fails if one of its variables cannot be read: fetch each one alone
             if not optimize_wide_table:
                 raise
             return self._read(variables, False)
@@ -65,12 +65,12 @@ class AnalysisDatasetClient(DaskDatasetClient):
 
 
 def _is_in_table(client: Any) -> bool:
-    """Tell whether a variable comes in the one table of all that come through it as they were."""
+    """Return True if a variable can be fetched through the common table without change."""
     return is_exact(client.dtype) and len(client.shape) < 2 and NOT_A_TIME not in client.metadata["attrs"]
 
 
 def is_exact(dtype: np.dtype) -> bool:
-    """Tell whether values of this dtype come through Arrow, and through pandas behind it, as they were."""
+    """Return True if values of this dtype pass through Arrow and pandas without change."""
     return dtype.kind in "biuf" and dtype.isnative and dtype.itemsize <= 8
 
 

@@ -80,7 +80,7 @@ def test_a_picture_of_complex_numbers_is_their_magnitude() -> None:
 
 def test_there_is_no_picture_of_text() -> None:
     """It is said, instead of drawing the codes of the letters."""
-    with pytest.raises(SerializationError, match="no picture of <U1"):
+    with pytest.raises(SerializationError, match="Arrays of <U1 cannot be drawn"):
         picture("", np.array([["a"]]), {})
 
 

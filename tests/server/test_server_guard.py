@@ -433,7 +433,7 @@ def test_a_websocket_is_closed_unopened(store: AnalysisStore) -> None:
         with pytest.raises(WebSocketDisconnect) as caught:  # noqa: SIM117
             with browser.websocket_connect(f"/api/v1/stream/single/{store[-1].uid}", headers=headers):
                 pass
-        assert (caught.value.code, caught.value.reason) == (1008, "nothing is streamed here")
+        assert (caught.value.code, caught.value.reason) == (1008, "This server does not stream.")
 
 
 def test_mounted_under_a_path_the_guard_stands_too(store: AnalysisStore, uid: str) -> None:

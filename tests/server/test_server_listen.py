@@ -82,7 +82,7 @@ def test_an_address_that_is_taken_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"127\.0\.0\.1, port {port}.*another --port"):
             serve(store, port=port, api_key="a1")
-        with pytest.raises(SettingsError, match=r"cannot listen at 203\.0\.113\.1"):
+        with pytest.raises(SettingsError, match=r"Cannot listen on 203\.0\.113\.1"):
             serve(store, host="203.0.113.1", port=0, api_key="a1")
 
 

@@ -307,7 +307,7 @@ def test_what_is_too_large_is_refused_unread(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(served, "RESPONSE_LIMIT", 1000)
     array = Forward(np.zeros((10, 100)))
     adapter = ColumnAdapter(Variable(array, ("time", "a")))
-    with pytest.raises(TooLargeError, match="8000 bytes, one answer holds 1000"):
+    with pytest.raises(TooLargeError, match="8000 bytes; one answer holds 1000"):
         adapter.read()
     assert array.read == 0
     assert adapter.read(NDSlice(slice(0, 1))).shape == (1, 100)

@@ -1,9 +1,9 @@
-"""The forms in which values are sent, where those of Tiled fail or its own web page cannot read them.
+"""Serializers for values, where those of Tiled fail or its own web page cannot read them.
 
-In version 0.2.20 the page and its server do not always agree. A table comes as lines of JSON, each behind a
-record separator that the page cannot read, so that it shows no rows. An image comes as its bytes, which the page
-takes for float32 where they are 64-bit integers, float16, complex or big-endian: it draws stripes that are not in
-the data. And a value that a form has no place for is an internal error, after which clients ask again for minutes.
+In version 0.2.20 the page and its server do not always agree. The server sends a table as lines of JSON, each after
+a record separator that the page cannot read, so that it shows no rows. The server sends an image as bytes, which the
+page takes for float32 even if they are 64-bit integers, float16, complex or big-endian: it draws stripes that are not
+in the data. A value without a serializer is an internal error, after which clients retry for minutes.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ PICTURE = "application/x-page-picture"
 
 _BYTES = b"format=application/octet-stream"
 _DRAWN = frozenset({"b1", "u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"})
-"""The dtypes that the page knows, little-endian; it takes everything else for float32."""
+"""Little-endian dtypes that the page knows; it takes all others for float32."""
 
 
 class PageForms:
-    """ASGI middleware that answers the page's request for an image in the form that the page can draw.
+    """ASGI middleware that answers the page's request for an image in a form that the page can draw.
 
-    The page asks for bytes by its address while it accepts JSON first, which no other client does: a download
-    accepts HTML first, Tiled's Python client names the bytes in ``Accept`` alone. Both get what is stored.
+    The page requests bytes by its address but accepts JSON first, unlike all other clients: a download
+    accepts HTML first, and Tiled's Python client names only the bytes in ``Accept``. Both get the stored values.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; that of the page as one for a picture."""
+        """Pass the request on; change one of the page to a request for a picture."""
         if scope["type"] == "http" and is_of_the_drawing(scope):
             scope = {**scope, "query_string": scope["query_string"].replace(_BYTES, b"format=" + PICTURE.encode())}
             send = _uncached(send)
@@ -49,7 +49,7 @@ class PageForms:
 
 
 def is_of_the_drawing(scope: Scope) -> bool:
-    """Tell whether a request is that of the page for what it draws."""
+    """Return True if the page sent this request to draw an image."""
     accepted: str = Headers(scope=scope).get("accept", "")
     return (
         "/api/v1/array/" in scope["path"]
@@ -70,7 +70,7 @@ def _uncached(send: Send) -> Send:
 
 
 def register_forms(registry: SerializationRegistry) -> None:
-    """Put these conversions into a registry, in the place of Tiled's own."""
+    """Register these conversions in place of Tiled's own."""
     rows = registry.dispatch("table", "application/json-seq")
 
     def lines(media_type: str, table: Any, metadata: Mapping[str, Any]) -> Iterator[bytes]:
@@ -85,19 +85,19 @@ def register_forms(registry: SerializationRegistry) -> None:
 
 
 def picture(_media_type: str, values: np.ndarray, _metadata: Mapping[str, object]) -> bytes:
-    """Return the bytes of an array in the dtype that the page takes them for; of complex numbers the magnitude."""
+    """Return the bytes of an array in the dtype that the page expects; the magnitude of complex numbers."""
     dtype = values.dtype
     if f"{dtype.kind}{dtype.itemsize}" in _DRAWN:
         return values.astype(dtype.newbyteorder("<"), copy=False).tobytes()
     if dtype.kind not in "iufcmM":
-        raise SerializationError(f"there is no picture of {dtype}")
+        raise SerializationError(f"Arrays of {dtype} cannot be drawn.")
     numbers = np.abs(values) if dtype.kind == "c" else values.astype(np.float64)
     with np.errstate(over="ignore"):
         return numbers.astype("<f4").tobytes()
 
 
 def _json(_media_type: str, values: np.ndarray, _metadata: Mapping[str, Any]) -> bytes:
-    """Return an array as JSON; what JSON has no number for as text, times to their last digit."""
+    """Return an array as JSON; numbers that JSON cannot hold as text, times with all digits."""
     native = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
     if native.dtype.kind in "cmM" or (native.dtype.kind == "f" and native.dtype.itemsize > 8):
         native = np.array([str(value) for value in native.ravel()], dtype=np.str_).reshape(native.shape)
@@ -106,7 +106,7 @@ def _json(_media_type: str, values: np.ndarray, _metadata: Mapping[str, Any]) ->
 
 
 def _telling(convert: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a conversion whose failure is told as 406 with its reason; a library may raise anything there."""
+    """Return a conversion that answers 406 with the reason if it fails; libraries may raise any error there."""
 
     @contextmanager
     def told() -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""``HEAD``: what ``GET`` would answer, without the body. Tiled has no such routes; load balancers ask by them."""
+"""``HEAD`` requests: the answer of ``GET`` without the body. Tiled has no such routes; load balancers use them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class Heads:
-    """ASGI middleware that asks by ``GET`` for whoever asks by ``HEAD``, and keeps the body to itself."""
+    """ASGI middleware that turns ``HEAD`` into ``GET`` and drops the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; one for a head as one for the whole."""
+        """Pass the request on; a ``HEAD`` request as ``GET``."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return

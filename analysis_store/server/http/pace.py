@@ -1,7 +1,7 @@
-"""The pace of answers: clients that are slow, or go away, keep neither memory nor the others waiting.
+"""Limits on answers: slow or vanished clients hold no memory and do not make others wait.
 
-An answer is made whole before it is sent, up to 300 MB of it. So only a few are made at a time, and what is being
-sent to slow clients is limited altogether; a small answer always finds room.
+An answer is built completely before it is sent, up to 300 MB. So only a few are built at a time, and the total size
+of answers being sent to slow clients is limited; a small answer is always sent.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ _OF_VALUES = re.compile(r"/api/v1/(array|table|container|node|awkward|ragged)/|/
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much is done at once, and how long somebody is waited for; bytes and seconds."""
+    """Limits of concurrent work and of waiting; bytes and seconds."""
 
     made_at_once: int = 4
-    """Answers with values; others wait, as the processors would have to share themselves anyway."""
+    """Number of answers with values built at a time; more would only share the same processors."""
 
     turn: float = 60.0
-    """How long a request waits for its turn to be answered, before it is sent away for later."""
+    """Time that a request waits for its turn before it is refused."""
 
     on_the_way: int = 1_200_000_000
-    """All larger answers that are being sent, together."""
+    """Total size of all larger answers being sent."""
 
     small: int = 1 << 20
-    """An answer up to this size is always sent."""
+    """Answers up to this size are always sent."""
 
     piece: int = 1 << 18
-    """An answer goes out in pieces of this size."""
+    """Answers are sent in pieces of this size."""
 
     request: int = 1 << 22
-    """The largest body of a request: names of keys and columns."""
+    """The largest request body: names of keys and columns."""
 
     request_time: float = 30.0
-    """How long the body of a request may take."""
+    """Time limit for the body of a request."""
 
 
 class Pace:
-    """ASGI middleware that keeps slow clients from being a burden to the others.
+    """ASGI middleware that keeps slow clients from blocking others.
 
     Parameters
     ----------
     app : ASGI application
-        What answers.
+        The application that answers.
     limits : Limits
-        How much is done at once.
+        Limits of concurrent work.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits | None = None) -> None:
@@ -69,13 +69,13 @@ class Pace:
         self._turns: MutableMapping[Any, asyncio.Semaphore] = WeakKeyDictionary()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on when it is its turn."""
+        """Pass the request on when its turn comes."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         if scope["method"] == "POST":
             if (whole := await self._whole(receive)) is None:
-                too_long = "The body of the request is too long, or did not come in time."
+                too_long = "The body of the request is too long, or did not arrive in time."
                 await answer(413, too_long, {"Connection": "close"})(scope, receive, send)
                 return
             receive = whole
@@ -92,7 +92,7 @@ class Pace:
         await _Answer(self, scope, receive, send).by(self._app, turns)
 
     async def _whole(self, receive: Receive) -> Receive | None:
-        """Return what gives the body that has come; None where it is too large, or does not come."""
+        """Return a receiver of the body that was read; None if it is too large, or did not arrive in time."""
         body = bytearray()
         more = True
         with suppress(TimeoutError):
@@ -112,12 +112,12 @@ class Pace:
 
 
 def later() -> Any:
-    """Return the answer to who should ask again."""
+    """Return the answer for a client that should retry later."""
     return answer(503, "Too many large answers are being sent; ask again in a moment.", {"Retry-After": "5"})
 
 
 class _Answer:
-    """One answer on its way: it gives back its turn as soon as it is made, and its room when it is sent."""
+    """One answer being sent: it releases its turn once it is built, and its share of memory once it is sent."""
 
     def __init__(self, pace: Pace, scope: Scope, receive: Receive, send: Send) -> None:
         self._pace = pace
@@ -129,12 +129,12 @@ class _Answer:
         self._refused = self._left = False
 
     async def by(self, app: ASGIApp, turns: asyncio.Semaphore | None = None) -> None:
-        """Have an application make the answer; ``turns`` where it sends values, and has taken a turn."""
+        """Let an application build the answer; ``turns`` if it sends values and has taken a turn."""
         self._turns = turns
         try:
             await app(self._scope, self._received, self._sent)
         except Exception:
-            if not self._left:  # a client that has left is told nothing, and neither is the log
+            if not self._left:  # a client that has left gets no answer and no log entry
                 raise
         finally:
             self._is_made()
@@ -146,7 +146,7 @@ class _Answer:
         return message
 
     async def _sent(self, message: Message) -> None:
-        """Send a part of the answer; its head is kept back until it is known whether there is room for the rest."""
+        """Send a part of the answer; hold back its head until memory for the rest is reserved."""
         if message["type"] == "http.response.start":
             self._start = message
             return
@@ -163,7 +163,7 @@ class _Answer:
             await self._in_pieces(body, more)
 
     async def _begin(self, start: Message, size: int) -> None:
-        """Send the head of the answer; or, where there is no room for its body, another answer."""
+        """Send the head of the answer, or another answer if there is no memory for its body."""
         self._start = None
         limits, pace = self._pace.limits, self._pace
         if size > limits.small:
@@ -177,7 +177,7 @@ class _Answer:
         await self._send(start)
 
     async def _in_pieces(self, body: bytes, more: bool) -> None:
-        """Send a body, the next piece when the last is taken, so that no copy of it all waits in a socket."""
+        """Send a body, each piece after the last one was taken, so that no full copy waits in a socket."""
         piece = self._pace.limits.piece
         for place in range(0, max(len(body), 1), piece):
             last = place + piece >= len(body)

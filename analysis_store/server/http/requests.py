@@ -1,8 +1,8 @@
-"""What a request asks: filters, slices and pages, refused where they cannot be understood, before anything is read.
+"""Validation of requests: invalid filters, slices and pages are refused before any data are read.
 
-In version 0.2.20 Tiled decodes them as the client of the same version encodes them: what another program sends ends
-in whatever error Python raises there, and a filter that it does not know, or that lacks a part, is passed over, so that
-the answer is more than what was asked for.
+Tiled 0.2.20 decodes requests only as its client of the same version encodes them: others end in an
+arbitrary Python error, and a filter that is unknown or incomplete is ignored, so that
+the answer has more than the client asked for.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _FARTHEST = 2**62
-"""No array and no list reaches that far, and what is added to it still has 64 bits."""
+"""Beyond any array or list index, and sums with it still fit 64 bits."""
 
 _FILTER = re.compile(r"filter\[(.*)\]\[condition\]\[(.*)\]", re.DOTALL)
 _CHUNK = re.compile(r"/zarr/v3/.*/c/(?P<block>.*)|/zarr/v2/.*/(?P<dotted>\d+(\.\d+)*)", re.DOTALL)
@@ -39,7 +39,7 @@ _FILE_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\"/\\\u0100-\U0010ffff]{1,255}")
 
 
 def own_queries() -> QueryRegistry:
-    """Return the queries that Tiled knows, in a registry of our own: what cannot be decoded is a `QueryError`."""
+    """Return Tiled's queries in a registry of our own that raises `QueryError` for those it cannot decode."""
     registry = QueryRegistry()
     for name, query in default_query_registry.name_to_query_type.items():
         registry.register(name)(_telling(name, query))
@@ -47,22 +47,24 @@ def own_queries() -> QueryRegistry:
 
 
 def _telling(name: str, query: Any) -> type:
-    """Return a query whose decoding says what was wrong; what is decoded is the query itself."""
+    """Return a query class whose decoder explains errors; it decodes to the original query."""
 
     def decode(**parts: Any) -> Any:
         try:
             return _checked(query.decode(**parts))
-        except Exception as error:  # JSON, dates, zones, numbers, missing parts: each has an error of its own
+        except (
+            Exception
+        ) as error:  # each kind of fault raises another error: JSON, dates, zones, numbers, missing parts
             raise QueryError(
-                f"filter[{name}] came as {_shortened(parts)}, which cannot be understood: "
-                f"{_shortened(error)}. Give each of its parts in the form in which Tiled's client encodes it."
+                f"Got filter[{name}] as {_shortened(parts)}, which is invalid: "
+                f"{_shortened(error)}. Encode each of its parts as Tiled's client does."
             ) from error
 
     return type(query.__name__, (query,), {"decode": staticmethod(decode)})
 
 
 def _checked(query: Any) -> Any:
-    """Return a query whose lists are lists: Tiled takes any JSON for them."""
+    """Return a query whose lists are checked to be lists: Tiled accepts any JSON for them."""
     for each in fields(query):
         value = getattr(query, each.name)
         if get_origin(each.type) is list and not isinstance(value, list):
@@ -79,7 +81,7 @@ def _shortened(value: Any) -> str:
 
 
 def slice_param(slice: Annotated[str, Query(pattern=tiled.SLICE_REGEX)] = "") -> NDSlice:
-    """Return a slice. A place beyond the end means the end, as in Python, however far beyond it is."""
+    """Return a slice; as in Python, positions beyond the end mean the end."""
     return NDSlice(*map(_within, _read(NDSlice.from_numpy_str, "slice", slice)))
 
 
@@ -101,9 +103,9 @@ def page_param(
     cursor: Annotated[int | None, Query(alias="page[cursor]", ge=0)] = None,
     limit: Annotated[int, Query(alias="page[limit]", ge=0, le=tiled.MAX_PAGE_SIZE)] = tiled.DEFAULT_PAGE_SIZE,
 ) -> tiled.PaginationParams:
-    """Return which part of a list is wanted; beyond its end there is nothing, however far beyond."""
+    """Return the selected part of a list; it is empty beyond the end."""
     if cursor is not None:
-        raise QueryError(f"page[cursor]={_shortened(cursor)} came; lists have no cursors here. Give page[offset].")
+        raise QueryError(f"Got page[cursor]={_shortened(cursor)}; lists have no cursors here. Use page[offset].")
     return tiled.PaginationParams(None if offset is None else min(offset, _FARTHEST), None, limit)
 
 
@@ -113,24 +115,24 @@ PARAMETERS: dict[Callable[..., Any], Callable[..., Any]] = {
     tiled.expected_shape: expected_shape_param,
     tiled.PaginationParams: page_param,
 }
-"""What stands in for which dependency of Tiled."""
+"""Replacements for dependencies of Tiled's routes."""
 
 
 def _read(read: Callable[[Any], Any], name: str, text: Any) -> Any:
     try:
         return read(text)
     except ValueError as error:
-        raise QueryError(f"{name}={_shortened(text)} cannot be understood: {_shortened(error)}") from error
+        raise QueryError(f"Got {name}={_shortened(text)}, which is invalid: {_shortened(error)}") from error
 
 
 def _within(part: Any) -> Any:
-    """Return a part of a slice with numbers of 64 bits, which mean the same."""
+    """Return a part of a slice as an equivalent 64-bit number."""
     if isinstance(part, int) and abs(part) > _FARTHEST:
-        raise QueryError(f"index {_shortened(part)} came, which is beyond the end of any array")
+        raise QueryError(f"Got index {_shortened(part)}, which is beyond the end of any array.")
     if not isinstance(part, slice):
         return part
     if part.step == 0:
-        raise QueryError("a slice with step 0 came; expected any other step, e.g. ::2 or ::-1")
+        raise QueryError("Got a slice with step 0; expected any other step, e.g. ::2 or ::-1.")
     return slice(*(None if end is None else max(-_FARTHEST, min(end, _FARTHEST)) for end in _ends(part)))
 
 
@@ -142,14 +144,14 @@ def _ends(part: slice) -> tuple[int | None, int | None, int | None]:
 
 
 class Questions:
-    """ASGI middleware that refuses what Tiled would pass over or fall over, before any node is looked up.
+    """ASGI middleware that refuses requests that Tiled would ignore in part or fail on, before any node is looked up.
 
     Parameters
     ----------
     app : ASGI application
-        What is asked.
+        The application that answers.
     queries : QueryRegistry
-        The filters that it knows.
+        The known filters.
     """
 
     def __init__(self, app: ASGIApp, queries: QueryRegistry) -> None:
@@ -159,7 +161,7 @@ class Questions:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with what is wrong."""
+        """Pass the request on, or answer with its fault."""
         refusal = self._refusal(scope) if scope["type"] == "http" else None
         await (refusal or self._app)(scope, receive, send)
 
@@ -169,10 +171,10 @@ class Questions:
             return answer(404, "There is no such chunk: its index is not made of numbers.")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if any(name == "filename" and not _FILE_NAME.fullmatch(value) for name, value in query):
-            return answer(422, "filename came with a character that a header cannot carry, or with a path")
+            return answer(422, "Got a filename with a path, or with a character that a header cannot hold.")
         wanted = [value for name, value in query if name == "format"] + Headers(scope=scope).getlist("accept")
         if not all(map(_is_media_type, chain.from_iterable(each.split(",") for each in wanted))):
-            return answer(406, "No media type can be read from what came; expected one such as text/csv.")
+            return answer(406, "Got no valid media type; expected one such as text/csv.")
         try:
             self._check_filters(query)
         except QueryError as error:
@@ -182,7 +184,7 @@ class Questions:
         return None
 
     def _check_filters(self, query: list[tuple[str, str]]) -> None:
-        """Refuse a filter that is not known, and filters of which a part is missing: Tiled would pass them over."""
+        """Raise for unknown and for incomplete filters, which Tiled would ignore."""
         found: dict[str, Counter[str]] = {}
         for name, _ in query:
             if not name.startswith("filter["):
@@ -191,17 +193,17 @@ class Questions:
             if parts is None or (parts[1], parts[2]) not in self._fields:
                 known = ", ".join(sorted(f"{query}.{part}" for query, part in self._fields))
                 raise QueryError(
-                    f"{_shortened(name)} came as a filter; expected filter[<query>][condition][<part>], with "
+                    f"Got {_shortened(name)} as a filter; expected filter[<query>][condition][<part>], with "
                     f"<query>.<part> among {known}"
                 )
             found.setdefault(parts[1], Counter())[parts[2]] += 1
         for name, counts in found.items():
             if len(set(counts.values())) > 1:
-                raise QueryError(f"filter[{name}] came with {dict(counts)}; expected each of these parts as many times")
+                raise QueryError(f"Got filter[{name}] with {dict(counts)}; expected each of these parts equally often.")
 
 
 def _is_media_type(text: str) -> bool:
-    """Tell whether Tiled can read it; a short name such as "csv" is one, too."""
+    """Return True if Tiled can parse a media type; short names such as "csv" are valid, too."""
     try:
         parse_mimetype(text)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Errors as answers: which status an error becomes, in JSON that can be written whatever the request held.
+"""Errors as answers: the status code of each error, with a JSON body that can always be written.
 
-A status from 500 on says that the server failed, and Tiled's clients repeat such a request for minutes. So whatever
-the request is to blame for gets a status below; only what nobody foresaw is left to be an internal error.
+A status of 500 or above means that the server failed, and Tiled's clients repeat such a request for minutes. So every
+error caused by the request gets a lower status; only unexpected errors remain internal errors.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (InvalidDataError, 422),
     (PairError, 422),  # a handler that fails
     (StoreClosedError, 409),
-    (StoreBusyError, 503),  # the one that passes: Tiled's clients ask again after a 5xx, for minutes
+    (StoreBusyError, 503),  # temporary: Tiled's clients repeat after a 5xx, for minutes
 )
 
 
 def tell_errors(app: FastAPI) -> None:
-    """Have an application answer with what its errors say; whoever reads it has shown the key."""
+    """Register handlers that answer with the message of an error; only holders of the key can read it."""
     app.add_exception_handler(AnalysisStoreError, _of_ours)
     app.add_exception_handler(HTTPException, _of_tiled)
     app.add_exception_handler(RequestValidationError, _of_parameters)
@@ -54,7 +54,7 @@ def tell_errors(app: FastAPI) -> None:
 
 
 def answer(status: int, detail: object, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an answer whose body is ``{"detail": …}``: plain ASCII, so that a lone surrogate is no obstacle."""
+    """Return an answer with the body ``{"detail": …}`` in plain ASCII, which can hold lone surrogates."""
     body = json.dumps({"detail": detail}, default=str)
     return Response(body, status, headers=dict(headers or {}), media_type="application/json")
 
@@ -65,14 +65,14 @@ def _of_ours(_request: Request, error: Any) -> Response:
 
 
 def _of_tiled(_request: Request, error: Any) -> Response:
-    """Answer with the status that Tiled chose, but for 500: it takes that for blocks that are not there."""
+    """Answer with the status that Tiled chose; not with 500, which it uses for blocks that do not exist."""
     if error.status_code < 200 or error.status_code in (204, 304):
         return Response(status_code=error.status_code, headers=error.headers)
     return answer(422 if error.status_code == 500 else error.status_code, error.detail, error.headers)
 
 
 def _of_depth(_request: Request, _error: Any) -> Response:
-    """Refuse an expression of brackets in brackets, such as ``select_metadata`` takes."""
+    """Refuse deeply nested brackets, such as ``select_metadata`` accepts."""
     return answer(400, "Got a parameter that is nested too deep; expected some dozens of levels at most.")
 
 
@@ -82,12 +82,12 @@ def _of_text(_request: Request, _error: Any) -> Response:
 
 
 def _of_zarr(request: Request, error: Any) -> Response:
-    """Answer that Zarr knows no such values, where that is so; any other `ValueError` is an internal error."""
+    """Answer 406 if Zarr has no such dtype; any other `ValueError` is an internal error."""
     if request.url.path.startswith("/zarr/") and "Zarr data type" in str(error):
-        return answer(406, f"These values cannot be had as Zarr: {error}")
+        return answer(406, f"These values cannot be sent as Zarr: {error}")
     raise error
 
 
 def _of_parameters(_request: Request, error: Any) -> Response:
-    """Answer with where the fault is and what was expected there; what was sent is not sent back."""
+    """Answer with the location of the fault and the expected value, without echoing the request."""
     return answer(422, [{part: each[part] for part in ("type", "loc", "msg")} for each in error.errors()])

@@ -1,4 +1,4 @@
-"""Arrays and datasets as Tiled knows them: structure without reading, and a slice reads only the slice."""
+"""Arrays and datasets for Tiled: the structure is known without reading, and a slice reads only the slice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVED_KINDS = frozenset("biufcmMSU")
 """The kinds of dtype that Tiled can describe."""
 
 DATASET_SPEC = "AnalysisDataset"
-"""Tells our own client from Tiled's: ours fetches what Arrow cannot hold as arrays. Tiled's knows the second spec."""
+"""Specs of a dataset: our client fetches arrays where Arrow loses types; Tiled's own client uses the second spec."""
 
 
 _SENT_INTEGERS = range(-(2**63), 2**64)
@@ -37,20 +37,20 @@ class Variable:
     """One variable or coordinate of a dataset, not read yet."""
 
     array: Any
-    """Anything with ``shape``, ``dtype`` and slicing by integers and forward slices: a lazy column, a NumPy array."""
+    """Any object with ``shape``, ``dtype`` and slicing by integers and forward slices: a lazy column, a NumPy array."""
 
     dims: tuple[str, ...]
-    """A name for each dimension; the first is that of the events."""
+    """Name of each dimension; the first is that of the events."""
 
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    """Units and whatever else the data key says; JSON."""
+    """Units and other metadata of the data key; JSON."""
 
     is_coordinate: bool = False
-    """Whether xarray shows it as a coordinate."""
+    """True if xarray shows it as a coordinate."""
 
 
 class ColumnAdapter(Adapter[ArrayStructure]):
-    """A column, of which what is asked for is read when it is asked for."""
+    """A column that reads from the file only the part that a client asks for."""
 
     structure_family = StructureFamily.array
 
@@ -63,23 +63,23 @@ class ColumnAdapter(Adapter[ArrayStructure]):
 
     @property
     def dims(self) -> tuple[str, ...] | None:
-        """The name of each dimension."""
+        """Name of each dimension."""
         dims: tuple[str, ...] | None = self._structure.dims
         return dims
 
     def read(self, slice: NDSlice = NDSlice(...)) -> np.ndarray:  # noqa: B008  Tiled calls it by this name
-        """Return a part of the column; the file is read for that part alone.
+        """Return a part of the column; only that part of the file is read.
 
         Raises
         ------
         IndexError
-            A chunk of Zarr was asked for that is not there.
+            The requested chunk of Zarr does not exist.
         """
-        # Tiled's routes for Zarr ask by plain slices, one chunk each, and fill up what comes to the end of the chunk.
+        # Tiled's Zarr routes request plain slices, one chunk each, and pad the result to the size of the chunk.
         if not isinstance(slice, NDSlice) and any(
             part.start >= max(length, 1) for part, length in zip(slice, self._structure.shape, strict=True)
         ):
-            raise IndexError("there is no such chunk")
+            raise IndexError("There is no such chunk.")
         return self._part(_narrowed(map(range, self._structure.shape), slice))
 
     def read_block(self, block: NDBlock, slice: NDSlice = NDSlice(...)) -> np.ndarray:  # noqa: B008
@@ -94,13 +94,13 @@ class ColumnAdapter(Adapter[ArrayStructure]):
         return values[turned] if any(part.step == -1 for part in turned) else values
 
     def _as_promised(self, values: np.ndarray, places: tuple[range | int, ...]) -> np.ndarray:
-        """Return values as the structure says; Tiled itself would cast 1.5 to 1 where a document says integer."""
+        """Return values in their declared dtype; Tiled itself would cast 1.5 to 1 if a document says integer."""
         dtype = self._array.dtype
         shape = tuple(len(part) for part in places if isinstance(part, range))
         if values.shape != shape or not np.can_cast(values.dtype, dtype, "safe"):
             raise InvalidDataError(
-                f"values of dtype {values.dtype} and shape {values.shape} came where the first event promises "
-                f"{dtype} and {shape}; read the key from the store itself"
+                f"Got values of dtype {values.dtype} and shape {values.shape}; expected, from the first event, "
+                f"{dtype} and {shape}. Read the key from the store itself."
             )
         return values.astype(dtype, copy=False)
 
@@ -109,11 +109,11 @@ class DatasetAdapter(Node):
     """Variables and coordinates that share their dimensions, read one by one."""
 
     def inlined_contents_enabled(self, depth: int) -> bool:
-        """Describe all variables in one answer: a client always wants all of them."""
+        """Return the structure of all variables in one answer: clients always need all of them."""
         return True
 
     def read(self, fields: list[str] | None = None) -> DatasetAdapter:
-        """Return the dataset with these variables; it is refused here if it would not fit in one answer."""
+        """Return the dataset with these variables; raise if it would not fit in one answer."""
         chosen: DatasetAdapter = super().read(fields)
         structures = [chosen[name].structure() for name in chosen]
         check_size(sum(math.prod(each.shape) * each.data_type.to_numpy_dtype().itemsize for each in structures))
@@ -121,7 +121,7 @@ class DatasetAdapter(Node):
 
 
 def dataset(variables: Mapping[str, Callable[[], Variable]], attrs: Mapping[str, object]) -> DatasetAdapter:
-    """Return an adapter over variables, each made when it is first asked for."""
+    """Return an adapter over variables, each created on first use."""
 
     def adapter(make: Callable[[], Variable]) -> Callable[[], ColumnAdapter]:
         return lambda: ColumnAdapter(make())
@@ -134,11 +134,11 @@ def dataset(variables: Mapping[str, Callable[[], Variable]], attrs: Mapping[str,
 
 
 def structure_of(array: Any, dims: tuple[str, ...]) -> ArrayStructure:
-    """Describe an array to Tiled without reading it; its blocks are whole events where those fit one answer."""
+    """Return the structure of an array without reading it; blocks are whole events if those fit one answer."""
     dtype, shape = array.dtype, tuple(map(int, array.shape))
     event = math.prod(shape[1:]) * dtype.itemsize
     chunks = ("auto",) * len(shape) if event > RESPONSE_LIMIT // 2 else ("auto", *shape[1:])[: len(shape)]
-    if 0 in shape:  # which dask would divide by
+    if 0 in shape:  # dask would divide by it
         cut = tuple((length,) for length in shape)
     else:
         cut = normalize_chunks(chunks, shape=shape, dtype=dtype, limit=RESPONSE_LIMIT // 3)
@@ -151,36 +151,36 @@ def structure_of(array: Any, dims: tuple[str, ...]) -> ArrayStructure:
 
 
 def check_size(nbytes: int) -> None:
-    """Refuse to read what is too large to be sent.
+    """Raise for values that are too large to be sent.
 
     Raises
     ------
     TooLargeError
-        The values take more than one answer may.
+        The values exceed the limit of one answer.
     """
     if nbytes > RESPONSE_LIMIT:
         raise TooLargeError(
-            f"the values take {nbytes} bytes, one answer holds {RESPONSE_LIMIT}: ask for a part, as in ?slice=0:10"
+            f"Got a request for {nbytes} bytes; one answer holds {RESPONSE_LIMIT}. Ask for a part, as in ?slice=0:10"
         )
 
 
 def transportable(value: object) -> Any:
-    """Return metadata with integers beyond 64 bits told as text: neither MessagePack nor Tiled's JSON holds them.
+    """Return metadata with integers beyond 64 bits as text: neither MessagePack nor Tiled's JSON holds them.
 
-    The documents themselves are sent with the integer; see `analysis_store.server.tree.documents`.
+    The documents themselves are sent with the exact integer; see `analysis_store.server.documents`.
     """
     return rebuilt(value, lambda leaf: str(leaf) if isinstance(leaf, int) and leaf not in _SENT_INTEGERS else leaf)
 
 
 def _narrowed(places: Iterable[range | int], part: NDSlice) -> tuple[range | int, ...]:
-    """Return the places that a slice chooses among places: a range composes with a slice of it, exactly."""
+    """Return the positions that a slice selects from positions: a range composes exactly with a slice of it."""
     ranges = [each for each in places if isinstance(each, range)]
     chosen = NDSlice(*part).expand_for_shape(tuple(map(len, ranges))) if part else ()
     return tuple(each[which] for each, which in zip(ranges, chosen, strict=True)) if chosen else tuple(ranges)
 
 
 def _forward(places: range | int) -> slice | int:
-    """Return an index that reads these places forwards: HDF5 does not read backwards."""
+    """Return an index that reads these positions forwards, since HDF5 cannot read backwards."""
     if isinstance(places, int):
         return places
     ordered = places if places.step > 0 else places[::-1]

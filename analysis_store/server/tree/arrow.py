@@ -1,8 +1,8 @@
-"""Datasets as tables: what Arrow and the text formats can hold of a dataset, key by key.
+"""Datasets as tables: the keys of a dataset in forms that Arrow and the text formats can hold.
 
-Tiled's own conversion repeats every scalar for every pixel of an image beside it, and fails whole where one
-column is complex or big-endian. Here a table has the columns with one value per event, and what Arrow has no
-type for is told as text.
+Tiled's own conversion repeats every scalar for every pixel of an image, and fails completely if one
+column is complex or big-endian. Here a table has the columns with one value per event, and types that Arrow does
+not have become text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _TEXT = ("text/csv", "text/comma-separated-values", "text/plain")
 
 
 def register_arrow(registry: SerializationRegistry) -> None:
-    """Put these conversions into a registry, in the place of Tiled's own."""
+    """Register these conversions in place of Tiled's own."""
     registry.register("xarray_dataset", APACHE_ARROW_FILE_MIME_TYPE, _arrow_file)
     registry.register("xarray_dataset", "application/x-parquet", _parquet)
     for media_type in _TEXT:
@@ -36,10 +36,10 @@ def register_arrow(registry: SerializationRegistry) -> None:
 
 
 def arrow_column(values: np.ndarray) -> pyarrow.Array:
-    """Return a one-dimensional array as an Arrow column; as text where Arrow has no such type.
+    """Return a one-dimensional array as an Arrow column; as text if Arrow has no such type.
 
-    Complex and extended-precision numbers are told in the form that Python reads back, times in units that Arrow
-    does not know (days, minutes, picoseconds …) as ISO 8601.
+    Complex and extended-precision numbers become text that Python can parse, times in units that Arrow
+    does not know (days, minutes, picoseconds …) become ISO 8601 text.
     """
     native = values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
     if native.dtype.kind in "mM" and np.datetime_data(native.dtype) not in {(unit, 1) for unit in _UNITS}:
@@ -75,7 +75,7 @@ async def _parquet(_media_type: str, node: DatasetAdapter, _metadata: Mapping[st
 
 
 def _by_frame(serialize: Any) -> Any:
-    """Return a conversion that goes by a pandas table, as Tiled's own for tables do."""
+    """Return a conversion through a pandas table, as Tiled's own for tables."""
 
     async def serialized(media_type: str, node: DatasetAdapter, metadata: Mapping[str, Any], _filter: Any) -> Any:
         return serialize(media_type, (await _table(node)).to_pandas(), metadata)

@@ -1,4 +1,4 @@
-"""What becomes of each data key of a stream on its way into Tiled: a variable, a node of its own, or a note."""
+"""Mapping of the data keys of a stream to Tiled: each becomes a variable, a node of its own, or a note."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RAGGED_KINDS = frozenset("biufcmM")
 
 
 class Columns:
-    """The data keys of one stream, each looked at on its own, so that one that cannot be served spoils no other."""
+    """The data keys of one stream, handled one by one, so that a key that cannot be served affects no other."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -49,7 +49,7 @@ class Columns:
         self._tables: dict[str, Any] = {}
         self._objects: dict[str, Any] = {}
         self.left_out: dict[str, Document] = {}
-        """Why a key is not in ``data``, and where else it is found."""
+        """Reason why a key is not in ``data``, and where it is instead."""
         with stream.opened():
             for key in stream:
                 try:
@@ -58,7 +58,7 @@ class Columns:
                     self.left_out[key] = {"reason": f"{type(error).__name__}: {error}"}
 
     def variables(self) -> Makers:
-        """Return the variables and coordinates of ``data``: those of `Stream.read`, unread."""
+        """Return the variables and coordinates of ``data``: those of `Stream.read`, not read yet."""
         stream = self._stream
         columns = {key: Unread(key, each, stream.data_keys[key]) for key, each in self._arrays.items()}
         dims = free_dims(columns)
@@ -74,7 +74,7 @@ class Columns:
         return Variable(array, own or dims, transportable(column.attrs), is_coordinate=own is not None)
 
     def timestamps(self) -> Makers:
-        """Return, for each key, when it was read: float64, s."""
+        """Return the times at which each key was read: float64, s."""
         stream, units = self._stream, {"units": "s"}
 
         def made(key: str) -> Variable:
@@ -84,7 +84,7 @@ class Columns:
         return {**{label_of(key, stream): partial(made, key) for key in stream}, TIME: time}
 
     def elsewhere(self) -> dict[str, Callable[[], Node]]:
-        """Return the nodes beside ``data``, of keys that are no variables."""
+        """Return the nodes next to ``data``, for keys that are not variables."""
         nodes: dict[str, Callable[[], Node]] = {}
         if self._ragged:
             contents = OneShotCachedMap({key: partial(as_awkward, each) for key, each in self._ragged.items()})
@@ -98,7 +98,7 @@ class Columns:
         return nodes
 
     def _look_at(self, key: str) -> None:
-        """Find a place for a key: where Tiled has no array type for its dtype, its first value tells what it is."""
+        """Choose the node type of a key: if Tiled has no array type for its dtype, by its first value."""
         column = self._stream[key]
         if column.form == "object":
             self._objects[key] = column
@@ -116,9 +116,9 @@ class Columns:
 
 
 class Unread(LazyArray):
-    """A column whose values are promised instead of read, to arrange a dataset without reading it.
+    """A column with dtype and shape but no values yet, to build a dataset without reading it.
 
-    Times for which xarray has no unit are integers here, with attributes that say what they are.
+    Times in units that xarray does not have are integers here; attributes declare the unit.
     """
 
     def __init__(self, key: str, column: Any, data_key: Document) -> None:
@@ -127,13 +127,13 @@ class Unread(LazyArray):
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What the descriptor says of the key, and what its integers count where they are times."""
+        """Metadata of the key from the descriptor, and for times the unit of their integers."""
         attrs = super().attrs
         return attrs if self._times is None else told(self._times, attrs)
 
 
 class _Integers(Known):
-    """A column of times, as the integers that they are in memory."""
+    """A column of times as integers, as they are in memory."""
 
     def __init__(self, column: Any) -> None:
         super().__init__(column.shape, np.dtype(np.int64).newbyteorder(column.dtype.byteorder))
@@ -144,7 +144,7 @@ class _Integers(Known):
 
 
 class _Numbered(Mapping[str, Any]):
-    """The values of a key, by the number of their event from 0; each is read when it is asked for."""
+    """The values of a key by event number, from 0; each is read on access."""
 
     def __init__(self, column: Any) -> None:
         self._column = column
@@ -156,7 +156,7 @@ class _Numbered(Mapping[str, Any]):
 
     @abstractmethod
     def _served(self, value: Any) -> Any:
-        """Return a value as Tiled has it."""
+        """Return a value in the form that Tiled serves."""
 
     def __iter__(self) -> Iterator[str]:
         return map(str, range(len(self)))
@@ -171,7 +171,7 @@ class _Tables(_Numbered):
 
 
 class _Objects(_Numbered):
-    """Objects as the metadata of empty nodes, in the form in which they are exported to JSON."""
+    """Objects as the metadata of empty nodes, in the form of the JSON export."""
 
     def _served(self, value: Any) -> Node:
         tree = to_tree(value)
@@ -182,12 +182,12 @@ class _Objects(_Numbered):
 
 
 def as_table(frame: pandas.DataFrame) -> TableAdapter:
-    """Return a pandas table as Tiled has it; an index that counts is left out, any other becomes columns.
+    """Return a pandas table for Tiled; a default index is left out, any other becomes columns.
 
     Raises
     ------
     InvalidDataError
-        Arrow, in which Tiled sends tables, has no form for it.
+        Arrow, which Tiled uses to send tables, cannot hold it.
     """
     import pandas
 
@@ -196,11 +196,11 @@ def as_table(frame: pandas.DataFrame) -> TableAdapter:
     try:
         return TableAdapter([plain], TableStructure.from_pandas(plain))
     except (ValueError, TypeError, NotImplementedError, pyarrow.ArrowException) as error:
-        raise InvalidDataError(f"a table that cannot be sent: {error}; read it from the store itself") from error
+        raise InvalidDataError(f"This table cannot be sent: {error}. Read it from the store itself.") from error
 
 
 def as_awkward(column: Any) -> AwkwardAdapter:
-    """Return a column of arrays of differing shape as one Awkward array, dtype kept but for its byte order."""
+    """Return a column of arrays of different shapes as one Awkward array, with the same dtypes except byte order."""
     arrays: Sequence[np.ndarray] = [_native(column[number]) for number in range(column.shape[0])]
     check_size(sum(array.nbytes for array in arrays))
     if arrays[0].ndim == 1:
@@ -211,26 +211,26 @@ def as_awkward(column: Any) -> AwkwardAdapter:
 
 
 def as_text(column: Any) -> np.ndarray:
-    """Return a column of strings of any length as the fixed-width array that Tiled asks for.
+    """Return a column of strings of any length as the fixed-width array that Tiled needs.
 
     Raises
     ------
     InvalidDataError
-        Its values are no strings, or a string ends in NUL, which a fixed width would cut off.
+        A value is not a string, or a string ends in NUL, which a fixed width would cut off.
     """
     values = np.asarray(column[:])
     if not all(isinstance(value, str) for value in values.ravel()):
-        raise InvalidDataError("Tiled has no form for its values; read it from the store itself")
+        raise InvalidDataError("Tiled cannot hold its values. Read them from the store itself.")
     text = values.astype(np.str_) if values.size else values.astype("<U1")
     if any(value.endswith("\0") for value in values.ravel()):
-        raise InvalidDataError("a string of it ends in NUL, which Tiled would cut off; read it from the store itself")
+        raise InvalidDataError("A string ends in NUL, which Tiled would cut off. Read it from the store itself.")
     return text if text.dtype.itemsize else text.astype("<U1")
 
 
 def configuration(descriptors: Sequence[Document], which: str) -> Node:
     """Return the configuration of each device (or its timestamps): one row for each descriptor.
 
-    A value that is no number or string, or that a later descriptor gives in another shape, is left to the
+    Values that are not numbers or strings, or that change shape in a later descriptor, are only in the
     descriptors themselves.
     """
     times = np.array([doc["time"] for doc in descriptors], dtype=float)

@@ -1,4 +1,4 @@
-"""``GET /documents/<uid>``: the documents of a run, as databroker's clients ask for them."""
+"""``GET /documents/<uid>``: the documents of a run, in the form that databroker's clients request."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ async def documents(
 ) -> StreamingResponse:
     """Send the documents of a run, one JSON object ``{"name": …, "doc": …}`` per line, in their order.
 
-    A datum is sent as a page of one, the only form that the clients read. NaN and infinity are sent as Python's
-    JSON has them, for the same reason: nothing of a document may change on the way.
+    A datum is sent as a page of one, the only form that the clients read. NaN and infinity are sent as in Python's
+    JSON for the same reason, since no part of a document may change in transit.
     """
     if fill:
-        raise HTTPException(400, "documents are sent unfilled; read the values from the stream, as arrays")
+        raise HTTPException(400, "Documents are sent unfilled. Read the values from the stream, as arrays.")
     state, policy = request.state, getattr(request.app.state, "access_policy", None)
     run = await get_entry(path, _SCOPES, principal, tags, scopes, root_tree, session_state, state.metrics, None, policy)
     if not hasattr(run, "documents"):
-        raise HTTPException(404, f"{path!r} is no run: the documents are those of /documents/<uid>")
+        raise HTTPException(404, f"{path!r} is not a run. Documents are at /documents/<uid>.")
     return StreamingResponse(begun(map(as_line, run.documents())), media_type=_MEDIA_TYPE)
 
 
 def begun(lines: Iterator[str]) -> Iterator[str]:
-    """Return the lines with the first one made already: after that, an error could not be told any more."""
+    """Return the lines after producing the first one: later errors could not change the status any more."""
     return chain(list(islice(lines, 1)), lines)
 
 
 def as_line(named: tuple[str, Document]) -> str:
-    """Return a document in the form in which it travels."""
+    """Return a document in the form in which it is sent."""
     from analysis_store.documents import dumps
 
     name, doc = named

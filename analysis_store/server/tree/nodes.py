@@ -1,7 +1,7 @@
-"""Containers as Tiled knows them, searched and sorted by the same rules as the runs themselves.
+"""Containers for Tiled, searched and sorted by the same rules as runs.
 
-Tiled's own mapping adapter compares whatever it meets, runs regular expressions for as long as they take, and knows
-nothing of access tags; a policy takes what has none for open to everybody.
+Tiled's own mapping adapter compares any values, runs regular expressions without a time limit, and knows
+no access tags; an access policy treats nodes without tags as public.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from analysis_store.catalogs.query.query import Query
 from analysis_store.errors import QueryError
 
 _OF_TILED = (KeysFilter, SpecsQuery, StructureFamilyQuery)
-"""Queries for what Tiled knows of a node, not for its metadata."""
+"""Queries about a node itself, not about its metadata."""
 
 _NO_RUN = {"uid": "", "time": nan}
-"""What a query may ask of every run, and a stream or a key does not have."""
+"""Fields that every run has, and streams or keys do not have."""
 
 NO_TAGS: frozenset[str] = frozenset()
-"""The access tags of every node, until runs have tags of their own: a policy that goes by tags lets nobody in."""
+"""The access tags of every node, until runs have tags of their own: a policy that uses tags admits nobody."""
 
 
 class Node(MapAdapter[Any]):
@@ -32,12 +32,12 @@ class Node(MapAdapter[Any]):
     access_tags: ClassVar[frozenset[str]] = NO_TAGS
 
     def search(self, query: Any) -> Any:
-        """Return this container with those of its nodes that satisfy a query.
+        """Return this container with only those nodes that satisfy a query.
 
         Raises
         ------
         QueryError
-            The query cannot be understood.
+            The query is invalid.
         """
         if isinstance(query, AccessTagsFilter):
             return self._with({})
@@ -52,7 +52,7 @@ class Node(MapAdapter[Any]):
         Raises
         ------
         QueryError
-            The values at a key have no order.
+            The values at a key cannot be ordered.
         """
         try:
             return super().sort(sorting)
@@ -60,14 +60,14 @@ class Node(MapAdapter[Any]):
             raise QueryError(f"{self!r} cannot be sorted by {[key for key, _ in sorting]}: {error}") from error
 
     def get_distinct(self, metadata: Any, structure_families: bool, specs: bool, counts: bool) -> dict[str, Any]:
-        """Return the values that keys of the metadata have among the nodes, with their counts if wanted."""
+        """Return the distinct values of metadata keys among the nodes, with their counts if requested."""
         found: dict[str, Any] = super().get_distinct([], structure_families, specs, counts)
         if metadata:
             found["metadata"] = {key: self._values(key, counts) for key in metadata}
         return found
 
     def _values(self, key: str, counts: bool) -> list[dict[str, Any]]:
-        """Return the scalar values at a dotted key; a list or a mapping is not a value to choose by."""
+        """Return the scalar values at a dotted key; lists and mappings are not facets."""
         met = Counter(
             (type(value), value)
             for node in self.values()

@@ -1,4 +1,4 @@
-"""A run and its streams as Tiled knows them, in the layout that databroker's clients expect.
+"""Runs and streams for Tiled, in the layout that databroker's clients expect.
 
 ::
 
@@ -11,8 +11,8 @@
         ragged/<key>         keys whose arrays differ in shape, as Awkward arrays
         tables/<key>/<n>     keys whose values are tables, a table for each event
 
-A key that cannot be served in ``data`` is left out of it alone; the metadata of its stream say why, under
-``left_out``, and where else it is found.
+A key that cannot be served in ``data`` is left out of it; the metadata of its stream contain the reason and its
+other location under ``left_out``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class RunAdapter(Node):
-    """One run: its metadata come from the catalog, its file is opened when a stream of it is asked for."""
+    """One run: its metadata come from the catalog; its file is opened on access to a stream."""
 
     def __init__(self, mapping: Mapping[str, object], *, store: RunStore | None = None, **others: object) -> None:
         super().__init__(mapping, **others)
@@ -45,7 +45,7 @@ class RunAdapter(Node):
 
     @classmethod
     def of(cls, store: RunStore, record: RunRecord) -> RunAdapter:
-        """Return the adapter of what the catalog has found."""
+        """Return the adapter of a run found by the catalog."""
         names = dict.fromkeys(doc.get("name", "primary") for doc in record.descriptors)
         return cls(
             OneShotCachedMap({name: partial(_stream, store, record, name) for name in names}),
@@ -61,13 +61,13 @@ class RunAdapter(Node):
         return iter(self._store[self.metadata()["start"]["uid"]].documents())
 
     def new_variation(self, *args: object, **changes: object) -> RunAdapter:
-        """Return the same run with its streams narrowed or sorted."""
+        """Return the same run with its streams filtered or sorted."""
         same: RunAdapter = super().new_variation(*args, store=self._store, **changes)
         return same
 
 
 def run_metadata(record: RunRecord, stream_names: list[str]) -> Document:
-    """Return what databroker's clients expect of a run: start, stop and summary."""
+    """Return the metadata that databroker's clients expect of a run: start, stop and summary."""
     start, stop = record.start, record.stop
     times = [doc["time"] for doc in (start, stop) if doc]
     summary = {
@@ -83,7 +83,7 @@ def run_metadata(record: RunRecord, stream_names: list[str]) -> Document:
 
 
 def _stream(store: RunStore, record: RunRecord, name: str) -> Node:
-    """Return the adapter of a stream; what of it cannot be read is told in its metadata."""
+    """Return the adapter of a stream; its metadata list keys that cannot be read."""
     descriptors = [doc for doc in record.descriptors if doc.get("name", "primary") == name]
     metadata = {"descriptors": transportable(descriptors), "stream_name": name}
     contents: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""The tree that Tiled serves: the runs of a store, whatever its catalog, found and paged by the catalog itself."""
+"""The tree that Tiled serves: the runs of a store, searched and paged by its catalog."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 Sorting = tuple[tuple[str, int], ...]
 
 OLDEST_FIRST: Sorting = (("time", 1),)
-"""databroker counts from the oldest run: the newest is ``catalog[-1]``, which is asked for in reverse."""
+"""databroker counts from the oldest run: ``catalog[-1]`` is the newest, which it requests in reverse."""
 
 _PAGE = 500
 
 _NOTHING = Query.parse({"uid": {"$in": []}})
-"""What a filter by access tags finds, as long as no run has any."""
+"""Result of a filter by access tags, until runs have tags."""
 
 
 class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
     """The runs of a store that satisfy a query, keyed by uid.
 
-    Nothing is held: each look asks the catalog again, so that a run that was saved a moment ago is there.
+    Nothing is cached: each access asks the catalog, so that a run that was saved just before is included.
 
     Parameters
     ----------
     store : AnalysisStore
-        Whose runs.
+        The store with the runs.
     query : Query
-        Which of them.
+        Filter of the runs.
     sorting : tuple of (key, 1 or -1)
-        In which order.
+        Order of the runs.
     """
 
     structure_family = StructureFamily.container
@@ -64,49 +64,49 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
 
     @property
     def sorting(self) -> list[tuple[str, int]]:
-        """The order, as Tiled has it."""
+        """The order in Tiled's form."""
         return list(self._sorting)
 
     def metadata(self) -> Document:
-        """Return what is said of the whole: nothing."""
+        """Return the metadata of the tree, which are empty."""
         return {}
 
     def structure(self) -> None:
-        """Return nothing: a container of runs has no structure but its count, which Tiled asks for itself."""
+        """Return None: a container of runs has no structure but its count, which Tiled requests itself."""
         return
 
     def read(self, fields: Sequence[str] | None = None) -> RunsTree:
-        """Refuse: a store is not sent whole.
+        """Raise, since a store cannot be sent as a whole.
 
         Raises
         ------
         TooLargeError
             Always.
         """
-        raise TooLargeError("a whole store is not sent in one answer; ask for one stream, as in <uid>/primary/data")
+        raise TooLargeError("A whole store cannot be sent in one answer. Ask for one stream, as in <uid>/primary/data.")
 
     def search(self, query: Any) -> RunsTree:
-        """Return the runs that satisfy one of Tiled's queries, too.
+        """Return the runs that also satisfy one of Tiled's queries.
 
         Raises
         ------
         QueryError
-            The query cannot be understood.
+            The query is invalid.
         """
         wanted = _NOTHING if isinstance(query, AccessTagsFilter) else Query.parse(query)
         return RunsTree(self._store, self._query & wanted, self._sorting)
 
     def sort(self, sorting: Sequence[tuple[str, int]]) -> RunsTree:
-        """Return the same runs in this order; keys are of the start document, or ``stop.`` keys."""
+        """Return the same runs in this order; keys belong to the start document, unless they begin with ``stop.``."""
         return RunsTree(self._store, self._query, tuple((_plain(key), step) for key, step in sorting))
 
     def get_distinct(
         self, metadata: Sequence[str] | None, structure_families: bool, specs: bool, counts: bool
     ) -> dict[str, Any]:
-        """Return the values that keys of the metadata have among these runs, with their counts if wanted.
+        """Return the distinct values of metadata keys among these runs, with their counts if requested.
 
-        As databroker has it, a key is looked for in start and stop documents, and answered as ``start.key`` and
-        ``stop.key``, where it has values.
+        As in databroker, a key is searched in start and stop documents, and answered as ``start.key`` and
+        ``stop.key`` if it has values.
         """
         asked = [full for key in metadata or () for full in _in_documents(key)]
         values = {key: self._store.catalog.distinct(self._query, key.removeprefix("start.")) for key in asked}
@@ -140,15 +140,15 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
         return self._store.catalog.count(self._query)
 
     def keys(self) -> KeysView:
-        """Return the uids, which can be sliced."""
+        """Return the uids as a sequence that can be sliced."""
         return KeysView(self.__len__, self._keys_slice)
 
     def values(self) -> ValuesView:
-        """Return the runs, which can be sliced."""
+        """Return the runs as a sequence that can be sliced."""
         return ValuesView(self.__len__, self._items_slice)
 
     def items(self) -> ItemsView:
-        """Return pairs of uid and run, which can be sliced."""
+        """Return pairs of uid and run as a sequence that can be sliced."""
         return ItemsView(self.__len__, self._items_slice)
 
     def _keys_slice(self, start: int, stop: int | None, direction: int, _page: int | None = None) -> Iterator[str]:
@@ -162,7 +162,7 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
             yield record.uid, RunAdapter.of(self._store, record)
 
     def _records(self, start: int, stop: int | None, direction: int) -> Iterator[RunRecord]:
-        """Yield a part of the runs, asked for page by page."""
+        """Yield a part of the runs, requested page by page."""
         sorting = [(key, step if direction > 0 else -step) for key, step in self._sorting]
         end = float("inf") if stop is None else stop
         while start < end:
@@ -175,10 +175,10 @@ class RunsTree(Mapping[str, RunAdapter], IndexersMixin):
 
 
 def _in_documents(key: str) -> list[str]:
-    """Return where a key of the metadata may be: what names its document is there alone."""
+    """Return the possible locations of a metadata key: one document if the key names it, else both."""
     return [key] if key.startswith(("start.", "stop.")) else [f"start.{key}", f"stop.{key}"]
 
 
 def _plain(key: str) -> str:
-    """Return a sorting key as the catalog has it; Tiled's own names for "as it comes" mean the start time."""
+    """Return a sorting key in the catalog's form; Tiled's names for "as it comes" mean the start time."""
     return "time" if key in ("", "_") else key.removeprefix("start.")
