@@ -1,4 +1,4 @@
-"""Catalogs: where runs are found. One contract (`base`), one query (`query`), one module per kind of database."""
+"""Catalogs, in which runs are found: one contract (`base`), one query (`query`), one module per kind of database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["open_catalog"]
 
 
 def open_catalog(uri: str) -> Catalog:
-    """Return the catalog at a URI, made on first use.
+    """Return the catalog at a URI; create it on first use.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def open_catalog(uri: str) -> Catalog:
     Raises
     ------
     SettingsError
-        No catalog is made for such a URI.
+        The URI belongs to no supported database.
     MissingDependencyError
         The driver of the database is not installed.
     """
@@ -37,6 +37,6 @@ def open_catalog(uri: str) -> Catalog:
 
         return MongoCatalog(uri)
     raise SettingsError(
-        f"no catalog is known for {uri!r}; expected sqlite:///path/to/file, postgresql://host/database "
-        "or mongodb://host/database"
+        f"Got the catalog URI {uri!r}; expected sqlite:///path/to/file, postgresql://host/database "
+        "or mongodb://host/database."
     )

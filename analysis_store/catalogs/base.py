@@ -22,21 +22,21 @@ Documents = Iterable[tuple[str, Document]]
 """Documents with their names, in the order they were emitted."""
 
 RESULT_KEY = "processing.key"
-"""Where the start document of a computed run has the key of its identity."""
+"""Path of the identity key in the start document of a computed run."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a catalog keeps of one run; everything else is in the run's file.
+    """The catalog's record of one run; everything else is in the run's file.
 
-    One that comes out of a catalog reads a document when it is asked for: most are not, and descriptors are long.
+    A record from a catalog parses a document on first access: most are never used, and descriptors are long.
     """
 
     start: Document
     """The start document, exactly as it was emitted."""
 
     stop: Document | None
-    """The stop document, or None while the run has none."""
+    """The stop document, or None if the run has none yet."""
 
     descriptors: tuple[Document, ...]
     """The descriptors, in the order they were emitted."""
@@ -45,20 +45,20 @@ class RunRecord:
     """The run file, relative to the root, with forward slashes."""
 
     parents: tuple[str, ...] = ()
-    """Uids of the runs this one came from: the lineage edges."""
+    """Uids of the runs that this run was computed from: the lineage edges."""
 
     beside: Document = field(default_factory=dict)
-    """What the store knows beyond the documents (provenance it resolved, digests it computed); JSON."""
+    """JSON that the store adds to the documents: the provenance it resolved, the digests it computed."""
 
     more: bool | None = field(default=None, compare=False)
-    """Whether the run file has documents that can name other files, and are not here; None where that is not told."""
+    """True if the run file has further documents that can name other files; None if unknown."""
 
     seal: str | None = field(default=None, compare=False)
-    """The seal of the run file; None where it has none, as one of the first release, or that is not told."""
+    """The seal of the run file; None if it has none (as in the first release) or if unknown."""
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return self.__dict__.get(_UID) or str(self.start["uid"])
 
     @property
@@ -69,19 +69,19 @@ class RunRecord:
 
     @classmethod
     def kept(cls, uid: str, texts: Mapping[str, str | None], **others: object) -> RunRecord:
-        """Return the record of a run whose documents are these JSON texts, by the names of the fields."""
+        """Return the record of a run from the JSON texts of its documents, by field name."""
         record = cls.__new__(cls)
         record.__dict__.update(others)
         record.__dict__.update({_UID: uid, _TEXTS: texts})
         return record
 
     def __getattr__(self, name: str) -> Any:
-        """Return a document that was not asked for before.
+        """Return a document on its first access.
 
         Raises
         ------
         DamagedFileError
-            The catalog does not have it as it was.
+            The document in the catalog is damaged.
         """
         texts = self.__dict__.get(_TEXTS, {})
         if name not in texts:
@@ -91,7 +91,7 @@ class RunRecord:
             check_kind(name, found)
         except (ValueError, TypeError, RecursionError) as error:
             raise DamagedFileError(
-                f"the catalog has a damaged {name!r} of run {self.uid!r}: {error}. Enter it again from its file: "
+                f"The catalog has a damaged {name!r} of run {self.uid!r}: {error}. Add it again from its file: "
                 "analysis-store reindex --all."
             ) from error
         self.__dict__[name] = tuple(found) if name == "descriptors" else found
@@ -99,41 +99,41 @@ class RunRecord:
 
 
 def check_kind(name: str, document: object) -> None:
-    """Raise `TypeError` where what a catalog has of a run is another kind of value than it was."""
+    """Raise `TypeError` if a document in the catalog has a wrong type."""
     those = document if name == "descriptors" and isinstance(document, list) else [document]
     if not all(isinstance(one, dict) or (one is None and name == "stop") for one in those):
-        raise TypeError(f"{document!r:.80} is none")
+        raise TypeError(f"{document!r:.80} is not a document")
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What somebody said of a run after it was saved: that it was reused, or retracted, or what became known of it."""
+    """A note on a saved run: that it was reused, or retracted, or other later knowledge about it."""
 
     uid: str
-    """The run; it need not be in the catalog."""
+    """Uid of the run, which need not be in the catalog."""
 
     kind: str
-    """What the note is about, e.g. ``"retracted"``."""
+    """Kind of the note, e.g. ``"retracted"``."""
 
     time: float
-    """When it was said: seconds since 1970 UTC."""
+    """Time of the note: seconds since 1970 UTC."""
 
     who: str
-    """Who said it: ``user@host``."""
+    """Author of the note: ``user@host``."""
 
     body: Document = field(default_factory=dict)
-    """What was said; JSON."""
+    """Content of the note; JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexFaults:
-    """Where the index of a catalog has other entries than the documents of its runs give."""
+    """Differences between the index of a catalog and the documents of its runs."""
 
     uids: tuple[str, ...] = ()
-    """The runs that a search may miss, or find where it should not, or show at a wrong place."""
+    """Runs that a search may miss, find wrongly, or list in a wrong order."""
 
     strays: int = 0
-    """How many entries are of no run: one that comes later may be found by them."""
+    """Number of entries that belong to no run: they may match a run that is inserted later."""
 
     def __bool__(self) -> bool:
         return bool(self.uids or self.strays)
@@ -142,64 +142,64 @@ class IndexFaults:
 class Catalog(ABC):
     """An index over run files. Subclass it, then prove the subclass with ``analysis_store.testing.CatalogTests``.
 
-    Everything is committed when a method returns, or not at all; ``insert`` of a uid that is there raises
-    `DuplicateRunError` and changes nothing. Order, where nothing else is said, is newest first: by start
-    time, runs of equal time by insertion, the latest inserted first.
+    Every method is one transaction: it commits everything or nothing; ``insert`` of an existing uid raises
+    `DuplicateRunError` and changes nothing. Unless documented otherwise, order is newest first: by start
+    time; among runs of equal time, the last inserted is first.
     """
 
     stores_events: ClassVar[bool] = False
-    """Whether `insert` wants the documents of every event, too (for databroker's sake)."""
+    """True if `insert` needs the documents of every event, too (for databroker)."""
 
     def check_writable(self) -> None:
-        """Raise `StoreWriteError` where this process may only read; called before work that could not be kept."""
+        """Raise `StoreWriteError` if this process may only read; call it before work that could not be saved."""
         return
 
     @abstractmethod
     def insert(self, record: RunRecord, documents: Documents = (), durable: bool = True) -> None:
         """Commit one run in one transaction. ``documents`` is consumed only where `stores_events`.
 
-        One that need not be ``durable`` is there at once, for everybody and whoever is killed; a power cut may take it
-        back, until the next one that is durable makes both so.
+        A run that is not ``durable`` is visible at once and survives a killed process; a power cut may lose it, until
+        the next durable commit makes both durable.
         """
 
     @abstractmethod
     def insert_many(
         self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
     ) -> list[str]:
-        """Commit runs at once and return the uids of those that were left out, because the catalog has them already.
+        """Commit runs at once and return the uids of those that were skipped, because the catalog has them already.
 
-        In a SQL database this is one transaction: all of them, or on an error none. MongoDB commits them one by one.
-        ``documents`` gives the documents of a run, and is called only where `stores_events`.
+        In a SQL database this is one transaction: all or, after an error, none. MongoDB commits them one by one.
+        ``documents`` returns the documents of a run, and is called only if `stores_events`.
         """
 
     @abstractmethod
     def remove(self, uid: str) -> None:
-        """Forget a run in one transaction: its documents, its terms, the edges to its parents.
+        """Remove a run in one transaction: its documents, its terms, the edges to its parents.
 
-        Notes on it stay, and so do the edges of its children: they name it as a parent still.
-        Raises `RunNotFoundError` where there is none.
+        Notes on it are kept, and so are the edges of its children, which still name it as a parent.
+        Raises `RunNotFoundError` if there is no such run.
         """
 
     @abstractmethod
     def replace(
         self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
     ) -> list[str]:
-        """Put runs in the place of those of the same uids, which keep their place in the order of insertion.
+        """Replace runs by new records with the same uids; they keep their place in the order of insertion.
 
-        All that is kept of a run is then what its new record says, and the index has what that gives. Return the uids
-        that are not there. ``documents`` gives the documents of a run, and is called only where `stores_events`.
+        Afterwards the catalog holds the new records and their index entries only. Return the uids that it does
+        not have. ``documents`` returns the documents of a run, and is called only if `stores_events`.
         """
 
     @abstractmethod
     def check_index(self) -> IndexFaults:
-        """Return where the index has other entries than the documents of the runs give; nothing is changed.
+        """Return the differences between the index and the documents of the runs; change nothing.
 
-        Runs that come or go meanwhile are no faults.
+        Runs that are added or removed meanwhile are not reported.
         """
 
     @abstractmethod
     def mend_index(self, uids: Iterable[str]) -> None:
-        """Index these runs again from their documents, and remove the entries of no run; a uid may be gone since."""
+        """Index these runs again from their documents, and remove the entries of no run; uids may be gone since."""
 
     @abstractmethod
     def get(self, uid: str) -> RunRecord:
@@ -207,7 +207,7 @@ class Catalog(ABC):
 
     @abstractmethod
     def with_prefix(self, prefix: str, limit: int = 10) -> list[str]:
-        """Return up to ``limit`` uids that begin with ``prefix``, newest first. ``%`` and ``_`` are themselves."""
+        """Return up to ``limit`` uids that begin with ``prefix``, newest first. ``%`` and ``_`` are literal."""
 
     @abstractmethod
     def search(
@@ -218,18 +218,18 @@ class Catalog(ABC):
         limit: int | None = None,
         sort: Sequence[tuple[str, int]] = (("time", -1),),
     ) -> list[RunRecord]:
-        """Return a page of the runs that satisfy ``query``; ``sort`` is (key, +1 | -1) as Tiled has it."""
+        """Return a page of the runs that satisfy ``query``; ``sort`` is (key, +1 | -1) as in Tiled."""
 
     @abstractmethod
     def each(self, query: Query) -> Iterator[RunRecord]:
-        """Yield every run that satisfies ``query``, newest first, and keep no more of them than are looked at.
+        """Yield every run that satisfies ``query``, newest first, keeping only those being read in memory.
 
-        Which these are is settled when the first one is asked for; those that are removed since are left out.
+        The set is fixed when the first one is requested; runs removed later are left out.
         """
 
     @abstractmethod
     def count(self, query: Query, limit: int | None = None) -> int:
-        """Return how many runs satisfy ``query``, and no more than ``limit``: no more of them are looked for then."""
+        """Return the number of runs that satisfy ``query``, at most ``limit``; counting stops there."""
 
     @abstractmethod
     def distinct(self, query: Query, key: str) -> list[tuple[Scalar, int]]:
@@ -245,33 +245,33 @@ class Catalog(ABC):
 
     @abstractmethod
     def paths(self) -> Iterator[tuple[str, str]]:
-        """Yield uid and path of every run, in the order they were inserted; what comes meanwhile may be among them."""
+        """Yield uid and path of every run, in the order of insertion; runs added meanwhile may be included."""
 
     def may_name(self, texts: Iterable[str]) -> set[str]:
-        """Return the paths of all runs but those of which is known here that their files hold none of these texts."""
+        """Return the paths of all runs whose files may contain one of these texts."""
         return {path for _, path in self.paths()}
 
     @abstractmethod
     def edges(self) -> Iterator[Edge]:
-        """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
+        """Yield (child, parent) for every parent that a run names, in the order of insertion."""
 
     @abstractmethod
     def edges_above(self, uids: Iterable[str]) -> list[Edge]:
-        """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
+        """Return (child, parent) for these runs and all their ancestors; the parents of each in their own order."""
 
     @abstractmethod
     def edges_below(self, uids: Iterable[str]) -> list[Edge]:
-        """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+        """Return (child, parent) for all descendants of these runs; for one parent the oldest child first."""
 
     def ancestors(self, uid: str, limit: int | None = None) -> list[tuple[str, int]]:
-        """Return whom a run came from with the number of steps to each: once, nearest first, itself never.
+        """Return the ancestors of a run with the number of steps to each: once, nearest first, without the run.
 
-        Those that are not in this catalog are among them; nothing is known of their parents. At most ``limit``.
+        Includes ancestors that are not in this catalog, whose own parents are unknown. At most ``limit``.
         """
         return nearest([uid], upwards(self.edges_above([uid])), limit)
 
     def descendants(self, uid: str, limit: int | None = None) -> list[tuple[str, int]]:
-        """Return what came from a run, as `ancestors` does; the run need not be in this catalog."""
+        """Return the descendants of a run, as `ancestors` does; the run need not be in this catalog."""
         return nearest([uid], downwards(self.edges_below([uid])), limit)
 
     def results(self, key: str, limit: int = 10) -> list[RunRecord]:
@@ -282,9 +282,9 @@ class Catalog(ABC):
 
     @abstractmethod
     def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
-        """Commit notes in one transaction; one that is there already, the same in everything, is added once.
+        """Commit notes in one transaction; a note identical to an existing one is not added again.
 
-        Unless ``durable``, a power cut may take them back; for notes that can be added again, or be missed.
+        If not ``durable``, a power cut may lose them; for notes that can be added again, or that are not essential.
         """
 
     @abstractmethod
@@ -292,18 +292,18 @@ class Catalog(ABC):
         """Return the notes on exactly this uid, of one kind or of all, oldest first."""
 
     def lineage_notes(self, uid: str, kinds: Sequence[str]) -> list[Note]:
-        """Return the notes of these kinds on a run and on all that it came from, in no order that means something."""
+        """Return the notes of these kinds on a run and on all its ancestors, in no particular order."""
         uids = [uid, *(other for other, _ in self.ancestors(uid))]
         return [note for one in uids for kind in kinds for note in self.notes(one, kind)]
 
     @abstractmethod
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:
-        """Yield the notes on all runs, of one kind or of all, in no order that means something."""
+        """Yield the notes on all runs, of one kind or of all, in no particular order."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give every connection back. May be called twice."""
+        """Close every connection. Idempotent."""
 
     def info(self) -> Mapping[str, object]:
-        """Return what a person wants to know: kind, location without password, schema version."""
+        """Return information for people: kind, location without password, schema version."""
         return {"kind": type(self).__name__}

@@ -1,7 +1,7 @@
-"""The digest of what an index holds of one run, so that an index which lost an entry, or has one too many, is noticed.
+"""The digest of the index entries of one run, so that missing and additional entries are detected.
 
-It is a sum over the entries: an index has them in the order of their values, not run by run, and a sum can be taken in
-any order. It finds accidents and people who change the index by hand; it is no signature.
+The digest is a sum over the entries: an index stores them in the order of their values, not run by run, and a sum can
+be taken in any order. It detects accidents and manual changes of the index; it is not a signature.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from analysis_store.catalogs.query.terms import run_terms
 Term = tuple[int, bytes]
 
 RULES = 1
-"""To be counted up whenever `run_terms` gives other terms for a document: then what was indexed before is noticed."""
+"""Incremented whenever `run_terms` changes its result for a document, so that older index entries are detected."""
 
 PLACE_BITS = 0xFFFF_FFFF
-"""The bits of a place that a digest begins with."""
+"""The bits of a place with which a digest begins."""
 
 _DOUBLE = struct.Struct(">d")
 
@@ -30,8 +30,8 @@ def entry_digest(place: int, value: bytes) -> int:
 
 
 def time_digest(time: float) -> int:
-    """Return the digest of the time under which a run and all its entries are sorted."""
-    return crc32(_DOUBLE.pack(time + 0.0), RULES)  # + 0.0: there is one zero
+    """Return the digest of the time by which a run and all its entries are sorted."""
+    return crc32(_DOUBLE.pack(time + 0.0), RULES)  # + 0.0: -0.0 becomes 0.0
 
 
 def index_digest(time: float, terms: Iterable[Term]) -> int:
@@ -40,7 +40,7 @@ def index_digest(time: float, terms: Iterable[Term]) -> int:
 
 
 def read_index(start: str, stop: str | None) -> tuple[float, list[Term]] | None:
-    """Return start time and terms that documents give, as a catalog keeps them; None where these are damaged."""
+    """Return start time and terms of the documents in a catalog's record; None if these are damaged."""
     try:
         opened = json.loads(start)
         return float(opened["time"]), run_terms(opened, None if stop is None else json.loads(stop))

@@ -1,31 +1,31 @@
-"""Who is near of kin: the edges of lineage walked from some runs outwards, level by level."""
+"""Lineage graph: breadth-first walk of its edges from some runs, level by level."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Edge = tuple[str, str]
-"""A run, and one of those it came from."""
+"""Uids of a run and of one of its parents."""
 
 
 def nearest(
     starts: Iterable[str], near: Mapping[str, Sequence[str]], limit: int | None = None
 ) -> list[tuple[str, int]]:
-    """Return whom a walk reaches, each once with the least number of steps to it, and nobody whom it starts from.
+    """Return the uids that a walk reaches, each once with the least number of steps, without the starting ones.
 
     Parameters
     ----------
     starts : iterable of str
         Uids.
     near : mapping
-        Whom each leads to, in the order in which they are to come.
+        Neighbours of each uid, in the order of the result.
     limit : int, optional
-        Only so many, the nearest.
+        Return at most this number, the nearest.
     """
     found = dict.fromkeys(starts, 0)
     waiting = list(found)
     own = len(waiting)
-    for uid in waiting:  # which grows as we go
+    for uid in waiting:  # grows during the loop
         for other in near.get(uid, ()):
             if other not in found:
                 found[other] = found[uid] + 1
@@ -49,9 +49,9 @@ def downwards(edges: Iterable[Edge]) -> dict[str, list[str]]:
 
 
 def by_levels(starts: Iterable[str], edges_at: Callable[[list[str]], Iterable[Edge]], end: int) -> list[Edge]:
-    """Return every edge that a walk meets, asking once for the edges at all runs of a level.
+    """Return every edge that a walk meets, with one request for the edges of all runs of a level.
 
-    ``end`` is the end of an edge that the next level is made of: 0 for children, 1 for parents.
+    ``end`` is the end of an edge that forms the next level: 0 for children, 1 for parents.
     """
     level = list(dict.fromkeys(starts))
     seen, found = set(level), list[Edge]()

@@ -147,7 +147,7 @@ class TestSchema:
     def test_a_file_that_is_no_database(self, path: Path) -> None:
         """It is refused and stays as it is."""
         path.write_bytes(b"not a database " * 1000)
-        with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or is none"):
+        with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or not a catalog"):
             open_catalog(f"sqlite:///{path}")
         assert path.read_bytes() == b"not a database " * 1000
 
@@ -231,7 +231,7 @@ class TestSharing:
             closing(sqlite3.connect(path, isolation_level=None)) as holder,
         ):
             holder.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreBusyError, match=r"catalog\.sqlite is locked by somebody else"):
+            with pytest.raises(StoreBusyError, match=r"catalog\.sqlite is locked by another process"):
                 impatient.insert(make_record("a"))
             assert impatient.count(Query()) == 0  # readers are not kept out
             holder.execute("ROLLBACK")

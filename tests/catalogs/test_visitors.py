@@ -119,7 +119,7 @@ def test_a_store_that_somebody_died_with(location: Path) -> None:
     set_writable(location, True)
     (location / SIDE[0]).unlink()
     set_writable(location, False)
-    assert "ask them to open the store once" in visit(visitors.open_it, location)
+    assert "permission to open the store once" in visit(visitors.open_it, location)
     set_writable(location, True)
     with AnalysisStore(location) as store:
         assert len(store) == 4
@@ -135,7 +135,7 @@ def test_saving(location: Path) -> None:
     assert len(told) == 8
     assert not [line for line in told if "changed something" in line]
     for line in told[:5]:
-        assert "catalog.sqlite is yours to read only" in line
+        assert "catalog.sqlite is read-only for you" in line
         assert "store of your own" in line
     assert listing(location) == before
 
@@ -226,7 +226,7 @@ def test_an_older_version(shared: Path) -> None:
     set_writable(file.parent, False)
     told = visit(visitors.open_catalog_of, f"sqlite:///{file}")
     assert told.startswith("StoreVersionError")
-    assert "ask somebody who may write to open it once" in told
+    assert "Ask a person with write permission to open it once" in told
     set_writable(file.parent, True)
     with AnalysisStore(f"sqlite:///{file}", root=shared / "files"):
         pass

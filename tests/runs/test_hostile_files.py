@@ -146,7 +146,7 @@ def test_type_that_no_value_has(file, kind):
     """HDF5 types that no value is stored as are refused before an element is read."""
     h5py.h5d.create(file.id, b"x", kind, h5py.h5s.create_simple((2,)))
 
-    with pytest.raises(DamagedFileError, match="which no value is stored as"):
+    with pytest.raises(DamagedFileError, match="which stored values do not have"):
         column(file).read()
 
 
@@ -307,10 +307,10 @@ def test_truncated(file, keep):
     ("path", "message"),
     [
         ("/nope", "'nope' is missing"),
-        ("/group", "not a dataset"),
+        ("/group", "expected a dataset"),
         ("/scalar", "is a scalar"),
         ("/x/y", "'y' is missing"),
-        ("/null", "empty of any"),
+        ("/null", "has no shape"),
     ],
 )
 def test_not_a_column(file, path, message):
@@ -330,7 +330,7 @@ def test_not_a_file(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
 
-    with pytest.raises(DamagedFileError, match=r"other\.h5 (is not there|cannot be opened)"):
+    with pytest.raises(DamagedFileError, match=r"other\.h5 (does not exist|cannot be opened)"):
         ArrayHandler(path, "/x").column().read()
 
 

@@ -416,7 +416,7 @@ def test_lock_held_by_somebody_else(impatient: float, location: Path) -> None:
             other.execute("BEGIN IMMEDIATE")
             began = time.monotonic()
 
-            with pytest.raises(StoreBusyError, match=r"catalog\.sqlite is locked by somebody else; waited 0\.3 s"):
+            with pytest.raises(StoreBusyError, match=r"catalog\.sqlite is locked by another process; waited 0\.3 s"):
                 store.insert(result(), {}, provenance=ORIGIN)
 
             assert time.monotonic() - began >= impatient
@@ -451,7 +451,7 @@ def test_catalog_overwritten_with_garbage(location: Path) -> None:
 
     def spoiled(content: bytes) -> None:
         catalog.write_bytes(content)
-        with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or is none"):  # noqa: SIM117
+        with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or not a catalog"):  # noqa: SIM117
             with AnalysisStore(location) as store:
                 store.insert(result(), {}, provenance=ORIGIN)
         for path in location.glob("catalog.sqlite-*"):

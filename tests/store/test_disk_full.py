@@ -276,14 +276,14 @@ def without_catalog(location: Path) -> None:
 
     with AnalysisStore(location) as store:
         assert store[uid].verify()
-        with pytest.raises(StoreWriteError, match=r"catalog\.sqlite is yours to read only, nothing was changed"):
+        with pytest.raises(StoreWriteError, match=r"catalog\.sqlite is read-only for you, nothing was changed"):
             store.insert(result(), {}, provenance=ORIGIN)
     assert before == listing(location)
 
     location.chmod(0o555)
     with AnalysisStore(location) as store:
         assert store[uid].verify()
-        with pytest.raises(StoreWriteError, match=r"catalog\.sqlite is yours to read only, nothing was changed"):
+        with pytest.raises(StoreWriteError, match=r"catalog\.sqlite is read-only for you, nothing was changed"):
             store.insert(result(), {}, provenance=ORIGIN)
 
     location.chmod(0o755)

@@ -154,7 +154,7 @@ def test_a_catalog_that_is_locked(folder: Path, monkeypatch: pytest.MonkeyPatch)
     with closing(sqlite3.connect(folder / "catalog.sqlite", isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StoreBusyError, match="locked by somebody else"):
+        with pytest.raises(StoreBusyError, match="locked by another process"):
             reindex(folder)
     assert asides(folder) == []
     assert reindex(folder).known == 9

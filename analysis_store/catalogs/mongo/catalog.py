@@ -1,7 +1,7 @@
 """The catalog in MongoDB, in the collections of databroker and suitcase-mongo, so that an existing databroker reads it.
 
-What those cannot hold is in a collection of our own, ``analysis_store``: the exact documents (MongoDB has no integer
-beyond 64 bits), where the file is, the parents, and the same index of terms that a SQL catalog has.
+A collection of our own, ``analysis_store``, holds the rest: the exact documents (MongoDB has no integer
+beyond 64 bits), the location of the file, the parents, and the same index of terms that a SQL catalog has.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.query.nodes import Scalar
 
 LEASE = 600.0
-"""Seconds after which a run that was begun and never finished is taken for a dead process's."""
+"""Seconds after which an unfinished run is taken for one of a dead process."""
 
 OLDEST = [("time", 1), ("order", 1)]
 NEWEST = [("time", -1), ("order", -1)]
@@ -50,7 +50,7 @@ _RESULT_PLACE = place(key_of(RESULT_KEY))
 
 
 class MongoCatalog(Catalog):
-    """A catalog in MongoDB; the collections and their indexes are made on first use.
+    """A catalog in MongoDB; the collections and their indexes are created on first use.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class MongoCatalog(Catalog):
     StoreWriteError
         The server cannot be reached.
     StoreVersionError
-        A newer version of the package made it.
+        A newer version of the package created it.
     """
 
     stores_events: ClassVar[bool] = True
@@ -86,16 +86,16 @@ class MongoCatalog(Catalog):
     def insert(self, record: RunRecord, documents: Documents = (), durable: bool = True) -> None:
         """Commit one run: its events first, its start document last, so that no reader sees a part of it.
 
-        How durable it is, the write concern of the URI says.
+        The write concern of the URI determines its durability.
 
         Raises
         ------
         DuplicateRunError
-            The uid is there already.
+            The catalog has the uid already.
         InvalidDocumentError
-            A document holds what JSON does not, or a start time that is no number.
+            A document holds values that JSON does not have, or an invalid start time.
         StoreWriteError
-            The server refused or is gone; nothing of the run stays.
+            The server refused or is gone; no part of the run is kept.
         """
         token = uuid4().hex
         own = {"_id": record.uid, "token": token, "begun": time.time(), "committed": False, **kept(record)}
@@ -115,12 +115,12 @@ class MongoCatalog(Catalog):
     def insert_many(
         self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
     ) -> list[str]:
-        """Commit runs one by one and return the uids of those that were left out, because they are there already.
+        """Commit runs one by one and return the uids of those that were skipped, because the catalog has them already.
 
         Raises
         ------
         InvalidDocumentError, StoreWriteError
-            As `insert` does; the runs before the one that it is about stay.
+            As in `insert`; the runs before the failing one are kept.
         """
         left_out = []
         for record in records:
@@ -133,14 +133,14 @@ class MongoCatalog(Catalog):
     def replace(
         self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
     ) -> list[str]:
-        """Put runs in the place of those of the same uids, one by one; return the uids that are not there.
+        """Replace runs of the same uids, one by one; return the uids that the catalog does not have.
 
-        What databroker reads is written again where ``documents`` are given; interrupted, it can be repeated.
+        databroker's documents are written again if ``documents`` are given; after an interruption, repeat the call.
 
         Raises
         ------
         InvalidDocumentError, StoreWriteError
-            As `insert` does; the runs before the one that it is about were replaced.
+            As in `insert`; the runs before the failing one were replaced.
         """
         missing = []
         for record in records:
@@ -154,10 +154,10 @@ class MongoCatalog(Catalog):
         return missing
 
     def check_index(self) -> IndexFaults:
-        """Return where the index has other entries than the documents give; nothing is changed."""
+        """Return the differences between the index and the documents; change nothing."""
         with self._translated():
             found = list(mongo_index.misindexed(self._own))
-            there = mongo_kinship.known(self._own, found)  # one that was removed meanwhile is no fault
+            there = mongo_kinship.known(self._own, found)  # a run removed meanwhile is not a fault
             return IndexFaults(tuple(filter(there.__contains__, found)))
 
     def mend_index(self, uids: Iterable[str]) -> None:
@@ -166,12 +166,12 @@ class MongoCatalog(Catalog):
             mongo_index.index_again(self._own, uids)
 
     def remove(self, uid: str) -> None:
-        """Forget a run: first for readers of databroker, then for ours; interrupted, it can be repeated.
+        """Remove a run: first for readers of databroker, then for ours; after an interruption, repeat the call.
 
         Raises
         ------
         RunNotFoundError
-            There is none.
+            There is no such run.
         StoreWriteError
             The server refused or is gone.
         """
@@ -201,18 +201,18 @@ class MongoCatalog(Catalog):
         limit: int | None = None,
         sort: Sequence[tuple[str, int]] = (("time", -1),),
     ) -> list[RunRecord]:
-        """Return a page of the runs that satisfy ``query``, in the order that `SqlCatalog.search` has."""
+        """Return a page of the runs that satisfy ``query``, in the order of `SqlCatalog.search`."""
         order = read_order(sort)
         with self._translated():
             return [_record(own) for own in self._search(query).page(order, offset, limit)]
 
     def each(self, query: Query) -> Iterator[RunRecord]:
-        """Yield every run that satisfies ``query``, newest first, and keep no more of them than are looked at."""
+        """Yield every run that satisfies ``query``, newest first, keeping only those being read in memory."""
         with self._translated():
             yield from map(_record, self._search(query).hits([]))
 
     def count(self, query: Query, limit: int | None = None) -> int:
-        """Return how many runs satisfy ``query``, and no more than ``limit``."""
+        """Return the number of runs that satisfy ``query``, at most ``limit``."""
         with self._translated():
             return self._search(query).count(limit)
 
@@ -235,13 +235,13 @@ class MongoCatalog(Catalog):
             return mongo_kinship.known(self._own, uids)
 
     def paths(self) -> Iterator[tuple[str, str]]:
-        """Yield uid and path of every run, in the order they were inserted."""
+        """Yield uid and path of every run, in the order of insertion."""
         with self._translated():
             for own in self._own.find({"committed": True}, {"path": True}).sort("order", 1):
                 yield str(own["_id"]), str(own["path"])
 
     def may_name(self, texts: Iterable[str]) -> set[str]:
-        """Return the paths of all runs but those of which is known here that their files hold none of these texts."""
+        """Return the paths of all runs whose files may contain one of these texts."""
         sought = "|".join(re.escape(to_json(text)[1:-1]) for text in texts)
         held = [{name: {"$regex": sought}} for name in ("start", "stop", "descriptors", "beside") if sought]
         with self._translated():
@@ -249,17 +249,17 @@ class MongoCatalog(Catalog):
             return {str(own["path"]) for own in found}
 
     def edges(self) -> Iterator[Edge]:
-        """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
+        """Yield (child, parent) for every parent that a run names, in the order of insertion."""
         with self._translated():
             yield from mongo_kinship.all_edges(self._own)
 
     def edges_above(self, uids: Iterable[str]) -> list[Edge]:
-        """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
+        """Return (child, parent) for these runs and all their ancestors; the parents of each in their own order."""
         with self._translated():
             return mongo_kinship.edges_above(self._own, uids)
 
     def edges_below(self, uids: Iterable[str]) -> list[Edge]:
-        """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+        """Return (child, parent) for all descendants of these runs; for one parent the oldest child first."""
         with self._translated():
             return mongo_kinship.edges_below(self._own, uids)
 
@@ -271,7 +271,7 @@ class MongoCatalog(Catalog):
             return [_record(own) for own in found]
 
     def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
-        """Commit notes; one that is there already, the same in everything, is added once."""
+        """Commit notes; a note identical to an existing one is not added again."""
         from pymongo import UpdateOne, WriteConcern
 
         rows = [note_row(note) for note in notes]
@@ -291,7 +291,7 @@ class MongoCatalog(Catalog):
             return [_note(one) for one in found]
 
     def lineage_notes(self, uid: str, kinds: Sequence[str]) -> list[Note]:
-        """Return the notes of these kinds on a run and on all that it came from, in no order that means something."""
+        """Return the notes of these kinds on a run and on all its ancestors, in no particular order."""
         of_kinds = {"kind": {"$in": [kind for kind in kinds if is_text(kind)]}}
         with self._translated():
             if not is_text(uid) or self._notes.find_one(of_kinds, {"_id": True}) is None:
@@ -301,23 +301,23 @@ class MongoCatalog(Catalog):
             return [_note(one) for chunk in chunks for one in self._notes.find({"uid": {"$in": chunk}, **of_kinds})]
 
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:
-        """Yield the notes on all runs, of one kind or of all, in no order that means something."""
+        """Yield the notes on all runs, of one kind or of all, in no particular order."""
         if is_text(kind or ""):
             with self._translated():
                 yield from map(_note, self._notes.find({} if kind is None else {"kind": kind}))
 
     def close(self) -> None:
-        """Give every connection back. May be called twice."""
+        """Close every connection. Idempotent."""
         self._closed = True
         self._database.client.close()
 
     def info(self) -> Mapping[str, object]:
-        """Return the kind of database and where it is."""
+        """Return the kind of database and its location."""
         return {"kind": "mongodb", "location": self._location}
 
     def _open(self) -> Database[dict[str, Any]]:
         if self._closed:
-            raise StoreClosedError(f"the catalog {self._location} is closed; open it again")
+            raise StoreClosedError(f"The catalog {self._location} is closed. Open it again.")
         return self._database
 
     @property
@@ -332,12 +332,12 @@ class MongoCatalog(Catalog):
         return Search(self._own, query)
 
     def _forget_documents(self, uid: str) -> None:
-        """Remove what databroker reads of a run."""
+        """Remove the documents of a run that databroker reads."""
         self._open()["run_start"].delete_one({"uid": uid})
         remove_run(self._open(), uid)
 
     def _reserve(self, own: dict[str, Any]) -> None:
-        """Take the uid, which one writer alone can, without showing the run yet."""
+        """Reserve the uid, which only one writer can, without making the run visible."""
         from pymongo.errors import DuplicateKeyError
 
         if self._open()["run_start"].find_one({"uid": own["_id"]}, {"_id": True}) is not None:
@@ -363,8 +363,8 @@ class MongoCatalog(Catalog):
             yield
         except PyMongoError as error:
             raise StoreWriteError(
-                f"the catalog {self._location} cannot be used, nothing was changed: {error}; "
-                "check that the server runs and lets you in, then try again"
+                f"The catalog {self._location} cannot be used, nothing was changed: {error}. "
+                "Check that the server runs and that you have access, then try again."
             ) from error
 
 
@@ -380,19 +380,21 @@ def _database(uri: str) -> Database[dict[str, Any]]:
         from pymongo.errors import PyMongoError
     except ImportError as error:
         raise MissingDependencyError(
-            "a catalog in MongoDB needs pymongo; install it with: pip install 'analysis-store[mongo]'"
+            "A catalog in MongoDB needs pymongo. Install it with: pip install 'analysis-store[mongo]'"
         ) from error
     try:
         client: MongoClient[dict[str, Any]] = MongoClient(uri, connect=False)
-        # a returned insert must outlive a power cut, and the loss of one server of several
+        # an insert that returned must survive a power cut, and the loss of one server of several
         return client.get_default_database().with_options(write_concern=WriteConcern(w="majority", j=True))
     except PyMongoError as error:
         where = uri.rpartition("@")[2]
-        raise SettingsError(f"{where!r} is no URI of a database, mongodb://host/database: {error}") from error
+        raise SettingsError(f"Got the URI {where!r}; expected mongodb://host/database: {error}") from error
 
 
 def _too_late(uid: str) -> StoreWriteError:
-    return StoreWriteError(f"writing run {uid!r} took more than {LEASE:g} s: somebody took it for dead; save it again")
+    return StoreWriteError(
+        f"Writing run {uid!r} took more than {LEASE:g} s, and another process removed it as abandoned. Save it again."
+    )
 
 
 def _note(found: Mapping[str, Any]) -> Note:
@@ -401,5 +403,5 @@ def _note(found: Mapping[str, Any]) -> Note:
 
 def _record(own: Mapping[str, Any]) -> RunRecord:
     texts = {name: own[name] for name in ("start", "stop", "descriptors", "beside")}
-    told = {"more": own.get("more"), "seal": own.get("seal")}  # which older versions did not keep
+    told = {"more": own.get("more"), "seal": own.get("seal")}  # older versions did not keep these
     return RunRecord.kept(own["_id"], texts, path=own["path"], parents=tuple(own["parents"]), **told)

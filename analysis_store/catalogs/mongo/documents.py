@@ -1,4 +1,4 @@
-"""The documents of a run in the collections that databroker and suitcase-mongo share: written, and taken back."""
+"""The documents of a run in the collections that databroker and suitcase-mongo share: written and removed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 VERSION = 1
-"""The version of what is our own in the database."""
+"""The version of our own collections in the database."""
 
 BATCH = 1000
-"""So many documents are sent at once."""
+"""Number of documents sent at once."""
 
 COLLECTIONS = {
     "start": "run_start",
@@ -55,7 +55,7 @@ INDEXES: dict[str, tuple[tuple[Any, bool], ...]] = {
         ([("$**", "text")], False),
     ),
     "event": (("uid", True), ([("descriptor", -1), ("time", 1)], False)),
-    # our own
+    # our own collections
     "analysis_store": (
         ([("terms", 1), ("time", -1), ("order", -1)], False),
         ([("time", -1), ("order", -1)], False),
@@ -66,14 +66,14 @@ INDEXES: dict[str, tuple[tuple[Any, bool], ...]] = {
 
 
 def prepare(database: Database[Document], location: str) -> None:
-    """Make the indexes that are missing; refuse what a newer version of the package made."""
+    """Create missing indexes; raise if a newer version of the package created them."""
     meta = database["analysis_store_meta"]
     meta.update_one({"_id": "schema"}, {"$setOnInsert": {"version": VERSION}}, upsert=True)
     there = (meta.find_one({"_id": "schema"}) or {}).get("version", VERSION)
     if there > VERSION:
         raise StoreVersionError(
-            f"the catalog {location} has version {there} of the schema; this package knows up to {VERSION}: "
-            "upgrade analysis_store"
+            f"The catalog {location} has version {there} of the schema; this package knows up to {VERSION}: "
+            "upgrade analysis_store."
         )
     for name, indexes in INDEXES.items():
         made = {_signature(index["key"].items()) for index in database[name].list_indexes()}
@@ -83,20 +83,20 @@ def prepare(database: Database[Document], location: str) -> None:
 
 
 def _signature(keys: Iterable[tuple[str, Any]]) -> tuple[Any, ...]:
-    """Return what tells one index from another; the server calls the keys of a text index by other names."""
+    """Return the definition of an index for comparison; the server renames the keys of a text index."""
     pairs = tuple(keys)
     return ("text",) if any(way == "text" for _, way in pairs) else tuple((name, int(way)) for name, way in pairs)
 
 
 class Writing:
-    """The documents of one run on their way into the collections."""
+    """Writes the documents of one run into the collections."""
 
     def __init__(self, database: Database[Document]) -> None:
         self._database = database
         self._sent: dict[str, list[Any]] = defaultdict(list)
 
     def write(self, record: RunRecord, documents: Iterable[tuple[str, Document]]) -> None:
-        """Write a run, its start document last: readers of databroker begin there."""
+        """Write a run, its start document last, since readers of databroker begin with it."""
         waiting: dict[str, list[Document]] = defaultdict(list)
         for name, document in chain((("descriptor", d) for d in record.descriptors), _singles(documents)):
             waiting[name].append(document)
@@ -109,7 +109,7 @@ class Writing:
         self._send("start", [record.start])
 
     def undo(self) -> None:
-        """Take back what was written, and nothing else."""
+        """Remove everything that was written, and nothing else."""
         for name, ids in self._sent.items():
             for begin in range(0, len(ids), BATCH):
                 self._database[name].delete_many({"_id": {"$in": ids[begin : begin + BATCH]}})
@@ -119,12 +119,12 @@ class Writing:
 
         collection = COLLECTIONS[name]
         fitting = [{"_id": ObjectId(), **fit(document)} for document in documents]
-        self._sent[collection] += [document["_id"] for document in fitting]  # first: a part may arrive
+        self._sent[collection] += [document["_id"] for document in fitting]  # before sending: some may arrive
         self._database[collection].insert_many(fitting)
 
 
 def _singles(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, Document]]:
-    """Yield events, resources and data one by one; the rest of a run is in its record, or unknown to databroker."""
+    """Yield events, resources and data one by one; other documents are in the record, or unknown to databroker."""
     for page_or_single in documents:
         for name, document in unpack_page(*page_or_single):
             if name in ("event", "resource", "datum"):
@@ -132,7 +132,7 @@ def _singles(documents: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, D
 
 
 def fit(value: object) -> Any:
-    """Return a value as BSON can hold it; what is lost here is kept exactly in our own collection."""
+    """Return a value as BSON can hold it; the exact value is kept in our own collection."""
     if isinstance(value, dict):
         return {_text(key).replace("\0", "\ufffd"): fit(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -152,7 +152,7 @@ def _text(text: str) -> str:
 
 
 def remove_run(database: Database[Document], uid: str) -> None:
-    """Remove what a process left that died while it wrote this run."""
+    """Remove documents of a process that died while it wrote this run."""
     descriptors = [found["uid"] for found in database["event_descriptor"].find({"run_start": uid}, {"uid": True})]
     resources = [found["uid"] for found in database["resource"].find({"run_start": uid}, {"uid": True})]
     database["event"].delete_many({"descriptor": {"$in": descriptors}})

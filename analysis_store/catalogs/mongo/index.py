@@ -1,4 +1,4 @@
-"""The index of a catalog in MongoDB: what is kept of a run, compared with what its documents give, and put right."""
+"""The index of a catalog in MongoDB, compared with the documents of its runs and repaired."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def entry(place: int, value: bytes) -> str:
 
 
 def kept(record: RunRecord) -> Document:
-    """Return what is kept of a run, or raise `InvalidDocumentError`."""
+    """Return the stored form of a run, or raise `InvalidDocumentError`."""
     check_names(record)
     told = {"path": record.path, "parents": list(record.parents), "more": record.more, "seal": record.seal}
     return {**told, **texts_of(record), **_indexed(start_time(record), terms_of(record))}
 
 
 def _indexed(time: float, terms: list[Term]) -> Document:
-    """Return by what a run is found, with the digest of it."""
+    """Return the index entries of a run with their digest."""
     entries = [entry(place, value) for place, value in terms]
     return {"time": time, "terms": entries, "indexed": index_digest(time, terms)}
 
 
 def misindexed(own: Collection[Document]) -> Iterator[str]:
-    """Yield the uids of the runs whose entries are not those that their documents give."""
+    """Yield the uids of the runs whose entries do not match their documents."""
     for found in own.find({"committed": True}, {"time": True, "terms": True, "indexed": True}):
         due = found.get("indexed")
         if due is None:  # an older version inserted it
@@ -45,13 +45,13 @@ def misindexed(own: Collection[Document]) -> Iterator[str]:
 
 
 def _read(own: Collection[Document], uid: str) -> tuple[float, list[Term]] | None:
-    """Return what the documents of a run give, None where it is gone or they are damaged."""
+    """Return the entries according to the documents of a run, None if it is gone or they are damaged."""
     found = own.find_one({"_id": uid, "committed": True}, {"start": True, "stop": True})
     return None if found is None else read_index(found["start"], found["stop"])
 
 
 def _found(own: Mapping[str, Any]) -> int | None:
-    """Return the digest of what a run is found by, None where it has no such form."""
+    """Return the digest of the stored entries of a run, None if they have an invalid form."""
     try:
         read = [bytes.fromhex(each) for each in own["terms"]]
         terms = [(int.from_bytes(each[:8], "big", signed=True), each[8:]) for each in read]

@@ -1,6 +1,6 @@
-"""The edges of lineage in MongoDB: asked for level by level, or all read at once where that is sooner done.
+"""The edges of lineage in MongoDB: requested level by level, or all read at once, if this is faster.
 
-``$graphLookup`` would read whole runs, the terms of their index too, and may hold 100 MB of them at most.
+``$graphLookup`` would read whole runs, including their index terms, and is limited to 100 MB of them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 AT_ONCE = 1000
-"""So many uids are named in one request."""
+"""Number of uids named in one request."""
 
 DEEP = 10
-"""After so many levels it is looked how many runs there are."""
+"""Number of levels after which the number of runs is checked."""
 
 WORTH = 50
-"""So many runs are read in about the time of one request."""
+"""Number of runs that are read in about the time of one request."""
 
 Edges = Callable[[list[str]], Iterable[Edge]]
 
@@ -40,7 +40,7 @@ def all_edges(own: Collection[Document], order: Sequence[str] = ("order",)) -> I
 
 
 def edges_above(own: Collection[Document], uids: Iterable[str]) -> list[Edge]:
-    """Return (child, parent) for these runs and all they came from."""
+    """Return (child, parent) for these runs and all their ancestors."""
 
     def at(level: list[str]) -> list[Edge]:
         return [(str(run["_id"]), parent) for run in _among(own, "_id", level) for parent in run["parents"]]
@@ -49,7 +49,7 @@ def edges_above(own: Collection[Document], uids: Iterable[str]) -> list[Edge]:
 
 
 def edges_below(own: Collection[Document], uids: Iterable[str]) -> list[Edge]:
-    """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+    """Return (child, parent) for all descendants of these runs; for one parent the oldest child first."""
 
     def at(level: list[str]) -> list[Edge]:
         found = sorted(_among(own, "parents", level), key=lambda run: (run["time"], run["order"]))
@@ -60,10 +60,10 @@ def edges_below(own: Collection[Document], uids: Iterable[str]) -> list[Edge]:
 
 
 def _sooner(own: Collection[Document], at: Edges, start: int) -> Edges:
-    """Return what gives the edges at a level, of which ``start`` is the end: by a request for each, as long as few.
+    """Return a function for the edges at a level (``start`` is their end): one request each at first.
 
-    Once the requests have taken as long as reading all edges does, all are read: whichever of the two is sooner
-    done, this takes twice its time at most.
+    Once the requests have taken as long as reading all edges does, all are read: this takes at most
+    twice the time of the faster way.
     """
     asked = 0
     enough = DEEP
@@ -91,7 +91,7 @@ def _by_end(edges: Iterable[Edge], start: int) -> dict[str, list[Edge]]:
 
 
 def _among(own: Collection[Document], field: str, uids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """Yield what of each run is needed for its lineage, where a field has one of these uids."""
+    """Yield the lineage fields of each run in which a field has one of these uids."""
     wanted = [uid for uid in uids if is_text(uid)]
     shown = {"parents": True, "time": True, "order": True}
     for begin in range(0, len(wanted), AT_ONCE):

@@ -1,4 +1,4 @@
-"""From a query to the runs it finds in MongoDB, by the same index of terms that a SQL catalog has."""
+"""Search of runs in MongoDB, by the same index of terms that a SQL catalog has."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Filter = dict[str, Any]
 NOTHING: Filter = {"_id": {"$in": []}}
 
 MOST_LEAVES = 1000
-"""A query of more conditions than this is put to the documents."""
+"""A query with more conditions than this is checked against the documents."""
 
 
 class Search:
-    """One query put to our own collection."""
+    """One query on our own collection."""
 
     def __init__(self, own: Collection[Document], query: Query) -> None:
         self._own = own
@@ -40,7 +40,7 @@ class Search:
         self._filter = {"$and": [{"committed": True}, self._of(node, over=True) if self._exact else {}]}
 
     def page(self, order: Order, offset: int, limit: int | None) -> list[Document]:
-        """Return a page of the runs found, in this order."""
+        """Return a page of the hits, in this order."""
         if limit == 0:
             return []
         keys, direction = up_to_time(order)
@@ -49,13 +49,13 @@ class Search:
         return list(islice(self.hits(order), offset, None if limit is None else offset + limit))
 
     def hits(self, order: Order) -> Iterator[Document]:
-        """Yield every run found, in this order, which MongoDB knows if it is that of time."""
+        """Yield every hit, in this order, which MongoDB sorts itself if it is that of time."""
         keys, direction = up_to_time(order)
         found = (own for own in self._found(direction) if self._exact or self._satisfies(own))
         return iter(_sorted(list(found), keys)) if keys else found
 
     def count(self, limit: int | None = None) -> int:
-        """Return how many runs are found, and no more than ``limit``."""
+        """Return the number of hits, at most ``limit``."""
         if limit == 0:
             return 0
         if self._exact:
@@ -70,7 +70,7 @@ class Search:
         return self._query.matches(*_documents(own))
 
     def _of(self, node: Node, *, over: bool) -> Filter:
-        """Return a filter that holds wherever the node does; with ``over=False``, one that holds nowhere else."""
+        """Return a filter that holds for at least the hits of a node; with ``over=False``, for hits only."""
         match node:
             case All():
                 return {}
@@ -103,7 +103,7 @@ class Search:
 def _inside(slice: Slice) -> Filter:
     if isinstance(slice, Points):
         return {"terms": {"$in": [entry(slice.place, value) for value in slice.values]}}
-    # one entry within both bounds, not one above the one and another below the other
+    # one entry within both bounds, not one above the lower and another below the upper
     return {"terms": {"$elemMatch": {"$gte": entry(slice.place, slice.low), "$lt": entry(slice.place, slice.high)}}}
 
 
@@ -120,7 +120,7 @@ def _documents(own: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] |
 
 
 def _sorted(found: list[Document], keys: Order) -> list[Document]:
-    """Sort by the least scalar value at each key, what has none last, leaving equals in the order they have."""
+    """Sort by the least scalar value at each key, runs without a value last; the sort is stable."""
     for key, direction in reversed(keys):
         values = {own["_id"]: min(scalars(key, *_documents(own)), default=None) for own in found}
         having = [own for own in found if values[own["_id"]] is not None]

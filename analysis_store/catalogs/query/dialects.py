@@ -1,6 +1,6 @@
-"""How people ask: mappings in the manner of Mongo, query objects of Tiled and databroker, bare text.
+"""The dialects of queries: mappings in the manner of Mongo, query objects of Tiled and databroker, plain text.
 
-The objects are told by the name of their class and read by their attributes, so neither package is imported.
+Query objects are recognized by their class name and read by their attributes, so neither package is imported.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from analysis_store.core.equality import is_number
 from analysis_store.errors import QueryError
 
 MAX_DEPTH = 64
-"""A query nested deeper than this is an accident or an attack."""
+"""A query nested deeper than this is refused as an accident or an attack."""
 
 
 def key_of(name: object) -> Key:
-    """Return the place that a key names: the start document's, unless it begins with ``stop.``."""
+    """Return the document and path of a key: the start document's, unless it begins with ``stop.``."""
     if not isinstance(name, str) or not name:
-        raise QueryError(f"a key is a non-empty string such as 'sample.name'; got {name!r}")
+        raise QueryError(f"Got the key {name!r}; expected a non-empty string such as 'sample.name'.")
     document, _, path = name.partition(".")
     if path and document == "stop":
         return Key("stop", path)
@@ -45,7 +45,7 @@ def key_of(name: object) -> Key:
 
 
 def from_any(query: object) -> Node:
-    """Return the tree of a query in whichever dialect it is."""
+    """Return the tree of a query in any dialect."""
     if isinstance(query, str):
         return from_text(query)
     if isinstance(query, Mapping):
@@ -55,25 +55,27 @@ def from_any(query: object) -> Node:
         try:
             return read(query)
         except (AttributeError, TypeError) as error:
-            raise QueryError(f"{query!r} is not the query object its name promises: {error}") from error
+            raise QueryError(f"Got an invalid {type(query).__name__} query, {query!r}: {error}") from error
     raise QueryError(
-        f"cannot search for {query!r} of type {type(query).__name__}; a query is a mapping, a string, "
+        f"Got the query {query!r} of type {type(query).__name__}; expected a mapping, a string, "
         f"or a query object among {', '.join(sorted(name.lstrip('_') for name in OBJECTS))}"
     )
 
 
 def from_text(text: object) -> Node:
-    """Return the full-text search for every word of a text; a blank one asks for nothing."""
+    """Return the full-text search for every word of a text; raise if it has no words."""
     if not isinstance(text, str):
-        raise QueryError(f"full text is searched for with a string; got {text!r}")
+        raise QueryError(f"Got {text!r} for a full-text search; expected a string.")
     found = tuple(sorted(words(text)))
     if not found and text.strip():
-        raise QueryError(f"there is no word in {text!r}: full text finds whole words of letters and digits")
+        raise QueryError(
+            f"Got {text!r}, which has no word; a full-text search finds whole words of letters and digits."
+        )
     return Text(found) if found else All()
 
 
 def from_mapping(query: Mapping[Any, object], depth: int = 0) -> Node:
-    """Return the tree of a mapping of keys to values or operators, all of which must hold."""
+    """Return the tree of a mapping of keys to values or operators, which must all hold."""
     parts: list[Node] = []
     for name, value in query.items():
         if isinstance(name, str) and name.startswith("$"):
@@ -95,7 +97,7 @@ def _is_operators(value: Any) -> bool:
 
 def _operators(key: Key, value: Any, depth: int) -> Node:
     if not _is_operators(value):
-        raise QueryError(f"expected a mapping of operators for {key.path!r}, such as {{'$gt': 3}}; got {value!r}")
+        raise QueryError(f"Got {value!r} for {key.path!r}; expected a mapping of operators, such as {{'$gt': 3}}.")
 
     def nested(inner: Any, deeper: int) -> Node:
         return _operators(key, inner, deeper)
@@ -124,7 +126,7 @@ def _combined(name: Any, operand: Any, depth: int, read: Callable[[Any, int], No
         if not parts:
             raise QueryError(f"{name} takes at least one query; got an empty list")
         return And(parts) if name == "$and" else Or(parts)
-    where = "on a key" if known is KNOWN else f"beside keys, and {', '.join(KNOWN)} on a key"
+    where = "on a key" if known is KNOWN else f"next to keys, and {', '.join(KNOWN)} on a key"
     raise QueryError(f"unknown operator {name!r}; the known ones are {', '.join(known)} {where}")
 
 
@@ -218,7 +220,7 @@ def _comparison(query: Any) -> Node:
     return FIELD[known[name]](key_of(query.key), query.value)
 
 
-# ``duplicates`` of ScanID says which run of several to show; a search shows all of them, the newest first.
+# ``duplicates`` of ScanID selects one run of several to show; a search shows all of them, the newest first.
 OBJECTS: dict[str, Callable[[Any], Node]] = {
     "Query": lambda query: query.node,
     "Eq": lambda query: In(key_of(query.key), (plain(query.value),)),

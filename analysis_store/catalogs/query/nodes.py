@@ -1,4 +1,4 @@
-"""The tree that every search becomes: small frozen nodes, each of which can judge a pair of documents."""
+"""The tree of a search: small frozen nodes, each of which can test a pair of documents."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 class Key(NamedTuple):
-    """A place in one of the two documents."""
+    """A key of one of the two documents."""
 
     document: Literal["start", "stop"]
     path: str
 
     def values(self, start: Start, stop: Stop) -> Iterator[Any]:
-        """Yield every value at this place."""
+        """Yield every value at this key."""
         return reach(start if self.document == "start" else stop, self.path)
 
 
@@ -45,7 +45,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """What satisfies every part."""
+    """Matches runs that satisfy every part."""
 
     parts: tuple[Node, ...]
 
@@ -55,7 +55,7 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """What satisfies any part; nothing, if there is none."""
+    """Matches runs that satisfy any part; no runs if there are no parts."""
 
     parts: tuple[Node, ...]
 
@@ -65,7 +65,7 @@ class Or:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What does not satisfy the part; so a missing key satisfies ``$ne``, as in Mongo."""
+    """Matches runs that do not satisfy the part; so a missing key satisfies ``$ne``, as in Mongo."""
 
     part: Node
 
@@ -99,7 +99,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """Every one of several comparisons at the same key, which an index can answer at once."""
+    """All of several comparisons at the same key, which an index can answer at once."""
 
     parts: tuple[Compare, ...]
 
@@ -109,7 +109,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """The key is there, whatever its value."""
+    """The key exists, with any value."""
 
     key: Key
 
@@ -126,13 +126,13 @@ class Regex:
     ignore_case: bool = False
 
     def __post_init__(self) -> None:
-        pattern(self.pattern, self.ignore_case)  # a pattern that cannot be used is refused here
+        pattern(self.pattern, self.ignore_case)  # raises for an invalid pattern
 
     def matches(self, start: Start, stop: Stop) -> bool:
         return any(self.accepts(value) for value in self.key.values(start, stop) if isinstance(value, str))
 
     def accepts(self, text: str) -> bool:
-        """Tell whether one string holds a match."""
+        """Return True if a string contains a match."""
         return found(pattern(self.pattern, self.ignore_case), text)
 
 
@@ -147,7 +147,7 @@ class Contains:
         return any(self._holds(value) for value in self.key.values(start, stop))
 
     def accepts(self, text: str) -> bool:
-        """Tell whether one string has this part."""
+        """Return True if a string contains this part."""
         return isinstance(self.value, str) and self.value in text
 
     def _holds(self, value: Any) -> bool:
@@ -181,7 +181,7 @@ class UidPrefix:
 
 @dataclass(frozen=True, slots=True)
 class Uids:
-    """The uid of the run is one of these, of which there may be very many."""
+    """The uid of the run is one of these, possibly very many."""
 
     uids: frozenset[str]
 

@@ -1,4 +1,4 @@
-"""The one query that keyword equality, Mongo-style mappings and Tiled's query objects all become."""
+"""The query that keyword equality, Mongo-style mappings and Tiled's query objects are all converted to."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ForeignQuery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a search asks for; every catalog translates this one form.
+    """A search for runs; every catalog translates this one form.
 
-    `matches` is the meaning; a catalog may be faster, never different.
+    `matches` defines the meaning; a catalog may be faster, never different.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Query:
         text: str | None = None,
         **equals: object,
     ) -> Query:
-        """Return the query that these arguments ask for; all of them must hold.
+        """Return the query with these arguments; all of them must hold.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class Query:
         return cls(_all_of(parts))
 
     def matches(self, start: Start, stop: Stop = None) -> bool:
-        """Tell whether a run with these documents is asked for: the reference that every catalog is held against."""
+        """Return True if a run with these documents matches: the reference for every catalog."""
         return self.node.matches(start, stop)
 
     def __and__(self, other: object) -> Query:
@@ -84,7 +84,7 @@ class Query:
         return Query(_all_of([self.node, other.node]))
 
     def __bool__(self) -> bool:
-        raise QueryError("a query is neither true nor false; combine two with '&', or pass it to search()")
+        raise QueryError("A query has no truth value. Combine two with '&', or pass it to search().")
 
 
 def _all_of(parts: list[Node]) -> Node:

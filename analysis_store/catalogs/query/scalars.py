@@ -1,4 +1,4 @@
-"""The scalar values at a key: what runs are sorted by, and counted by."""
+"""The scalar values at a key, for sorting and counting runs."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ TIME = Key("start", "time")
 
 
 def read_order(sort: Sequence[tuple[str, int]]) -> Order:
-    """Return the order that ``sort`` asks for, or raise `QueryError`."""
+    """Return the sort order, or raise `QueryError`."""
     for key, direction in sort:
         if direction not in (1, -1):
-            raise QueryError(f"sort takes (key, 1) for ascending or (key, -1) for descending; got {(key, direction)!r}")
+            raise QueryError(
+                f"Got {(key, direction)!r} in sort; expected (key, 1) for ascending or (key, -1) for descending."
+            )
     return [(key_of(key), direction) for key, direction in sort]
 
 
 def up_to_time(order: Order) -> tuple[Order, int]:
-    """Return the keys before the time, and the direction of the time: what follows it could tell no runs apart."""
+    """Return the keys before the time, and the direction of the time; keys after it would have no effect."""
     keys = [key for key, _ in order]
     at = keys.index(TIME) if TIME in keys else len(keys)
     return order[:at], order[at][1] if at < len(order) else -1
 
 
 def scalars(key: Key, start: Start, stop: Stop) -> dict[bytes, Scalar]:
-    """Return the scalar values at a key by their terms; NaN, which nothing equals, is none of them."""
+    """Return the scalar values at a key by their terms, without NaN, which equals nothing."""
     values = (value for value in key.values(start, stop) if not isinstance(value, (list, dict)))
     return {scalar_term(value): value for value in values if not holds_nan(value)}
 
@@ -53,5 +55,5 @@ def tally(documents: Iterable[tuple[Start, Stop]], key: Key) -> list[tuple[Scala
 
 
 def by_count(item: Sequence[Any]) -> tuple[int, bytes]:
-    """Return what sorts (term, count, …) by how many runs have the value, and those of equal number by value."""
+    """Return the sort key of (term, count, …): by number of runs, then by value."""
     return -item[1], item[0]

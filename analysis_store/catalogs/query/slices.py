@@ -1,6 +1,6 @@
-"""Which pieces of the term index answer a condition: surely, or perhaps, so that the documents must be asked.
+"""The slices of the term index that answer a condition, certainly or possibly (then the documents decide).
 
-This is where every catalog's translation of a query begins; a database only has to know how to look into its index.
+Every catalog begins the translation of a query here; a database only needs to look slices up in its index.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from analysis_store.core.equality import holds_nan
 STRINGS = (VALUE + b"s", VALUE + b"t")
 NUMBERS = (VALUE + b"n", VALUE + b"o")
 SCALARS = ((VALUE + b"b", VALUE + b"c"), NUMBERS, STRINGS, (VALUE + b"z", AFTER_VALUES))
-"""The spans of what has a value of its own: bools, numbers, strings and null, in this order."""
+"""The spans of scalar values: bools, numbers, strings and null, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,17 @@ Slice = Points | Span
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Where the index has the runs that satisfy a condition."""
+    """The index slices of the runs that satisfy a condition."""
 
     sure: tuple[Slice, ...] = ()
-    """Runs in one of these satisfy it."""
+    """Runs in one of these slices satisfy it."""
 
     maybe: tuple[Slice, ...] = ()
-    """Runs in one of these may; runs in neither do not."""
+    """Runs in one of these may satisfy it; runs in neither do not."""
 
 
 def answers(leaf: Leaf) -> list[Answer]:
-    """Return where the index has the runs that satisfy a leaf: every answer must hold; none, if it cannot tell."""
+    """Return the index slices for a leaf, as answers that must all hold; an empty tuple if the index cannot answer."""
     match leaf:
         case In(key, values):
             return [_with_overflow(key, _in(place(key), values)), *_inner(key, values)]
@@ -128,7 +128,7 @@ def _points(where: int, terms: set[bytes]) -> tuple[Slice, ...]:
 
 
 def _inner(key: Key, values: tuple[Any, ...]) -> Iterator[Answer]:
-    """Yield where the index has the values inside the one mapping that is asked for, so as to narrow the candidates."""
+    """Yield slices for the values inside the one mapping asked for, to narrow the candidates."""
     if len(values) == 1 and isinstance(values[0], Mapping):
         for name, value in values[0].items():
             inner = Key(key.document, f"{key.path}.{name}")
@@ -143,7 +143,7 @@ def _compare(where: int, operator: str, value: float | str) -> Answer:
         first, last = STRINGS
         bound = VALUE + text_term(value)
         if len(value.encode("utf-8", "surrogatepass")) >= LONG:
-            # a stored string that begins alike may be on either side: only its digest is indexed
+            # a stored string with the same beginning may be on either side: only its digest is indexed
             common = bound[: len(first) + LONG]
             span = (common, last) if operator in ("$gt", "$gte") else (first, common + b"\xff" * 32)
             return Answer((), (Span(where, *span),))
@@ -163,7 +163,7 @@ def _compare(where: int, operator: str, value: float | str) -> Answer:
 
 
 def _beginning(text: str) -> tuple[bytes, bytes]:
-    """Return the bounds between which the strings are that begin with a text."""
+    """Return the bounds of all strings that begin with a text."""
     if not text:
         return STRINGS
     low = STRINGS[0] + text.encode()[:LONG]
@@ -177,7 +177,7 @@ def _between(parts: tuple[Compare, ...]) -> list[Answer]:
         return [_with_overflow(part.key, answer) for part, answer in zip(parts, each, strict=True)]
     low, high = max(span.low for span in spans), min(span.high for span in spans)
     where = spans[0].place
-    # of several values at the key, one may satisfy the one comparison and one the other
+    # of several values at the key, one may satisfy one comparison and another the other
     return [Answer((Span(where, low, high),) if low < high else (), (Points(where, (SEVERAL, MANY)),))]
 
 
@@ -191,7 +191,7 @@ def _contains(where: int, value: object) -> Answer:
 
 
 def gather(node: Node) -> Node:
-    """Return the same tree with the comparisons at one key, of those that must all hold, taken together."""
+    """Return the same tree with comparisons at one key that must all hold merged."""
     if isinstance(node, Not):
         return Not(gather(node.part))
     if isinstance(node, Or):

@@ -1,6 +1,6 @@
-"""Every value of a run's documents as a short key that sorts like the value: the index of a catalog, whatever it is.
+"""Every value of a run's documents as a short key that sorts like the value: the index of any catalog.
 
-A term is ``(place, value)``. ``place`` is a 64-bit number that stands for a key of the start or stop document (or for
+A term is ``(place, value)``. ``place`` is a 64-bit number for a key of the start or stop document (or for
 the full text); ``value`` is bytes. Bytes sort the same way in every database, so one encoding gives every catalog
 the same equality and the same order, for integers of any size next to floats, too:
 
@@ -8,9 +8,9 @@ the same equality and the same order, for integers of any size next to floats, t
 first     then
 ========  ======================================================================================
 ``=``     a value at the key: ``z`` null, ``b`` bool, ``n`` number, ``N`` NaN, ``s`` string, ``l`` list, ``d`` mapping
-``@``     a member of a list at the key, written likewise
-``+``     several values are at the key, of the mappings in a list
-``*``     more values are here than are indexed: this run is a candidate for every search on the key
+``@``     a member of a list at the key, encoded likewise
+``+``     the key has several values, from the mappings in a list
+``*``     the key has more values than are indexed: this run is a candidate for every search on the key
 ========  ======================================================================================
 """
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 VALUE, MEMBER, SEVERAL, MANY = b"=", b"@", b"+", b"*"
 MAPPING = b"d"
-"""The term of every mapping. One of its own for each would cost a page per insert; its values have terms already."""
+"""The one term of all mappings. A term for each would cost a page per insert; their values have terms already."""
 
 AFTER_VALUES = b">"
 """Sorts after every term that begins with `VALUE`, and before every `MEMBER`."""
 
 LONG = 100
-"""Strings of more bytes than this are indexed by so many, and a digest of the whole."""
+"""Longer strings are indexed by this number of bytes, and a digest of the whole."""
 
 MOST = 256
-"""More different values than this at one key of one run are not indexed."""
+"""Largest number of distinct values that are indexed at one key of one run."""
 
 MOST_WORDS = 4096
-"""More different words than this in one run are not indexed."""
+"""Largest number of distinct words that are indexed of one run."""
 
 _EXACT = 2**53
 _LARGEST = int(math.ldexp(1 - 2**-53, 1024))
@@ -56,7 +56,7 @@ def _number(digest: bytes) -> int:
 
 
 def place(key: Key) -> int:
-    """Return the number that stands for a key of a document: 64 bits, so two keys never share one."""
+    """Return the number of a key of a document: 64 bits, so two keys never share one."""
     return _place(key.document, key.path)
 
 
@@ -70,7 +70,7 @@ WORDS = _number(blake2b(b"words", digest_size=8).digest())
 
 
 def number_term(value: int | float) -> bytes:  # noqa: PYI041 - they are told apart
-    """Return bytes that sort as numbers do, exactly: a double, and for big integers what the double leaves out."""
+    """Return bytes that sort exactly as numbers do: a double, and for big integers the rest that the double lacks."""
     if isinstance(value, float):
         return b"N" if math.isnan(value) else b"n" + _double(value)
     if -_EXACT <= value <= _EXACT:
@@ -84,13 +84,13 @@ def number_term(value: int | float) -> bytes:  # noqa: PYI041 - they are told ap
 
 
 def _raw(value: float) -> bytes:
-    (bits,) = _BITS.unpack(_DOUBLE.pack(value + 0.0))  # + 0.0: there is one zero
+    (bits,) = _BITS.unpack(_DOUBLE.pack(value + 0.0))  # + 0.0: -0.0 becomes 0.0
     return _BITS.pack(bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits | 0x8000000000000000)
 
 
 def _double(value: float) -> bytes:
     raw = _raw(value)
-    return raw.rstrip(b"\0") if value >= 0 else raw  # a negative one is complemented: its zeros matter
+    return raw.rstrip(b"\0") if value >= 0 else raw  # negative numbers are complemented, so their zeros matter
 
 
 def _sized(rest: int) -> bytes:
@@ -99,7 +99,7 @@ def _sized(rest: int) -> bytes:
 
 
 def _beyond(value: int) -> bytes:
-    """Place an integer that no double reaches between the last double and infinity."""
+    """Return the place of an integer beyond all doubles, between the last double and infinity."""
     size = (value.bit_length() + 7) // 8
     body = abs(value).to_bytes(size, "big")
     if value > 0:
@@ -116,12 +116,12 @@ def text_term(text: str) -> bytes:
 
 
 def is_cut(term: bytes) -> bool:
-    """Tell whether the term of a string holds only its beginning."""
+    """Return True if the term of a string holds only its beginning."""
     return len(term) > 1 + LONG
 
 
 def text_of(term: bytes) -> str:
-    """Return the string of a term that holds the whole of it."""
+    """Return the string of a term that holds all of it."""
     return term[1:].decode("utf-8", "surrogatepass")
 
 
@@ -148,7 +148,7 @@ def value_term(value: object) -> bytes:
 
 
 def is_vague(value: object) -> bool:
-    """Tell whether other values have the same term: mappings, and lists that hold one."""
+    """Return True if other values may have the same term: mappings, and lists that hold one."""
     return isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and any(map(is_vague, value)))
 
 
@@ -164,7 +164,7 @@ def run_terms(start: Mapping[str, object], stop: Mapping[str, object] | None) ->
     Raises
     ------
     TypeError
-        A value that JSON does not have.
+        A value is not JSON.
     """
     found: dict[int, set[bytes]] = defaultdict(set)
     _mapping(found, "start", "", start)
@@ -190,11 +190,11 @@ def _mapping(found: dict[int, set[bytes]], document: str, prefix: str, node: Map
 
 
 def _value(found: dict[int, set[bytes]], document: str, path: str, value: Any) -> bytes:
-    kind = type(value)  # plain dicts and lists are told without asking an abstract class, which takes ten times as long
+    kind = type(value)  # a check for plain dicts and lists is ten times faster than one for abstract classes
     if kind is dict or (kind is not list and isinstance(value, Mapping)):
         return _mapping(found, document, path + ".", value)
     if kind is list or kind is tuple:
-        # the keys of mappings in a list are reached through the list; a list in a list is only a value
+        # the keys of mappings in a list are reached through the list; a list in a list is a value only
         items = [_mapping(found, document, path + ".", v) if isinstance(v, Mapping) else value_term(v) for v in value]
         found[_place(document, path)].update(MEMBER + item for item in items)
         return list_term(items)

@@ -1,4 +1,4 @@
-"""What a value of a document is to a search: equality, order, paths and words, in plain Python.
+"""Values of documents in a search: equality, order, paths and words, in plain Python.
 
 Equality is strict and mathematical: ``300 == 300.0``, ``2**60 != 2**60 + 1``, ``True != 1``, a scalar does not
 equal a list that holds it, and NaN equals nothing. Null equals an explicit null only, never a missing key.
@@ -22,10 +22,10 @@ from analysis_store.errors import QueryError
 WORD = re.compile(r"\w+")
 
 DEEPEST = 100
-"""How deep a document may be nested, and so a value that it is compared with."""
+"""Largest depth of a document, and so of a value that it is compared with."""
 
 UNREAD_TEXT = frozenset({"uid", "parent_uids", "provenance"})
-"""Keys of the start document whose text nobody wrote: digests and package lists would only blur a full-text search."""
+"""Keys of the start document without human text: digests and package lists would only blur a full-text search."""
 
 
 def reach(node: object, path: str | None) -> Iterator[Any]:
@@ -50,7 +50,7 @@ def _splits(path: str) -> Iterator[tuple[str, str | None]]:
 
 
 def words(text: str) -> set[str]:
-    """Return the words of a text, without regard to case or to the way accents are composed."""
+    """Return the words of a text, ignoring case and the composition of accents."""
     if text.isascii():
         return set(WORD.findall(text.lower()))
     return set(WORD.findall(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())))
@@ -72,13 +72,13 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 def plain(value: object, depth: int = 0) -> Any:
-    """Return the operand of a search as the JSON value that a document would hold for it."""
+    """Return the operand of a search as the JSON value that a document would hold."""
     if isinstance(value, enum.Enum):
         return plain(value.value, depth)
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if depth > DEEPEST:
-        raise QueryError(f"the query compares a value that is nested deeper than {DEEPEST} levels, as no document is")
+        raise QueryError(f"Got a value nested deeper than {DEEPEST} levels in a query; documents are not.")
     if isinstance(value, Mapping):
         return {str(key): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -87,16 +87,16 @@ def plain(value: object, depth: int = 0) -> Any:
         return value.isoformat()
     if isinstance(value, PathLike):
         return str(fspath(value))
-    if hasattr(value, "tolist"):  # NumPy's scalars and arrays, without importing it
+    if hasattr(value, "tolist"):  # scalars and arrays of NumPy, without importing it
         return plain(value.tolist(), depth + 1)
     raise QueryError(
-        f"a search compares JSON values; got {value!r} of type {type(value).__name__}: "
-        "pass a number, string, bool, None, list or mapping"
+        f"Got {value!r} of type {type(value).__name__} in a search; expected a JSON value: "
+        "a number, string, bool, None, list or mapping."
     )
 
 
 def seconds(moment: object, name: str) -> float | None:
-    """Return a moment as seconds since 1970 UTC; a string or datetime without zone is local time."""
+    """Return a time as seconds since 1970 UTC; a string or datetime without zone is local time."""
     if moment is None:
         return None
     if isinstance(moment, str):
@@ -110,12 +110,12 @@ def seconds(moment: object, name: str) -> float | None:
     moment = plain(moment)
     if is_number(moment) and not math.isnan(moment):
         return float(moment)
-    raise QueryError(f"{name} is a time: seconds since 1970, a datetime or an ISO 8601 string; got {moment!r}")
+    raise QueryError(f"Got {name}={moment!r}; expected seconds since 1970, a datetime or an ISO 8601 string.")
 
 
 def _from_iso(text: str, name: str) -> datetime:
     text = text.strip()
-    for form in ("%Y", "%Y-%m", "%Y-%m-%d %H"):  # the short forms that databroker takes, too
+    for form in ("%Y", "%Y-%m", "%Y-%m-%d %H"):  # short forms that databroker accepts, too
         try:
             return datetime.strptime(text, form)  # noqa: DTZ007 - the clock on the wall
         except ValueError:
@@ -123,12 +123,14 @@ def _from_iso(text: str, name: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError as error:
-        raise QueryError(f"{name}={text!r} is no ISO 8601 time, such as '2026-03-01' or '2026-03-01 14:30'") from error
+        raise QueryError(
+            f"Got {name}={text!r}; expected an ISO 8601 time, such as '2026-03-01' or '2026-03-01 14:30'."
+        ) from error
 
 
 @lru_cache(maxsize=256)
 def pattern(text: str, ignore_case: bool) -> Any:
-    """Return a compiled regular expression that runs in linear time, or raise `QueryError` saying why it cannot."""
+    """Return a compiled regular expression that runs in linear time, or raise `QueryError` with the reason."""
     import re2
 
     options = re2.Options()
@@ -139,26 +141,26 @@ def pattern(text: str, ignore_case: bool) -> Any:
     except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
         raise QueryError(
-            f"the pattern {text!r} cannot be searched for: {reason}; patterns run in linear time (RE2), "
-            "which has neither look-around nor back-references"
+            f"Got the pattern {text!r}, which cannot be searched for: {reason}. Patterns run in linear time (RE2), "
+            "without look-around and back-references."
         ) from error
 
 
 _ANCHORED = re.compile(r"(?:\(\?s\))?\^((?:[\w \-:/,;=@#%&~'\"<>!]|\\[^\w?])*)([*?{+])?")
-"""A pattern that begins at the beginning of a text, with letters that stand for themselves. A question mark is none of
-them: it is also what stands for half of a surrogate pair, see `found`."""
+"""A pattern that is anchored to the beginning, followed by literal letters. A question mark is not among
+them: it also replaces half of a surrogate pair, see `found`."""
 
 
 def fixed_beginning(text: str, ignore_case: bool) -> str:
-    """Return what every text begins with in which a pattern is found; empty where that is not known."""
+    """Return the common beginning of all texts that match a pattern; empty if unknown."""
     anchored = None if ignore_case or "|" in text else _ANCHORED.match(text)
     if anchored is None:
         return ""
     beginning = re.sub(r"\\(.)", r"\1", anchored[1], flags=re.DOTALL)
-    return beginning[:-1] if anchored[2] else beginning  # the last letter may be missing
+    return beginning[:-1] if anchored[2] else beginning  # the last letter may be optional
 
 
 def found(compiled: Any, text: str) -> bool:
-    """Tell whether a compiled pattern occurs anywhere in a text."""
+    """Return True if a compiled pattern occurs anywhere in a text."""
     # bytes: the wrapper of RE2 translates every offset of a str, and a lone surrogate has no UTF-8
     return compiled.search(text.encode("utf-8", "replace")) is not None

@@ -1,4 +1,4 @@
-"""The catalog in a SQL database: one file of SQLite beside the run files, or PostgreSQL for a laboratory."""
+"""The catalog in a SQL database: one SQLite file in the store's folder, or PostgreSQL for a laboratory."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _NOTES = "SELECT uid, kind, time, who, body FROM note WHERE uid = {mark} {kind}O
 
 
 class SqlCatalog(Catalog):
-    """A catalog in SQLite or PostgreSQL; made on first use, upgraded in place when an older version made it.
+    """A catalog in SQLite or PostgreSQL; created on first use, upgraded in place if an older version created it.
 
     Parameters
     ----------
@@ -66,9 +66,9 @@ class SqlCatalog(Catalog):
     Raises
     ------
     StoreVersionError
-        A newer version of the package made it.
+        A newer version of the package created it.
     StoreWriteError
-        The database cannot be reached or made.
+        The database cannot be reached or created.
     """
 
     def __init__(self, uri: str | URL) -> None:
@@ -76,7 +76,7 @@ class SqlCatalog(Catalog):
         self._closed = False
         self._writer = RowWriter(self._engine)
         self._insert_notes = insertion(self._engine, note, note.c.keys()) + " ON CONFLICT DO NOTHING"
-        # prepared: a result that is reused is looked up more often than anything else
+        # prepared, since looking up results for reuse is the most frequent query
         mark = mark_of(self._engine)
         self._results, self._get = _RESULTS.format(mark=mark), _GET.format(mark=mark)
         self._notes = {1: _NOTES.format(mark=mark, kind=""), 2: _NOTES.format(mark=mark, kind=f"AND kind = {mark} ")}
@@ -87,23 +87,23 @@ class SqlCatalog(Catalog):
             raise
 
     def check_writable(self) -> None:
-        """Raise `StoreWriteError` where the file of SQLite, or its folder, is not ours to write."""
+        """Raise `StoreWriteError` if this process may not write the SQLite file or its folder."""
         check_writable(self._open())
 
     def insert(self, record: RunRecord, documents: Documents = (), durable: bool = True) -> None:
         """Commit one run in one transaction; ``documents`` is not consumed: events stay in the run file.
 
-        One that need not be durable is not waited for until it is on the disk; what is committed later, and is, has it
-        there before.
+        A run that is not durable is not synced to disk; the next durable commit makes both
+        durable.
 
         Raises
         ------
         DuplicateRunError
-            The uid is there already.
+            The catalog has the uid already.
         InvalidDocumentError
-            A document holds what JSON does not, or a start time that is no number.
+            A document holds values that JSON does not have, or an invalid start time.
         StoreBusyError, StoreWriteError
-            The database refused; nothing of the run stays.
+            The database refused; no part of the run is kept.
         """
         if self._insert([record], durable):
             raise duplicate(record.uid)
@@ -111,12 +111,12 @@ class SqlCatalog(Catalog):
     def insert_many(
         self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
     ) -> list[str]:
-        """Commit runs in one transaction and return the uids of those that were left out: they are there already.
+        """Commit runs in one transaction and return the uids of those that were skipped: the catalog has them already.
 
         Raises
         ------
         InvalidDocumentError, StoreBusyError, StoreWriteError
-            As `insert` does; nothing of any of the runs stays.
+            As in `insert`; no run is kept.
         """
         return self._insert(records)
 
@@ -130,12 +130,12 @@ class SqlCatalog(Catalog):
     def replace(
         self, records: Iterable[RunRecord], documents: Callable[[RunRecord], Documents] | None = None
     ) -> list[str]:
-        """Put runs in the place of those of the same uids, in one transaction; return the uids that are not there.
+        """Replace runs of the same uids in one transaction; return the uids that the catalog does not have.
 
         Raises
         ------
         InvalidDocumentError, StoreBusyError, StoreWriteError
-            As `insert` does; nothing changed.
+            As in `insert`; nothing changed.
         """
         prepared = list(map(Prepared.of, records))
         if not prepared:
@@ -144,12 +144,12 @@ class SqlCatalog(Catalog):
             return [new.record.uid for new in prepared if not self._writer.replace(connection, new)]
 
     def check_index(self) -> IndexFaults:
-        """Return where the index has other entries than the documents give; nothing is changed.
+        """Return the differences between the index and the documents; change nothing.
 
         Raises
         ------
         DamagedFileError
-            SQLite finds the file itself damaged.
+            SQLite reports that the file itself is damaged.
         """
         check_sound(self._open())
         return sql_index.check_index(self._open())
@@ -159,12 +159,12 @@ class SqlCatalog(Catalog):
         sql_index.mend_index(self._open(), self._writer, uids)
 
     def remove(self, uid: str) -> None:
-        """Forget a run in one transaction; notes on it and the edges of its children stay.
+        """Remove a run in one transaction; notes on it and the edges of its children are kept.
 
         Raises
         ------
         RunNotFoundError
-            There is none.
+            There is no such run.
         StoreBusyError, StoreWriteError
             The database refused; nothing changed.
         """
@@ -197,8 +197,8 @@ class SqlCatalog(Catalog):
     ) -> list[RunRecord]:
         """Return a page of the runs that satisfy ``query``.
 
-        Among equals, and without ``sort``, the newest is first. A run without a scalar value at a key of ``sort`` comes
-        last; bools come before numbers, numbers before strings, strings before null. Strings that agree in
+        Runs are sorted newest first if there is no ``sort``, and among equals. Runs without a scalar value at a key of
+        ``sort`` are last; bools come before numbers, numbers before strings, strings before null. Strings that agree in
         their first 100 bytes are in no particular order.
         """
         order = read_order(sort)
@@ -207,13 +207,13 @@ class SqlCatalog(Catalog):
         )
 
     def each(self, query: Query) -> Iterator[RunRecord]:
-        """Yield every run that satisfies ``query``, newest first, and keep no more of them than are looked at."""
+        """Yield every run that satisfies ``query``, newest first, keeping only those being read in memory."""
         ids = read(self._open(), lambda connection: Search(connection, query).ids((), 0, None))
         for begin in range(0, len(ids), CHUNK):
             yield from read(self._open(), partial(records, ids=ids[begin : begin + CHUNK]))
 
     def count(self, query: Query, limit: int | None = None) -> int:
-        """Return how many runs satisfy ``query``, and no more than ``limit``."""
+        """Return the number of runs that satisfy ``query``, at most ``limit``."""
         return read(self._open(), lambda connection: Search(connection, query).count(limit))
 
     def distinct(self, query: Query, key: str) -> list[tuple[Scalar, int]]:
@@ -234,25 +234,25 @@ class SqlCatalog(Catalog):
         return read(self._open(), lambda connection: sql_kinship.known(connection, uids))
 
     def paths(self) -> Iterator[tuple[str, str]]:
-        """Yield uid and path of every run, in the order they were inserted."""
+        """Yield uid and path of every run, in the order of insertion."""
         return sql_kinship.all_paths(self._open())
 
     def may_name(self, texts: Iterable[str]) -> set[str]:
-        """Return the paths of all runs but those of which is known here that their files hold none of these texts."""
+        """Return the paths of all runs whose files may contain one of these texts."""
         texts = list(texts)
         return read(self._open(), lambda connection: sql_kinship.may_name(connection, texts))
 
     def edges(self) -> Iterator[Edge]:
-        """Yield (child, parent) for every parent that a run names, in the order they were inserted."""
+        """Yield (child, parent) for every parent that a run names, in the order of insertion."""
         return sql_kinship.all_edges(self._open())
 
     def edges_above(self, uids: Iterable[str]) -> list[Edge]:
-        """Return (child, parent) for these runs and all they came from; the parents of each in its own order."""
+        """Return (child, parent) for these runs and all their ancestors; the parents of each in their own order."""
         uids = list(uids)
         return read(self._open(), lambda connection: sql_kinship.edges_above(connection, uids))
 
     def edges_below(self, uids: Iterable[str]) -> list[Edge]:
-        """Return (child, parent) for all that came from these runs; of one parent the oldest child first."""
+        """Return (child, parent) for all descendants of these runs; for one parent the oldest child first."""
         uids = list(uids)
         return read(self._open(), lambda connection: sql_kinship.edges_below(connection, uids))
 
@@ -267,7 +267,7 @@ class SqlCatalog(Catalog):
         return [record_from(row, parents.get(number, ())) for number, row in rows.items()]
 
     def add_notes(self, notes: Iterable[Note], durable: bool = True) -> None:
-        """Commit notes in one transaction; one that is there already, the same in everything, is added once."""
+        """Commit notes in one transaction; a note identical to an existing one is not added again."""
         rows = [tuple(note_row(one).values()) for one in notes]
         if rows:
             with writing(self._open(), durable) as connection:
@@ -281,23 +281,23 @@ class SqlCatalog(Catalog):
         return [note_of(*row) for row in self._rows(self._notes[len(wanted)], wanted)]
 
     def lineage_notes(self, uid: str, kinds: Sequence[str]) -> list[Note]:
-        """Return the notes of these kinds on a run and on all that it came from, in no order that means something."""
+        """Return the notes of these kinds on a run and on all its ancestors, in no particular order."""
         if not is_text("".join((uid, *kinds))) or not kinds:
             return []
         statement = sql_kinship.lineage_notes(self._engine.dialect.name, mark_of(self._engine), len(kinds))
         return [note_of(*row) for row in self._rows(statement, (uid, *kinds, *kinds))]
 
     def all_notes(self, kind: str | None = None) -> Iterator[Note]:
-        """Yield the notes on all runs, of one kind or of all, in no order that means something."""
+        """Yield the notes on all runs, of one kind or of all, in no particular order."""
         return sql_kinship.all_notes(self._open(), kind) if is_text(kind or "") else iter(())
 
     def close(self) -> None:
-        """Give every connection back. May be called twice."""
+        """Close every connection. Idempotent."""
         self._closed = True
         self._engine.dispose()
 
     def info(self) -> Mapping[str, object]:
-        """Return the kind of database, where it is, and the version of the schema."""
+        """Return the kind of database, its location, and the version of the schema."""
         return {"kind": self._engine.dialect.name, "location": location(self._engine), "schema": HEAD}
 
     def _rows(self, statement: str, values: tuple[Any, ...]) -> Sequence[Row[Any]]:
@@ -305,5 +305,5 @@ class SqlCatalog(Catalog):
 
     def _open(self) -> Engine:
         if self._closed:
-            raise StoreClosedError(f"the catalog {location(self._engine)} is closed; open it again")
+            raise StoreClosedError(f"The catalog {location(self._engine)} is closed. Open it again.")
         return self._engine

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 MOST_VALUES = 500
-"""More values than this are handed over as one list; databases limit what a statement may hold."""
+"""More values than this are passed as one list; databases limit the parameters of a statement."""
 
 FEW_POINTS = 20
-"""With more values than this, all runs that have one of them are looked up at once, not run by run."""
+"""For more values than this, all runs that have one of them are looked up at once, not run by run."""
 
 
 def inside(slice: Slice) -> ColumnElement[bool]:
@@ -40,7 +40,7 @@ def inside(slice: Slice) -> ColumnElement[bool]:
 
 
 class _Hex(GenericFunction[str]):
-    """Bytes as hexadecimal digits, upper case: JSON, in which many values are handed over, has no bytes."""
+    """Bytes as hexadecimal digits, upper case, since JSON (used to pass many values) has no bytes."""
 
     name = "digits"
     inherit_cache = True
@@ -57,12 +57,12 @@ def _postgresql_hex(element: _Hex, compiler: SQLCompiler, **options: Any) -> str
 
 
 def uid_begins(prefix: str) -> ColumnElement[bool]:
-    """Return the condition that the uid of a run begins so; ``%`` and ``_`` are themselves."""
+    """Return the condition that the uid of a run begins with a text; ``%`` and ``_`` are ordinary letters."""
     return and_(run.c.uid >= prefix, run.c.uid < prefix + "\U0010ffff") if is_text(prefix) else false()
 
 
 class _Members(GenericFunction[str]):
-    """The members of a JSON array, a row each, under the name that the database has for it."""
+    """The members of a JSON array as rows, with the column name that the database uses."""
 
     name = "members"
     inherit_cache = True
@@ -79,19 +79,19 @@ def _postgresql_members(element: _Members, compiler: SQLCompiler, **options: Any
 
 
 def listed(texts: Iterable[str]) -> Select[tuple[str]]:
-    """Return a statement for these texts, as one value: a statement can hold only so many."""
+    """Return a subquery over these texts, passed as one parameter, since statements limit their number."""
     members = _Members(json.dumps(sorted(texts))).table_valued("value")
     return select(members.c.value)
 
 
 def listed_numbers(numbers: Iterable[int]) -> Select[tuple[int]]:
-    """Return a statement for these numbers, as one value."""
+    """Return a subquery over these numbers, passed as one parameter."""
     members = _Members(json.dumps(sorted(numbers))).table_valued("value")
     return select(cast(members.c.value, BigInteger))
 
 
 class Conditions:
-    """Turns a tree into SQL that holds for every run found, and says afterwards whether it holds for no other."""
+    """Translates a tree into SQL that holds for every hit, and records whether it holds for hits only."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Conditions:
         self.exact = True
 
     def of(self, node: Node, over: bool = True) -> ColumnElement[bool]:
-        """Return a condition that holds wherever the node does; with ``over=False``, one that holds nowhere else."""
+        """Return a condition that holds for at least the hits of a node; with ``over=False``, for hits only."""
         match node:
             case All():
                 return true()

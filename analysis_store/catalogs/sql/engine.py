@@ -1,4 +1,4 @@
-"""Connections to a SQL database: how they are made, what a transaction is, and what its errors mean to a person."""
+"""Connections to a SQL database: creation, transactions, and translation of errors."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 PATIENCE = 30.0
-"""Seconds for which a lock that somebody else holds is waited for."""
+"""Seconds to wait for a lock of another process."""
 
 _FILE = "file"
-"""Under which a connection to SQLite remembers device and inode of its file."""
+"""Key under which an SQLite connection stores device and inode of its file."""
 
 T = TypeVar("T")
 
 _VISITING = "visiting"
-"""The option of an engine whose database is ours to read only."""
+"""Engine option for a database that this process may only read."""
 
 _WRITES = "writes"
-"""Under which it remembers how durable its writes are."""
+"""Key under which a connection stores the durability of its writes."""
 
 _DURABLE, _LAX = "durable", "lax"
 
@@ -51,24 +51,26 @@ def make_engine(uri: str | URL) -> Engine:
     try:
         url = make_url(uri)
     except ArgumentError as error:
-        raise SettingsError(f"{uri!r} is not the URI of a database, such as sqlite:///catalog.sqlite") from error
+        raise SettingsError(
+            f"Got {uri!r}; expected the URI of a database, such as sqlite:///catalog.sqlite."
+        ) from error
     if url.get_backend_name() == "sqlite":
         return _sqlite(url)
     if url.get_backend_name() == "postgresql":
         return _postgresql(url)
-    raise SettingsError(f"no SQL catalog is made for {url.drivername}://; expected sqlite:/// or postgresql://")
+    raise SettingsError(f"Got {url.drivername}:// for a SQL catalog; expected sqlite:/// or postgresql://.")
 
 
 def _sqlite(url: URL) -> Engine:
     if url.database in (None, "", ":memory:"):
-        raise SettingsError(f"{url} names no file; a catalog in memory would be lost: expected sqlite:///path/to/file")
-    # absolute: a process that changes its folder would open another file with its next connection
+        raise SettingsError(f"Got {url}, a catalog in memory, which would be lost; expected sqlite:///path/to/file.")
+    # absolute: otherwise a process that changes its directory would open another file with its next connection
     url = url.set(drivername="sqlite+pysqlite", database=str(Path(str(url.database)).absolute()))
-    # isolation_level None: we say when a transaction begins (see _begin), the driver's guess is too late for a lock
+    # isolation_level None: we begin transactions explicitly (see _begin), the driver would begin too late for a lock
     options = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}
     if sqlite_visit.is_visitor(Path(str(url.database))):
         return _visiting(url, options)
-    # the pool hands a connection to one thread at a time, and as many as there are threads
+    # the pool gives a connection to one thread at a time, with as many connections as threads
     engine = create_engine(url, connect_args=options, max_overflow=-1)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
@@ -77,7 +79,7 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _visiting(url: URL, options: dict[str, Any]) -> Engine:
-    """Return an engine that only reads: each time as if for the first time, for others may have written."""
+    """Return a read-only engine that opens the file again each time, since others may have written."""
 
     def visit() -> sqlite_visit.Visit:
         return sqlite_visit.visit(Path(str(url.database)), **options)
@@ -92,9 +94,9 @@ def _is_visiting(engine: Engine) -> bool:
 def _set_up(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA cache_size=-65536")  # 64 MiB at most: inserts touch many pages of the index
-    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages; a page that many inserts touch is copied back once
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # pages; pages that many inserts change are copied back once
     (_, _, path), *_ = cursor.execute("PRAGMA database_list").fetchall()
-    cursor.execute("PRAGMA schema_version").fetchall()  # opens the file, which SQLite puts off until it is asked
+    cursor.execute("PRAGMA schema_version").fetchall()  # opens the file, which SQLite defers until first use
     cursor.close()
     record.info[_FILE] = _file_at(path)
 
@@ -108,12 +110,12 @@ def _file_at(path: str) -> tuple[int, int] | None:
 
 
 def _check_place(connection: Connection) -> None:
-    """Refuse to write into a file that is not the catalog any more: nobody would find again what is in it."""
+    """Raise if the file was removed or replaced since it was opened: data written to it would be lost."""
     path = location(connection.engine)
     if _FILE in connection.info and connection.info[_FILE] != _file_at(path):
         raise StoreWriteError(
-            f"the catalog {path} was removed or exchanged while it was open, nothing was changed; put it back, or open "
-            "the store again"
+            f"The catalog {path} was removed or replaced while it was open, nothing was changed. Restore it, or open "
+            "the store again."
         )
 
 
@@ -122,7 +124,7 @@ def _begin(connection: Connection) -> None:
         if connection.info.get(_WRITES) != writes:
             connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if writes == _DURABLE else 'NORMAL'}")
             connection.info[_WRITES] = writes
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the lock is taken, and waited for, here and nowhere else
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the only place that waits for and takes the lock
 
 
 def _let_go(connection: Any, *_: object) -> None:
@@ -136,19 +138,19 @@ def _postgresql(url: URL) -> Engine:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            "a catalog in PostgreSQL needs psycopg; install it with: pip install 'analysis-store[postgres]'"
+            "A catalog in PostgreSQL needs psycopg. Install it with: pip install 'analysis-store[postgres]'"
         ) from error
     options = {"connect_timeout": int(PATIENCE), "options": f"-c lock_timeout={int(PATIENCE * 1000)}"}
     return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=options, max_overflow=-1)
 
 
 def location(engine: Engine) -> str:
-    """Return where the database is, for people: a path, or a URI without its password."""
+    """Return the location of the database for people: a path, or a URI without its password."""
     return str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string()
 
 
 def read(engine: Engine, look: Callable[[Connection], T]) -> T:
-    """Return what a look into the database finds; a visitor looks again where the database changed meanwhile."""
+    """Return the result of a read; repeat it for a read-only reader if the database changed meanwhile."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -163,16 +165,16 @@ def read(engine: Engine, look: Callable[[Connection], T]) -> T:
 def _visited(connection: Connection) -> Iterator[None]:
     try:
         yield
-    finally:  # whatever went wrong: it may be that the database changed
+    finally:  # after any error, since a change of the database may be the cause
         if _is_visiting(connection.engine):
             connection.connection.driver_connection.check()  # type: ignore[union-attr]  # a Visit
 
 
 @contextmanager
 def writing(engine: Engine, durable: bool = True) -> Iterator[Connection]:
-    """Lend a connection in a transaction, which is committed at the end, or rolled back whatever the error.
+    """Yield a connection in a transaction, which is committed at the end, or rolled back after any error.
 
-    One that need not be durable is not waited for until it is on the disk, which takes most of its time.
+    A transaction that is not durable is not synced to disk, which would take most of its time.
     """
     check_writable(engine)
     kind = _DURABLE if durable else _LAX
@@ -185,7 +187,7 @@ def writing(engine: Engine, durable: bool = True) -> Iterator[Connection]:
 
 @contextmanager
 def _lent(engine: Engine, **options: Any) -> Iterator[Connection]:
-    """Lend a connection; one that Ctrl-C came over is thrown away: nobody knows which lock or old view it still has."""
+    """Yield a connection; discard it after Ctrl-C, since its lock and snapshot are unknown."""
     with engine.connect().execution_options(**options) as connection:
         try:
             yield connection
@@ -197,7 +199,7 @@ def _lent(engine: Engine, **options: Any) -> Iterator[Connection]:
 
 
 def prepare(engine: Engine) -> None:
-    """Make the tables in a new database, upgrade those of an older version, refuse those of a newer one."""
+    """Create the tables in a new database, upgrade those of an older version, refuse those of a newer one."""
     there = read(engine, found_version)
     if there == HEAD:
         return
@@ -213,7 +215,7 @@ def prepare(engine: Engine) -> None:
 
 
 def _keep_a_log(engine: Engine) -> None:
-    """Let readers and a writer work at once (WAL), which SQLite remembers in the file."""
+    """Enable concurrent readers and a writer (WAL), which SQLite stores in the file."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -221,7 +223,7 @@ def _keep_a_log(engine: Engine) -> None:
                 connection.exec_driver_sql("PRAGMA journal_mode=WAL")
                 return
         except OperationalError as error:
-            # this lock alone is not waited for by SQLite: somebody else makes the same catalog just now
+            # SQLite does not wait for this lock: another process is creating the same catalog right now
             if not _is_busy(error.orig) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
@@ -229,25 +231,25 @@ def _keep_a_log(engine: Engine) -> None:
 
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
-    """Raise an error of ours for whatever goes wrong with a database: every look and every change goes through here."""
+    """Translate all errors of a database into ours; every read and every write goes through here."""
     try:
         yield
     except AnalysisStoreError:
         raise
     except DBAPIError as error:
         raise _meaning(error.orig, engine) from error
-    except engine.dialect.loaded_dbapi.Error as error:  # of a cursor of the driver itself
+    except engine.dialect.loaded_dbapi.Error as error:  # errors of the driver's own cursors
         raise _meaning(error, engine) from error
     except Exception as error:
         _look_for_ctrl_c(error)
-        # a value of another type than its column has, a name that is no text: SQLite hands out what a damaged page says
+        # a value of a wrong type, or a name that is not text: SQLite returns the content of damaged pages unchecked
         if (damage := _damage(engine)) is not None:
             raise _damaged(engine, damage) from error
         raise
 
 
 def _look_for_ctrl_c(error: Exception) -> None:
-    """Raise the Ctrl-C that came over SQLAlchemy while it began or committed, which then raises errors of its own."""
+    """Raise the Ctrl-C that interrupted SQLAlchemy's begin or commit, which then raises errors of its own."""
     cause: BaseException | None = error if isinstance(error, (AssertionError, AttributeError)) else None
     while cause is not None:
         if isinstance(cause, KeyboardInterrupt):
@@ -256,7 +258,7 @@ def _look_for_ctrl_c(error: Exception) -> None:
 
 
 def check_sound(engine: Engine) -> None:
-    """Raise `DamagedFileError` where SQLite finds something wrong with its file."""
+    """Raise `DamagedFileError` if SQLite finds damage in its file."""
     if (damage := _damage(engine)) is not None:
         raise _damaged(engine, damage)
 
@@ -267,27 +269,29 @@ def _damage(engine: Engine) -> str | None:
 
 def _damaged(engine: Engine, reason: object) -> DamagedFileError:
     return DamagedFileError(
-        f"the catalog {location(engine)} is damaged or is none: {reason}; restore it from a backup, or rebuild it "
-        "with: analysis-store reindex, which puts it aside and reads the run files"
+        f"The catalog {location(engine)} is damaged or not a catalog: {reason}. Restore it from a backup, or rebuild "
+        "it "
+        "with: analysis-store reindex, which moves it away and reads the run files."
     )
 
 
 def check_writable(engine: Engine) -> None:
-    """Refuse to change a database that is ours to read only."""
+    """Raise for a change of a read-only database."""
     if _is_visiting(engine):
         raise StoreWriteError(
-            f"the catalog {location(engine)} is yours to read only, nothing was changed; save into a store of your "
-            "own, with this one among its sources, or ask whom the folder belongs to for the permission to write",
+            f"The catalog {location(engine)} is read-only for you, nothing was changed. Save into a store of your "
+            "own, with this one among its sources, or ask the owner of the folder for permission to write.",
         )
 
 
 def _unprepared(engine: Engine, there: str | None) -> AnalysisStoreError:
     if there is None:
-        return DamagedFileError(f"{location(engine)} holds no catalog, and none can be made: it is yours to read only")
+        return DamagedFileError(f"{location(engine)} has no catalog, and none can be created: it is read-only for you.")
     return StoreVersionError(
-        f"the catalog {location(engine)} is of an older version ({there!r}, this package has {HEAD!r}), and yours to "
-        "read only: ask somebody who may write to open it once with this version, which upgrades it; or read it with "
-        "the version that made it"
+        f"The catalog {location(engine)} is of an older version ({there!r}, this package has {HEAD!r}), and read-only "
+        "for "
+        "you. Ask a person with write permission to open it once with this version, which upgrades it, or read it with "
+        "the version that created it."
     )
 
 
@@ -299,16 +303,18 @@ def _is_busy(error: BaseException | None) -> bool:
 
 
 def _meaning(error: BaseException | None, engine: Engine) -> AnalysisStoreError:
-    """Return what an error of the driver means to a person."""
+    """Return our error for an error of the driver."""
     where = location(engine)
     if _is_busy(error):
-        return StoreBusyError(f"the catalog {where} is locked by somebody else; waited {PATIENCE:g} s: try again later")
+        return StoreBusyError(
+            f"The catalog {where} is locked by another process; waited {PATIENCE:g} s. Try again later."
+        )
     if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
         return _damaged(engine, error)
     if (damage := _damage(engine)) is not None:
         return _damaged(engine, f"{error} ({damage})")
     reason = str(error).strip()
     return StoreWriteError(
-        f"the catalog {where} cannot be used, nothing was changed: {reason}; "
-        "check that it is there, the space on the disk and the permissions, then try again"
+        f"The catalog {where} cannot be used, nothing was changed: {reason}. "
+        "Check that it exists, the free disk space and the permissions, then try again."
     )

@@ -1,7 +1,7 @@
-"""The index of a SQL catalog compared with what the documents give, and put right where it differs.
+"""The index of a SQL catalog, compared with the documents of its runs and repaired.
 
-The index has no order by run, so it is read once, from its beginning to its end, and what each run has in it is added
-up. Pages are read by statements of their own: one that reads all would keep a view of the catalog from long ago.
+The index is not ordered by run, so it is read once, from beginning to end, and the entries of each run are summed.
+Each page is read by its own statement: a single statement would hold an old snapshot of the catalog.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.sql.rows import RowWriter
 
 PAGE = 20_000
-"""So many entries are read by one statement."""
+"""Number of entries read by one statement."""
 
 _PAGE = "SELECT place, value, time, run FROM term {after}ORDER BY place, value, time, run LIMIT {size}"
 _AFTER = "WHERE (place, value, time, run) > ({mark}, {mark}, {mark}, {mark}) "
 
 _NEVER = -1
-"""What no entries add up to."""
+"""Sum of no entries."""
 
 Entry = tuple[int, bytes, float, int]
 
 _DOCUMENTS = [case((run.c.terms.is_(None), column)).label(column.name) for column in (run.c.start, run.c.stop)]
-"""The documents of a run that an older version inserted, from which what it should have in the index is known."""
+"""The documents of a run inserted by an older version, which determine its index entries."""
 
 
 def check_index(engine: Engine) -> IndexFaults:
-    """Return where the index has other entries than the documents give.
+    """Return the differences between the index and the documents.
 
-    What a run should have is known since it was inserted; of one that an older version inserted, its documents tell.
+    The expected digest of a run is stored when it is inserted; older versions did not, so its documents are read.
     """
     sums = _Sums(engine)
     for page in _entries(engine):
@@ -55,7 +55,7 @@ def check_index(engine: Engine) -> IndexFaults:
 
 
 class _Sums:
-    """What the runs that are there have in the index, added up."""
+    """Sums of the index entries of all runs."""
 
     def __init__(self, engine: Engine) -> None:
         size = 1 + (read(engine, lambda connection: connection.scalar(select(func.max(run.c.id)))) or 0)
@@ -63,7 +63,7 @@ class _Sums:
         self._due = np.zeros(size, np.int64)
         self._found = np.zeros(size, np.int64)
         self._astray = np.zeros(size, bool)
-        """Whether a run has entries under another time than its own."""
+        """Return True if a run has entries under a time that is not its own."""
         self._unknown: set[int] = set()
         for row in pages(engine, select(run.c.id, run.c.time, run.c.terms, *_DOCUMENTS), (run.c.id,)):
             if row.id < size:
@@ -83,13 +83,13 @@ class _Sums:
         self._astray[number[self._time[number] != time]] = True
 
     def suspects(self) -> list[int]:
-        """Return the runs with other entries than are due: wrong ones, and those that came or went meanwhile."""
+        """Return the runs with unexpected entries: wrong ones, and those added or removed meanwhile."""
         wrong = ~np.isnan(self._time) & ((self._found != self._due) | self._astray)
         return [*np.flatnonzero(wrong).tolist(), *self._unknown]
 
 
 def _due(row: Any) -> int:
-    """Return what the entries of a run have to add up to."""
+    """Return the expected sum of the entries of a run."""
     if row.terms is not None:
         return int(row.terms) - time_digest(row.time)
     told = read_index(row.start, row.stop)
@@ -97,7 +97,7 @@ def _due(row: Any) -> int:
 
 
 def _looked_at(numbers: list[int], connection: Connection) -> IndexFaults:
-    """Return which of some runs have wrong entries, all seen at one moment, as one statement sees them."""
+    """Return those of some runs that have wrong entries, in one consistent snapshot of one statement."""
     those = listed_numbers(numbers)
     runs = select(
         run.c.id, run.c.time, run.c.uid, run.c.terms, *_DOCUMENTS, null().label("place"), null().label("value")
@@ -130,19 +130,19 @@ def mend_index(engine: Engine, writer: RowWriter, uids: Iterable[str]) -> None:
 
 
 def _clear(engine: Engine, writer: RowWriter, page: list[Entry], wanted: dict[int, str]) -> None:
-    """Remove the entries of these runs, and of no run, among those of a page."""
+    """Remove the entries of these runs, and of no run, from those of a page."""
     numbers = {entry[3] for entry in page}
     suspects = numbers - read(engine, partial(_uids, numbers - wanted.keys())).keys()
     if suspects:
         with writing(engine) as connection:
-            # looked up again: a run may have been removed since, and its number given to another
+            # looked up again: a run may have been removed since, and its number reused
             now = _uids(suspects, connection)
             gone = {number for number in suspects if now.get(number) == wanted.get(number)}
             writer.unindex(connection, [entry for entry in page if entry[3] in gone])
 
 
 def _fill(connection: Connection, writer: RowWriter, wanted: dict[int, str]) -> None:
-    """Enter some runs into the index, from which they were removed."""
+    """Add some runs to the index after their entries were removed."""
     documents = select(run.c.id, run.c.uid, run.c.start, run.c.stop).where(run.c.id.in_(list(wanted)))
     for row in connection.execute(documents).all():
         told = read_index(row.start, row.stop)
@@ -153,7 +153,7 @@ def _fill(connection: Connection, writer: RowWriter, wanted: dict[int, str]) -> 
 
 
 def _entries(engine: Engine) -> Iterator[list[Entry]]:
-    """Yield all entries of the index, in its order, some at a time."""
+    """Yield all entries of the index, in its order, page by page."""
     mark = mark_of(engine)
     first = _PAGE.format(after="", size=PAGE)
     following = _PAGE.format(after=_AFTER.format(mark=mark), size=PAGE)
@@ -164,7 +164,7 @@ def _entries(engine: Engine) -> Iterator[list[Entry]]:
 
 
 def _page(statement: str, after: tuple[Any, ...], connection: Connection) -> list[Entry]:
-    # by the driver itself: SQLAlchemy would make a row of each entry, which takes longer than to read it
+    # by the driver itself: SQLAlchemy would create a row object for each entry, which takes longer than reading it
     cursor: Any = connection.connection.cursor()
     try:
         cursor.execute(statement, after)
@@ -175,7 +175,7 @@ def _page(statement: str, after: tuple[Any, ...], connection: Connection) -> lis
 
 
 def _uids(numbers: Iterable[int], connection: Connection) -> dict[int, str]:
-    """Return the uids of those of these runs that are there."""
+    """Return the uids of those of these runs that exist."""
     rows = connection.execute(select(run.c.id, run.c.uid).where(run.c.id.in_(listed_numbers(numbers))))
     return {row.id: row.uid for row in rows}
 
@@ -186,7 +186,7 @@ def _numbers(engine: Engine, uids: list[str]) -> list[tuple[int, str]]:
 
 
 def _chunks(several: Iterable[Any]) -> Iterator[list[Any]]:
-    """Yield lists of as many as a statement takes."""
+    """Yield lists of the size that a statement takes."""
     left = iter(several)
     while chunk := list(islice(left, CHUNK)):
         yield chunk

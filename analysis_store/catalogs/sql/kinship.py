@@ -1,4 +1,4 @@
-"""The edges of lineage in a SQL catalog: those about some runs by one recursive statement, and all of them in pages."""
+"""The edges of lineage in a SQL catalog: for some runs by one recursive statement, for all runs in pages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.kinship import Edge
 
 PAGE = 5000
-"""So many rows are read by one statement: a longer one would keep a view of the catalog from long ago."""
+"""Number of rows read by one statement: a longer one would hold an old snapshot of the catalog."""
 
 # A uid that was reached is not reached again (UNION): diamonds are walked once, and a cycle ends.
 _ABOVE = """
@@ -42,8 +42,8 @@ ORDER BY run.time, run.id, lineage.position
 
 _KNOWN = "SELECT run.uid FROM run WHERE run.uid IN (SELECT CAST(value AS VARCHAR) COLLATE {collation} FROM {given})"
 
-# The run is where it begins only if there is such a note at all: else nothing is walked. In SQLite the order of a CROSS
-# JOIN is kept; it would rather read all notes of a kind.
+# The walk begins only if such a note exists. In SQLite the order of a CROSS
+# JOIN is kept; otherwise it would read all notes of a kind.
 _LINEAGE_NOTES = """
 WITH RECURSIVE reached(uid) AS (
   SELECT CAST({mark} AS VARCHAR) COLLATE {collation} WHERE EXISTS (SELECT 1 FROM note WHERE kind IN ({kinds}))
@@ -60,12 +60,12 @@ _WORDS = {
 
 
 def edges_above(connection: Connection, uids: Iterable[str]) -> list[Edge]:
-    """Return (child, parent) for these runs and all they came from."""
+    """Return (child, parent) for these runs and all their ancestors."""
     return [(child, parent) for child, parent in _asked(connection, _ABOVE, uids)]
 
 
 def edges_below(connection: Connection, uids: Iterable[str]) -> list[Edge]:
-    """Return (child, parent) for all that came from these runs."""
+    """Return (child, parent) for all descendants of these runs."""
     return [(child, parent) for child, parent in _asked(connection, _BELOW, uids)]
 
 
@@ -75,7 +75,7 @@ def known(connection: Connection, uids: Iterable[str]) -> set[str]:
 
 
 def may_name(connection: Connection, texts: Iterable[str]) -> set[str]:
-    """Return the paths of the runs whose documents, or whose files beyond these, may hold one of these texts."""
+    """Return the paths of the runs whose documents, or whose files beyond these, may contain one of these texts."""
     position = func.instr if connection.dialect.name == "sqlite" else func.strpos
     documents = (run.c.start, run.c.stop, run.c.descriptors, run.c.beside)
     held = [position(document, to_json(text)[1:-1]) > 0 for text in texts for document in documents]
@@ -84,9 +84,9 @@ def may_name(connection: Connection, texts: Iterable[str]) -> set[str]:
 
 @cache
 def lineage_notes(dialect: str, mark: str, number: int) -> str:
-    """Return the statement for the notes of so many kinds on a run and on all that it came from.
+    """Return the statement for the notes of n kinds on a run and on all its ancestors.
 
-    Its values are the uid of the run, the kinds, and the kinds once more.
+    Its parameters are the uid of the run, the kinds, and the kinds once more.
     """
     collation = _WORDS[dialect]["collation"]
     return _LINEAGE_NOTES.format(collation=collation, mark=mark, kinds=", ".join([mark] * number))
@@ -123,7 +123,7 @@ def _rows(page: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
 
 
 def pages(engine: Engine, statement: Select[Any], keys: tuple[Any, ...]) -> Iterator[Row[Any]]:
-    """Yield all rows in the order of some columns, each page by a statement of its own."""
+    """Yield all rows in the order of some columns, each page by its own statement."""
     page = statement.order_by(*keys).limit(PAGE)
     while True:
         rows = read(engine, partial(_rows, page))

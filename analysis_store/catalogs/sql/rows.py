@@ -1,4 +1,4 @@
-"""The rows that a run has in a SQL catalog: written, replaced, removed, and read back as its record."""
+"""The rows of a run in a SQL catalog: written, replaced, removed, and read as its record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
 CHUNK = 500
-"""So many runs are read by one statement."""
+"""Number of runs read by one statement."""
 
 RUN_COLUMNS = ("uid", "time", "scan_id", "path", "start", "stop", "descriptors", "beside", "more", "terms", "seal")
 
@@ -25,7 +25,7 @@ _DELETE_TERMS = "DELETE FROM term WHERE place = {mark} AND value = {mark} AND ti
 
 
 class Prepared(NamedTuple):
-    """A record with all that is written of it: what is wrong with it is found before a transaction begins."""
+    """A record with all its rows, so that faults are found before a transaction begins."""
 
     record: RunRecord
     time: float
@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
 
     @classmethod
     def of(cls, record: RunRecord) -> Prepared:
-        """Return what is written of a record, or raise `InvalidDocumentError`."""
+        """Return the rows of a record, or raise `InvalidDocumentError`."""
         check_names(record)
         time, terms = start_time(record), terms_of(record)
         return cls(record, time, _row(record, time, terms), terms)
@@ -53,7 +53,7 @@ class RowWriter:
         self._insert_lineage = insertion(engine, lineage, ("run", "position", "parent"))
 
     def insert(self, connection: Connection, new: Prepared) -> bool:
-        """Insert a run; return False, and change nothing, where its uid is there already."""
+        """Insert a run; return False and change nothing if its uid exists already."""
         number = connection.exec_driver_sql(self._insert_run, new.row).scalar()
         if number is not None:
             connection.exec_driver_sql(self._insert_terms, _entries(number, new.time, new.terms))
@@ -61,9 +61,9 @@ class RowWriter:
         return number is not None
 
     def replace(self, connection: Connection, new: Prepared) -> bool:
-        """Put a run in the place of the one of its uid; return False where there is none.
+        """Replace the run of the same uid; return False if there is none.
 
-        Entries of the index that the documents of the old one do not give stay (`sql_index.mend_index`).
+        Index entries that the old documents do not account for are kept (`sql_index.mend_index`).
         """
         number = self._cleared(connection, new.record.uid)
         if number is not None:
@@ -74,25 +74,25 @@ class RowWriter:
         return number is not None
 
     def index(self, connection: Connection, number: int, time: float, terms: Iterable[Term]) -> None:
-        """Enter a run into the index, from which some of its entries may be missing."""
+        """Add a run to the index, in which some of its entries may be missing."""
         rows = _entries(number, time, terms)
         connection.exec_driver_sql(self._insert_terms + " ON CONFLICT DO NOTHING", rows)
 
     def unindex(self, connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Remove entries of the index: place, value, time and run of each."""
-        # by the whole key of the index: it has none that begins with the run, and a number is given out again
+        # by the whole key: the index has none that begins with the run, and run numbers are reused
         if rows:
             connection.exec_driver_sql(self._delete_terms, rows)
 
     def remove(self, connection: Connection, uid: str) -> bool:
-        """Remove a run; return False where there is none."""
+        """Remove a run; return False if there is none."""
         number = self._cleared(connection, uid)
         if number is not None:
             connection.execute(delete(run).where(run.c.id == number))
         return number is not None
 
     def _cleared(self, connection: Connection, uid: str) -> int | None:
-        """Remove the edges of a run, and the entries of the index that its documents give; return its number."""
+        """Remove the edges of a run and its index entries according to its documents; return its number."""
         row = connection.execute(select(run.c.id, run.c.start, run.c.stop).where(run.c.uid == uid)).one_or_none()
         if row is None:
             return None
@@ -108,12 +108,12 @@ class RowWriter:
 
 
 def mark_of(engine: Engine) -> str:
-    """Return what stands for a value in a statement of the driver."""
+    """Return the placeholder for a value in a statement of the driver."""
     return "?" if engine.dialect.paramstyle == "qmark" else "%s"
 
 
 def insertion(engine: Engine, table: Table, columns: Sequence[str]) -> str:
-    """Return the statement, for the driver, that inserts a row of a table."""
+    """Return the statement of the driver that inserts a row into a table."""
     quote = engine.dialect.identifier_preparer.quote
     names = ", ".join(map(quote, columns))
     marks = ", ".join([mark_of(engine)] * len(columns))
@@ -134,7 +134,7 @@ def _row(record: RunRecord, time: float, terms: list[Term]) -> tuple[Any, ...]:
 
 
 def records(connection: Connection, ids: Sequence[int]) -> list[RunRecord]:
-    """Return the runs with these ids, in the order of the ids; what was removed meanwhile is left out."""
+    """Return the runs with these ids, in the order of the ids; removed ones are left out."""
     found = dict[int, RunRecord]()
     for chunk in (ids[begin : begin + CHUNK] for begin in range(0, len(ids), CHUNK)):
         found |= dict(records_with(connection, run.c.id.in_(chunk)))
@@ -152,13 +152,13 @@ def records_with(connection: Connection, condition: ColumnElement[bool]) -> list
 
 
 def record_from(row: Row[Any], parents: Iterable[str]) -> RunRecord:
-    """Return the record whose row this is, or raise `DamagedFileError`."""
+    """Return the record of a row, or raise `DamagedFileError`."""
     parents = tuple(parents)
     if not all(isinstance(text, str) and "\0" not in text for text in (row.uid, row.path, row.seal or "", *parents)):
         raise DamagedFileError(
-            f"the catalog holds a damaged row: of run {row.uid!r} at {row.path!r} with the parents {parents!r}. "
+            f"The catalog has a damaged row of run {row.uid!r} at {row.path!r} with the parents {parents!r}. "
             "Rebuild it from the files: analysis-store reindex --scratch."
         )
-    more = None if row.more is None else bool(row.more)  # SQLite has numbers
+    more = None if row.more is None else bool(row.more)  # SQLite stores bools as numbers
     texts = {"start": row.start, "stop": row.stop, "descriptors": row.descriptors, "beside": row.beside}
     return RunRecord.kept(row.uid, texts, path=row.path, parents=parents, more=more, seal=row.seal)

@@ -1,7 +1,7 @@
-"""The tables of a SQL catalog, and how a database comes to have them.
+"""The tables of a SQL catalog, and their creation and upgrade.
 
-``run`` holds the documents, ``lineage`` who came from whom, ``term`` the one index that answers a search on any key
-newest first (`analysis_store.catalogs.query.terms` says what its values are), ``note`` what was said of runs later.
+``run`` holds the documents, ``lineage`` the parents, ``term`` the one index that answers a search on any key
+newest first (`analysis_store.catalogs.terms` defines its values), ``note`` later notes on runs.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = VERSIONS[-1]
 
 LOCK = 0x616E_616C_7973_6973
-"""The number under which PostgreSQL lets one process at a time make or upgrade the tables."""
+"""Number of the PostgreSQL lock under which one process at a time creates or upgrades the tables."""
 
 metadata = MetaData()
-_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts by itself only in a column that says INTEGER
-_Uid = String(collation="C").with_variant(String(collation="BINARY"), "sqlite")  # prefixes need the order of bytes
+_Id = BigInteger().with_variant(Integer, "sqlite")  # SQLite assigns ids only to a column of type INTEGER
+_Uid = String(collation="C").with_variant(String(collation="BINARY"), "sqlite")  # prefixes need byte order
 
 run = Table(
     "run",
@@ -71,7 +71,7 @@ lineage = Table(
     sqlite_with_rowid=False,
 )
 
-# No foreign key to run: checking one would double the cost of an insert. A run takes its terms with it (see `remove`).
+# No foreign key to run: checking one would double the cost of an insert. Removing a run removes its terms (`remove`).
 term = Table(
     "term",
     metadata,
@@ -83,7 +83,7 @@ term = Table(
     sqlite_with_rowid=False,
 )
 
-# The digest is of all the others: a note that is added again, from its log, is the same row.
+# The digest covers all other columns: a note that is added again, from its log, is the same row.
 note = Table(
     "note",
     metadata,
@@ -101,21 +101,21 @@ version = Table("alembic_version", MetaData(), Column("version_num", String(32),
 
 
 def found_version(connection: Connection) -> str | None:
-    """Return the version of the schema in a database, "" where Alembic has begun, None where there is none."""
+    """Return the version of the schema in a database, "" if Alembic has begun, None if there is none."""
     if not inspect(connection).has_table(version.name):
         return None
     return connection.execute(select(version.c.version_num)).scalar() or ""
 
 
 def ensure(connection: Connection, location: str) -> None:
-    """Make or upgrade the tables, inside the caller's transaction, one process at a time.
+    """Create or upgrade the tables, inside the caller's transaction, one process at a time.
 
     Raises
     ------
     StoreVersionError
-        A newer version of the package made them.
+        A newer version of the package created them.
     DamagedFileError
-        The database holds tables of these names that are not ours.
+        The database has tables of these names that are not ours.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
@@ -130,11 +130,11 @@ def ensure(connection: Connection, location: str) -> None:
 
 
 def check_version(there: str, location: str) -> None:
-    """Refuse a version that this package does not know."""
+    """Raise for a version that this package does not know."""
     if there and there not in VERSIONS:
         raise StoreVersionError(
-            f"the catalog {location} has version {there!r} of the schema; this package knows up to {HEAD!r}: "
-            "upgrade analysis_store"
+            f"The catalog {location} has version {there!r} of the schema; this package knows up to {HEAD!r}: "
+            "upgrade analysis_store."
         )
 
 
@@ -142,8 +142,8 @@ def _create(connection: Connection, location: str) -> None:
     foreign = set(metadata.tables) & set(inspect(connection).get_table_names())
     if foreign:
         raise DamagedFileError(
-            f"{location} is no catalog: it holds tables {sorted(foreign)} but no version of a schema; "
-            "name another database, restore this one, or rebuild it from the run files with: analysis-store reindex"
+            f"{location} is not a catalog: it has tables {sorted(foreign)} but no schema version. "
+            "Name another database, restore this one, or rebuild it from the run files with: analysis-store reindex."
         )
     metadata.create_all(connection, checkfirst=False)
     version.create(connection)

@@ -1,10 +1,10 @@
-"""From a query to the runs it finds in a SQL catalog, reading no more of it than is shown.
+"""Search of runs in a SQL catalog, reading no more of it than is shown.
 
-Each condition becomes slices of the term index, and the index is asked how long each slice is, up to `ENOUGH`. Then
-the shortest slice leads and the other conditions are looked up entry by entry. Where every slice is long, hits may be
-frequent, so the runs are walked for a while in the order in which they are wanted, then those of the shortest slice;
-only then is all of it looked up. A pattern is asked of the documents of the runs that are walked, and then of the
-different values in the index.
+Each condition becomes slices of the term index, and the length of each slice is counted up to `ENOUGH`. Then
+the shortest slice leads and the other conditions are looked up entry by entry. If every slice is long, hits may be
+frequent, so the runs are walked for a while in the requested order, then those of the shortest slice;
+only then is everything looked up. A pattern is tried on the documents of the runs that are walked, then on the
+distinct values in the index.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.query.query import Query
 
 ENOUGH = 20_000
-"""A slice of this many entries is long: sorting it costs more than walking the runs."""
+"""A slice with this many entries is long: sorting it costs more than walking the runs."""
 
 FEW = 2_000
-"""So many candidates are quicker judged by their documents than by looking into a long slice."""
+"""For up to this many candidates, reading their documents is faster than looking into a long slice."""
 
 PATIENCE = 300
-"""So many candidates are judged without a hit before another way is taken; each hit is worth as many again."""
+"""Number of candidates tested without a hit before the method changes; each hit allows as many again."""
 
 AT_ONCE = 64
-"""So many candidates have their documents read at once."""
+"""Number of candidates whose documents are read at once."""
 
 MOST_LEAVES = 100
-"""A query of more conditions than this is put to the documents; databases limit the depth of a statement."""
+"""A query with more conditions than this is tested on the documents; databases limit the depth of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a query is answered: the candidates, what they must satisfy, and whether that says it all."""
+    """Plan of a query: the candidates, their conditions, and whether these are exact."""
 
     source: FromClause
     """Candidates, with the columns ``run`` and ``time``."""
@@ -81,19 +81,19 @@ class Search:
         self._node = gather(query.node)
         found = list(islice(leaves(self._node), MOST_LEAVES + 1))
         self._vague = len(found) > MOST_LEAVES
-        # by identity: a leaf may hold lists, which have no hash
+        # by identity: leaves may hold lists, which are not hashable
         self._answers = {} if self._vague else {id(leaf): answers(leaf) for leaf in found}
         self._lengths = self._measure(self._slices())
         self._leaves = found if self._answers else []
         self._settle(few=True)
 
     def ids(self, order: Order, offset: int, limit: int | None) -> list[int]:
-        """Return a page of the ids of the runs found, in this order."""
+        """Return a page of the ids of the hits, in this order."""
         stop = None if limit is None else offset + limit
         if stop is not None and all(key == TIME for key, _ in order):
             length, lead, _ = self._shortest()
             is_sure = length >= ENOUGH and lead.sure and not any(self._lengths[slice] for slice in lead.maybe)
-            for long in (False, True) if is_sure else (False,):  # what is in doubt is settled sooner than sorted
+            for long in (False, True) if is_sure else (False,):  # testing doubtful runs is faster than sorting them
                 plan = self._plan(lazy=True, long=long)
                 if plan.exact or self._lead_length() < FEW:
                     return self._page(plan, order, offset, stop)
@@ -111,9 +111,9 @@ class Search:
         return [number for number, _, _ in islice(self._judged(statement), offset, stop)]
 
     def count(self, limit: int | None = None) -> int:
-        """Return how many runs are found, and no more than ``limit``."""
+        """Return the number of hits, at most ``limit``."""
         if limit is not None and limit <= PATIENCE:
-            return len(self.ids((), 0, limit))  # a list of the first few asks how many there are: most often, as many
+            return len(self.ids((), 0, limit))  # a list of the first few needs their number, which is usually the limit
         self._settle()
         plan = self._plan(lazy=False, long=True)
         if plan.exact:
@@ -122,7 +122,7 @@ class Search:
         return sum(1 for _ in islice(self._judged(_of(plan)), limit))
 
     def distinct(self, key: Key) -> list[tuple[Scalar, int]]:
-        """Return the scalar values at a key among the runs found with their counts, the most frequent first."""
+        """Return the scalar values at a key among the hits with their counts, the most frequent first."""
         many = Points(place(key), (MANY,))
         self._settle()
         plan = self._plan(lazy=False, long=False)
@@ -137,18 +137,18 @@ class Search:
         return [(read, count) for value, count, number in rows for read in self._value(key, value, number)]
 
     def _value(self, key: Key, value: bytes, number: int) -> Iterator[Any]:
-        """Read a value where it stands: a term does not tell 300 from 300.0; none, where the run was removed since."""
+        """Yield a value from its document (a term does not distinguish 300 from 300.0); none if the run is gone."""
         for start, stop in self._connection.execute(select(run.c.start, run.c.stop).where(run.c.id == number)):
             found = scalars(key, read_json(start), stop and read_json(stop))
-            yield from (found[term] for term in (value[1:],) if term in found)  # a number is given out again
+            yield from (found[term] for term in (value[1:],) if term in found)  # run numbers are reused
 
     def _slices(self) -> set[Slice]:
         return {s for several in self._answers.values() for answer in several for s in answer.sure + answer.maybe}
 
     def _settle(self, *, few: bool = False) -> None:
-        """Make the answers surer by the values in the index; with ``few`` only where these are few."""
+        """Make the answers more exact by the values in the index; with ``few`` only if these are few."""
         if not few and self._lead_length() < FEW:
-            return  # so few candidates are judged sooner
+            return  # testing few candidates is faster
         for leaf in self._leaves:
             self._answers[id(leaf)] = [self._settled(leaf, answer, few) for answer in self._answers[id(leaf)]]
         self._lengths |= self._measure(self._slices() - self._lengths.keys())
@@ -158,7 +158,7 @@ class Search:
         return settle(self._connection, leaf, answer, few=few) if doubtful > FEW_VALUES else answer
 
     def _measure(self, slices: set[Slice], enough: int | None = ENOUGH) -> dict[Slice, int]:
-        """Return the length of each slice, up to what is enough, in one statement."""
+        """Return the length of each slice, counted up to `ENOUGH`, in one statement."""
         ordered = list(slices)
         entries = [select(term.c.run).where(inside(slice)).limit(enough).subquery() for slice in ordered]
         counts = [select(func.count()).select_from(those).scalar_subquery() for those in entries]
@@ -166,14 +166,14 @@ class Search:
         return dict(zip(ordered, row, strict=True))
 
     def _plan(self, *, lazy: bool, long: bool) -> Plan:
-        """Return how the query is answered.
+        """Return the plan of the query.
 
         Parameters
         ----------
         lazy : bool
-            Leave long slices out.
+            Leave out long slices.
         long : bool
-            Let the shortest slice lead, however long it is.
+            Let the shortest slice lead, at any length.
         """
         if self._vague:
             return Plan(_everything(), true(), exact=False)
@@ -192,7 +192,7 @@ class Search:
                 yield self._length(answer), answer, part
 
     def _ways(self, node: Node) -> list[Answer]:
-        """Return the answers of which each holds all runs that satisfy a part of the query."""
+        """Return the answers that each cover all runs that satisfy a part of the query."""
         if isinstance(node, And):
             return [answer for part in node.parts for answer in self._ways(part)]
         if not isinstance(node, Or):
@@ -213,7 +213,7 @@ class Search:
         return min(self._leaders(), key=lambda leader: leader[0], default=(ENOUGH, Answer(), self._node))
 
     def _lead(self, *, long: bool) -> tuple[FromClause, Node]:
-        """Return the candidates to begin with, and what is left to ask of them."""
+        """Return the candidates to begin with, and the remaining conditions."""
         node = self._node
         parts = node.parts if isinstance(node, And) else (node,)
         for part in parts:
@@ -225,20 +225,20 @@ class Search:
         rest = And(tuple(other for other in parts if other is not part)) if alone else node
         entries = select(term.c.run, term.c.time).where(or_(false(), *map(inside, slices)))
         if len(slices) == 1 and isinstance(slices[0], Points) and len(slices[0].values) == 1:
-            return entries.subquery("d"), rest  # newest first as it stands
+            return entries.subquery("d"), rest  # already newest first
         if slices and (long or length < ENOUGH):
             return (entries.subquery("d") if self._one_each(slices) else _candidates(entries.distinct())), rest
         return _everything(), node
 
     def _one_each(self, slices: list[Slice]) -> bool:
-        """Tell whether a run can be in these slices only once."""
+        """Return True if a run can occur only once in these slices."""
         if len(slices) > 1 or isinstance(slices[0], Points):
             return False
         several = Points(slices[0].place, (SEVERAL,))
         return not self._measure({several})[several]
 
     def _ordered(self, plan: Plan, order: Order) -> Select[Any]:
-        """Return the statement for the ids of the runs found, in this order."""
+        """Return the statement for the ids of the hits, in this order."""
         statement = _of(plan)
         keys, direction = up_to_time(order)
         for key, way in keys:
@@ -249,7 +249,7 @@ class Search:
         return statement.order_by(*(column.asc() if direction > 0 else column.desc() for column in columns))
 
     def _first(self, plan: Plan, order: Order, wanted: int) -> tuple[list[int], bool]:
-        """Return the first ids that the documents confirm; and whether these are all, or as many as wanted."""
+        """Return the first ids that the documents confirm; and whether these are all, or the number wanted."""
         found: list[int] = []
         most = PATIENCE * (1 + wanted)
         seen = 0
@@ -262,13 +262,13 @@ class Search:
         return found, len(found) >= wanted or seen < most
 
     def _judged(self, statement: Select[Any], judge: bool = True) -> Iterator[Judged]:
-        """Yield the runs of a statement with their documents, only those that satisfy the query if told to judge."""
+        """Yield the runs of a statement with their documents; with ``judge``, only those that satisfy the query."""
         with self._connection.scalars(statement.execution_options(yield_per=AT_ONCE)) as found:
             for numbers in found.partitions():
-                # looked up apart: beside the ids, the database would read the documents of every run that it sorts
+                # a separate statement: otherwise the database would read the documents of every run that it sorts
                 rows = self._connection.execute(select(run.c.id, run.c.start, run.c.stop).where(run.c.id.in_(numbers)))
                 texts = {row.id: (row.start, row.stop) for row in rows}
-                for number in filter(texts.__contains__, numbers):  # what was removed meanwhile is left out
+                for number in filter(texts.__contains__, numbers):  # runs removed meanwhile are left out
                     start_text, stop_text = texts[number]
                     start, stop = read_json(start_text), read_json(stop_text) if stop_text else None
                     if not judge or self._query.matches(start, stop):
@@ -284,12 +284,12 @@ def _everything() -> FromClause:
 
 
 def _candidates(statement: Select[Any]) -> FromClause:
-    # materialized: otherwise the database may walk all runs in order and look each up among the candidates
+    # materialized: otherwise the database may walk all runs in order and look up each among the candidates
     return statement.cte("d").prefix_with("MATERIALIZED")
 
 
 def _first_values(key: Key) -> Subquery:
-    """Return the least scalar value that each run has at a key."""
+    """Return the least scalar value of each run at a key."""
     scalars = or_(*(inside(Span(place(key), low, high)) for low, high in SCALARS))
     rank = func.row_number().over(partition_by=term.c.run, order_by=term.c.value).label("rank")
     ranked = select(term.c.run, term.c.value, rank).where(scalars).subquery()

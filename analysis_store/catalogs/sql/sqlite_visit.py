@@ -1,9 +1,9 @@
-"""A visit: one look into a catalog in SQLite by somebody who may not write it, or not into its folder.
+"""One read of an SQLite catalog by a process that may not write the file, or not its folder.
 
-SQLite keeps what is new in a log beside the file, and makes that log even to read; a visitor cannot. Where the log is
-there, because somebody has the catalog open, or died with it, SQLite reads both as ever. Where it is not, the file is
-all there is, and SQLite reads it when told that nobody changes it. Somebody may do so all the same: what was read
-meanwhile is thrown away then, and read again.
+SQLite keeps recent changes in a log next to the file, and creates that log even to read, which a read-only user
+cannot. If the log exists, because a process has the catalog open or died with it, SQLite reads both as usual. If not,
+the file is complete, and SQLite reads it in immutable mode. If a process changes it all the same, the data read
+are discarded and read again.
 
 https://www.sqlite.org/wal.html#read_only_databases
 """
@@ -19,38 +19,38 @@ from typing import Any
 from analysis_store.errors import StoreBusyError, StoreWriteError
 
 _TICK = 0.05
-"""Seconds, and more than it takes until a further change of a file has another time."""
+"""Seconds after which a further change of a file certainly changes its time."""
 
 _TRIES = 100
-"""Each time, somebody must have closed the catalog between two calls."""
+"""Number of attempts; each can fail only if a process closes the catalog between two calls."""
 
 
 def is_visitor(path: Path) -> bool:
-    """Tell whether a catalog is there, and is ours to read only."""
+    """Return True if a catalog exists and this process may only read it."""
     return os.access(path, os.F_OK) and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
 
 
 class Visit(sqlite3.Connection):
-    """A connection for one look; made by `visit`."""
+    """A connection for one read; created by `visit`."""
 
     path: Path
     state: tuple[int, ...] | None
-    """What the file was when it was opened; None where SQLite itself sees to it that nothing changes."""
+    """State of the file when it was opened; None if SQLite itself prevents changes."""
 
     def check(self) -> None:
-        """Refuse what was read, if the file was changed meanwhile.
+        """Raise if the file was changed since it was opened.
 
         Raises
         ------
         StoreBusyError
-            It was.
+            The file was changed.
         """
         if self.state is not None and self.state != _state(self.path):
-            raise StoreBusyError(f"the catalog {self.path} changed while it was read; try again")
+            raise StoreBusyError(f"The catalog {self.path} changed while it was read. Try again.")
 
 
 def visit(path: Path, **options: object) -> Visit:
-    """Open a catalog for one look.
+    """Open a catalog for one read.
 
     Parameters
     ----------
@@ -62,9 +62,9 @@ def visit(path: Path, **options: object) -> Visit:
     Raises
     ------
     StoreBusyError
-        Others open and close it faster than we can.
+        Other processes open and close it too often.
     StoreWriteError
-        It must be put in order first, by somebody who may write it.
+        A person with write permission must recover it first.
     sqlite3.Error
         SQLite cannot read it.
     """
@@ -72,15 +72,18 @@ def visit(path: Path, **options: object) -> Visit:
         logged = _has_log(path)
         if logged and not path.with_name(f"{path.name}-shm").exists() and _has_log(path):
             raise StoreWriteError(
-                f"a process died while it wrote the catalog {path}, which you may only read; it is put in order by the "
-                "next who may write it: ask them to open the store once"
+                f"A process died while it wrote the catalog {path}, which is read-only for you. Ask a person with "
+                "write "
+                "permission to open the store once, which recovers it."
             )
         try:
             return _opened(path, None if logged else _settled(path), options)
         except sqlite3.OperationalError:
-            if not logged or _has_log(path):  # else the log went meanwhile: whoever had the catalog open has closed it
+            if not logged or _has_log(
+                path
+            ):  # else the last process that had the catalog open has closed it and removed the log
                 raise
-    raise StoreBusyError(f"the catalog {path} is opened and closed all the time; try again later")
+    raise StoreBusyError(f"The catalog {path} is opened and closed continually. Try again later.")
 
 
 def _opened(path: Path, state: tuple[int, ...] | None, options: dict[str, Any]) -> Visit:
@@ -88,9 +91,7 @@ def _opened(path: Path, state: tuple[int, ...] | None, options: dict[str, Any]) 
     connection = sqlite3.connect(uri, uri=True, factory=Visit, **options)
     connection.path, connection.state = path, state
     try:
-        connection.execute(
-            "PRAGMA schema_version"
-        ).fetchall()  # opens the file, which SQLite puts off until it is asked
+        connection.execute("PRAGMA schema_version").fetchall()  # opens the file, which SQLite defers until first use
     except BaseException:
         connection.close()
         raise
@@ -98,7 +99,7 @@ def _opened(path: Path, state: tuple[int, ...] | None, options: dict[str, Any]) 
 
 
 def _has_log(path: Path) -> bool:
-    """Tell whether more than the file is needed to read it; an empty log tells nothing."""
+    """Return True if reading needs more than the file; an empty log holds nothing."""
     return any(_size(path.with_name(path.name + suffix)) for suffix in ("-wal", "-journal"))
 
 
@@ -115,7 +116,7 @@ def _state(path: Path) -> tuple[int, ...]:
 
 
 def _settled(path: Path) -> tuple[int, ...]:
-    """Return what tells the file as it is now from what it is after a change; wait where its time would not."""
+    """Return a fingerprint of the file that differs after any change; wait if its time is too recent for that."""
     while 0 <= time.time() - path.stat().st_mtime < _TICK:
         time.sleep(_TICK / 5)
     return _state(path)

@@ -1,4 +1,4 @@
-"""The different strings at a key: a pattern is tried on each of them once, not on the documents of every run."""
+"""The distinct strings at a key: a pattern is tried on each of them once, not on the documents of every run."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from analysis_store.catalogs.query.terms import VALUE, is_cut, text_of
 from analysis_store.catalogs.sql.schema import term
 
 FEW_VALUES = 400
-"""So many different strings at one key are tried before a run is looked at; more of them when they must be."""
+"""Number of distinct strings at a key that are tried before runs are read; more only if necessary."""
 
 _AT_ONCE = 5000
 
 
 def settle(connection: Connection, leaf: Leaf, answer: Answer, *, few: bool) -> Answer:
-    """Return a surer answer for a pattern or a part of a string, from the strings at its key.
+    """Return a more exact answer for a pattern or a part of a string, from the strings at its key.
 
     Parameters
     ----------
     few : bool
-        Leave the answer as it is where there are more than `FEW_VALUES`.
+        Leave the answer unchanged if there are more than `FEW_VALUES` strings.
     """
     spans = [slice for slice in answer.maybe if isinstance(slice, Span)]
     if len(spans) != 1 or not isinstance(leaf, (Regex, Contains)):
@@ -44,7 +44,7 @@ def settle(connection: Connection, leaf: Leaf, answer: Answer, *, few: bool) -> 
 
 
 def _first_values(connection: Connection, span: Span) -> list[bytes]:
-    """Return the different values in a span, up to one more than `FEW_VALUES`, leaping from one to the next."""
+    """Return the distinct values in a span, up to one more than `FEW_VALUES`, skipping from one to the next."""
     following = select(term.c.value).where(term.c.place == span.place, term.c.value < span.high)
     following = following.order_by(term.c.value).limit(1)
     found = select(following.where(term.c.value >= span.low).scalar_subquery().label("value")).cte(recursive=True)
@@ -55,7 +55,7 @@ def _first_values(connection: Connection, span: Span) -> list[bytes]:
 
 
 def _values(connection: Connection, span: Span) -> Iterator[bytes]:
-    """Yield all different values in a span."""
+    """Yield all distinct values in a span."""
     inside = select(term.c.value).where(term.c.place == span.place, term.c.value >= span.low, term.c.value < span.high)
     with connection.scalars(inside.distinct().execution_options(yield_per=_AT_ONCE)) as found:
         yield from found

@@ -109,7 +109,7 @@ class RunsOfCatalog:
     def test_an_unknown_uid(self, filled: Catalog) -> None:
         """A uid is found whole or not at all."""
         for uid in ("", "00f3", "00f3-0 ", "00F3-0", *INJECTIONS):
-            with pytest.raises(RunNotFoundError, match="no run"):
+            with pytest.raises(RunNotFoundError, match="No run"):
                 filled.get(uid)
 
     def test_many_at_once(self, catalog: Catalog) -> None:

@@ -1,4 +1,4 @@
-"""How an older SQL catalog becomes one of today; Alembic is loaded only when there is something to do."""
+"""Upgrades of older SQL catalogs; Alembic is loaded only if one is needed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _alone = threading.Lock()
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring the tables of a database to a revision, inside the caller's transaction."""
+    """Upgrade the tables of a database to a revision, inside the caller's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    with _alone:  # Alembic keeps the connection in its modules: two threads would have one between them
+    with _alone:  # Alembic keeps the connection in its modules, which threads would share
         command.upgrade(config, revision)

@@ -1,4 +1,4 @@
-"""What Alembic runs for each migration: on the connection it is given, in that connection's transaction."""
+"""Environment that Alembic runs for each migration: on the given connection, in its transaction."""
 
 from alembic import context
 
@@ -7,6 +7,6 @@ from analysis_store.catalogs.sql.schema import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    transactional_ddl=True,  # SQLite can, though Alembic supposes that it cannot
+    transactional_ddl=True,  # SQLite supports this, though Alembic assumes otherwise
 )
 context.run_migrations()

@@ -13,7 +13,7 @@ UID = sa.String(collation="C").with_variant(sa.String(collation="BINARY"), "sqli
 
 
 def upgrade() -> None:
-    """Make the three tables."""
+    """Create the three tables."""
     op.create_table(
         "run",
         sa.Column("id", ID, primary_key=True),
@@ -49,5 +49,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: a catalog can be made anew from its files; it is never turned back."""
-    raise NotImplementedError("there is nothing before the first schema; rebuild the catalog from its files")
+    """Raise: a catalog can be rebuilt from its files, but is never downgraded."""
+    raise NotImplementedError("There is no schema before the first one. Rebuild the catalog from its files.")

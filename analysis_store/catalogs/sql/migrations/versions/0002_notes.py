@@ -12,7 +12,7 @@ TEXT = sa.String(collation="C").with_variant(sa.String(collation="BINARY"), "sql
 
 
 def upgrade() -> None:
-    """Make the table; nothing of the first schema changes."""
+    """Create the table; the first schema is unchanged."""
     op.create_table(
         "note",
         sa.Column("digest", TEXT, primary_key=True),
@@ -26,5 +26,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Refuse: a catalog can be made anew from its files; it is never turned back."""
-    raise NotImplementedError("a catalog is never turned back; rebuild it from its files and logs")
+    """Raise: a catalog can be rebuilt from its files, but is never downgraded."""
+    raise NotImplementedError("A catalog cannot be downgraded. Rebuild it from its files and logs.")

@@ -1,4 +1,4 @@
-"""The third schema: the notes of a kind are found, whatever run they are on."""
+"""The third schema: an index finds the notes of a kind on all runs."""
 
 from alembic import op
 
@@ -9,10 +9,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the index; nothing else changes."""
+    """Create the index; nothing else changes."""
     op.create_index("note_kind", "note", ["kind", "digest"])
 
 
 def downgrade() -> None:
-    """Refuse: a catalog can be made anew from its files; it is never turned back."""
-    raise NotImplementedError("a catalog is never turned back; rebuild it from its files and logs")
+    """Raise: a catalog can be rebuilt from its files, but is never downgraded."""
+    raise NotImplementedError("A catalog cannot be downgraded. Rebuild it from its files and logs.")

@@ -1,4 +1,4 @@
-"""The fourth schema: it is known which files need not be read to find out that they name nothing."""
+"""The fourth schema: it records which files can name other files, so that the rest need not be read."""
 
 from alembic import op
 from sqlalchemy import Boolean, Column
@@ -10,11 +10,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; of the runs that are there, nothing is known."""
+    """Add the column; it is unknown for existing runs."""
     comment = "whether the file has documents that can name others, and are not here"
     op.add_column("run", Column("more", Boolean, comment=comment))
 
 
 def downgrade() -> None:
-    """Refuse: a catalog can be made anew from its files; it is never turned back."""
-    raise NotImplementedError("a catalog is never turned back; rebuild it from its files and logs")
+    """Raise: a catalog can be rebuilt from its files, but is never downgraded."""
+    raise NotImplementedError("A catalog cannot be downgraded. Rebuild it from its files and logs.")

@@ -1,4 +1,4 @@
-"""The fifth schema: what the index should hold of a run, and the seal that its file had, are known."""
+"""The fifth schema: it records the digest of each run's index entries, and the seal of its file."""
 
 from alembic import op
 from sqlalchemy import BigInteger, Column, Text
@@ -10,11 +10,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; of the runs that are there, nothing is known."""
+    """Add the columns; they are unknown for existing runs."""
     op.add_column("run", Column("terms", BigInteger, comment="digest of the entries of the run in term"))
     op.add_column("run", Column("seal", Text, comment="the seal of the run file"))
 
 
 def downgrade() -> None:
-    """Refuse: a catalog can be made anew from its files; it is never turned back."""
-    raise NotImplementedError("a catalog is never turned back; rebuild it from its files and logs")
+    """Raise: a catalog can be rebuilt from its files, but is never downgraded."""
+    raise NotImplementedError("A catalog cannot be downgraded. Rebuild it from its files and logs.")
