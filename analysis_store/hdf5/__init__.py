@@ -1,1 +1,1 @@
-"""HDF5 itself: objects made quickly, arrays of every dtype put into it, and files of anybody's opened safely."""
+"""HDF5 itself: fast creation of objects, storage of arrays of every dtype, and safe opening of untrusted files."""

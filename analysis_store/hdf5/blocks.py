@@ -1,4 +1,4 @@
-"""The bytes of a column into the file: contiguous, in chunks that we compress, or in chunks that HDF5 filters."""
+"""Writing of columns: contiguous, in chunks that we compress, or in chunks that HDF5 filters."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ Start = tuple[int, ...]
 Feed = Callable[[AnyArray], None]
 
 LARGE = 1 << 20
-"""Bytes from which on a column is worth threads, and a look at whether it compresses."""
+"""Size in bytes from which threads are used for a column, and compression is tried on samples."""
 
-_PIECE = 2 << 20  # hashed by one thread while the other writes it: it stays in the cache that they share
+_PIECE = 2 << 20  # hashed by one thread while the other writes it: the data stay in their shared cache
 _CHUNK = 1 << 20
-_BATCH = 4 << 20  # a task of one chunk would cost a sixth more
+_BATCH = 4 << 20  # tasks of one chunk would take a sixth longer
 _SAMPLES = 8
 _SAMPLE = 64 << 10
 _WORTH_IT = 2 / 3
-_WIDEST = 64  # bitshuffle works on blocks of at least 128 elements; wide ones would not fit a cache
+_WIDEST = 64  # bitshuffle works on blocks of at least 128 elements; wide elements would exceed a cache
 
 _BUILT_IN: Mapping[str, Filter] = {"gzip": (h5z.FILTER_DEFLATE, (4,)), "lzf": (h5z.FILTER_LZF, ())}
 
@@ -47,14 +47,14 @@ _EARLY.set_fill_time(h5d.FILL_TIME_NEVER)
 def write_blocks(
     group: h5g.GroupID, name: str, column: Column, kind: h5t.TypeID, *, compression: Compression, feed: Feed
 ) -> tuple[h5d.DatasetID, tuple[int, ...] | None]:
-    """Write a column whose elements lie in memory as they lie in the file; ``feed`` gets every piece, in C order.
+    """Write a column whose elements have the same bytes in memory and file; ``feed`` gets every piece, in C order.
 
     Returns
     -------
     dataset : h5py.h5d.DatasetID
-        What was made.
+        The new dataset.
     chunk : tuple of int or None
-        Its chunk, None for a contiguous dataset.
+        Shape of its chunks, None for a contiguous dataset.
     """
     shape, width = shape_of(column), kind.get_size()
     size = width * math.prod(shape)
@@ -67,7 +67,7 @@ def write_blocks(
 def write_chunks(
     group: h5g.GroupID, name: str | None, column: Column, kind: h5t.TypeID, *, chosen: Filter, feed: Feed
 ) -> tuple[h5d.DatasetID, tuple[int, ...]]:
-    """Write a column in chunks that go through the filter that `choose` has chosen; into any file, also in memory."""
+    """Write a column in chunks through the filter that `choose` selected, into any file, also in memory."""
     shape, width = shape_of(column), kind.get_size()
     number, options = chosen
     chunk = chunk_of(shape, width, _CHUNK)
@@ -82,12 +82,12 @@ def write_chunks(
 
 
 def choose(column: Column, width: int, size: int, compression: Compression) -> Filter | None:
-    """Return number and options of the HDF5 filter for a column of ``size`` bytes, None where it stays as it is.
+    """Return number and options of the HDF5 filter for a column of ``size`` bytes, None for no filter.
 
     Raises
     ------
     InvalidDataError
-        ``compression`` names no filter that is here.
+        ``compression`` is not an available filter.
     """
     if compression is None or size == 0:
         return None
@@ -97,29 +97,32 @@ def choose(column: Column, width: int, size: int, compression: Compression) -> F
         return _BUILT_IN[compression]
     if compression != "auto":
         raise InvalidDataError(
-            f"compression={compression!r} is not known; expected 'auto', None, 'gzip', 'lzf' or a filter of hdf5plugin."
+            f"Got compression={compression!r}; expected 'auto', None, 'gzip', 'lzf' or a filter of hdf5plugin."
         )
     worth_it = size >= LARGE and width <= _WIDEST and bitshuffle.library() is not None and _compresses(column)
     return (bitshuffle.FILTER, (bitshuffle.block_length(width), bitshuffle.LZ4)) if worth_it else None
 
 
 def _filter_of(compression: Mapping[str, Any]) -> Filter:
-    """Return number and options of a filter, given as hdf5plugin and h5py's ``create_dataset`` have it."""
+    """Return number and options of a filter in the form of hdf5plugin and of h5py's ``create_dataset``."""
     number, options = compression.get("compression"), compression.get("compression_opts", ())
     if not isinstance(number, int):
-        raise InvalidDataError(f"compression={dict(compression)!r} names no filter; expected e.g. hdf5plugin.Blosc2().")
+        raise InvalidDataError(
+            f"Got compression={dict(compression)!r}, which names no filter; expected e.g. hdf5plugin.Blosc2()."
+        )
     import hdf5plugin
 
     if not h5z.filter_avail(number):
         raise InvalidDataError(
-            f"HDF5 filter {number} is not here; expected one of hdf5plugin {hdf5plugin.version}. Install what "
-            "brings it."
+            f"Got HDF5 filter {number}, which is not installed; expected one of hdf5plugin {hdf5plugin.version}. "
+            "Install "
+            "the library that provides it."
         )
     return number, (int(options),) if isinstance(options, int) else tuple(options)
 
 
 def _compresses(column: Column) -> bool:
-    """Whether bitshuffle-lz4 saves a third of a few samples, taken evenly over the column."""
+    """Return True if bitshuffle-lz4 saves a third of a few samples, taken evenly over the column."""
     library = bitshuffle.library()
     if library is None:
         return False
@@ -150,7 +153,7 @@ def _contiguous(group: h5g.GroupID, name: str, column: Column, kind: h5t.TypeID,
             dataset.write(h5s.ALL, h5s.ALL, whole, mtype=kind)
         return dataset
     dataset = create_dataset(group, name, kind, shape_of(column), _EARLY)
-    # The file's own descriptor: HDF5 has given the dataset its place, and nothing of it is in HDF5's buffers.
+    # The file's own descriptor: HDF5 has allocated the dataset, and its buffers contain no part of it.
     file, position = h5i.get_file_id(dataset).get_vfd_handle(), dataset.get_offset()
     with ThreadPoolExecutor(1) as beside:
         for piece in pieces(column, _PIECE):
@@ -177,7 +180,7 @@ def _compressed(
     chunk: tuple[int, ...],
     feed: Feed,
 ) -> None:
-    """Compress chunks in threads, while this one takes the digest and hands finished ones to HDF5 in order."""
+    """Compress chunks in threads, while this thread computes the digest and passes finished chunks to HDF5 in order."""
     waiting: deque[tuple[list[Start], Future[list[bytes]]]] = deque()
     starts = list(_starts(shape_of(column), chunk))
     step = max(1, _BATCH // (dtype_of(column).itemsize * math.prod(chunk)))
@@ -230,7 +233,7 @@ def _starts(shape: tuple[int, ...], chunk: tuple[int, ...]) -> Iterator[tuple[in
 
 
 def _padded(block: AnyArray, chunk: tuple[int, ...]) -> AnyArray:
-    """Return a block as a whole chunk: what lies beyond the edge is zero."""
+    """Return a block as a whole chunk, padded with zeros beyond the edge."""
     if block.shape == chunk:
         return block
     whole = np.zeros(chunk, block.dtype)

@@ -1,4 +1,4 @@
-"""A column on its way to the file: one array, or one per event, looked at without copying what is large."""
+"""Columns in the form for writing: one array, or one per event, without copies of large data."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 Column = AnyArray | LazyValue | list[AnyArray]
-"""The whole column, in memory or not, or one array per event, alike in dtype and shape."""
+"""The whole column, in memory or not, or one array per event, all of one dtype and shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the documents say of a column that was written."""
+    """Metadata of a column that was written, for the documents."""
 
     digest: str
-    """``blake3:<hex>`` over the values, as `analysis_store.digests` has it."""
+    """``blake3:<hex>`` of the values, as in `analysis_store.digests`."""
 
     chunk_shape: list[int]
-    """A good amount to read at once, events first: the chunk of a compressed dataset, else about 4 MiB."""
+    """A good shape to read at once, events first: the chunk of a compressed dataset, else about 4 MiB."""
 
     dtype_numpy: str
-    """The dtype of the values as NumPy writes it, e.g. ``"<f8"``."""
+    """Dtype of the values in NumPy's notation, e.g. ``"<f8"``."""
 
     shape: tuple[int, ...]
-    """Of the column, events first; of a table or ragged column ``(n,)``."""
+    """Shape of the column, events first; ``(n,)`` for a table or ragged column."""
 
 
 def as_value(value: object) -> AnyArray:
@@ -45,7 +45,7 @@ def as_value(value: object) -> AnyArray:
     Raises
     ------
     InvalidDataError
-        No array says exactly what the value says.
+        No array can hold the value exactly.
     """
     if isinstance(value, LazyValue):
         return value  # type: ignore[return-value]  # an array for all that is asked of it here
@@ -59,21 +59,23 @@ def as_value(value: object) -> AnyArray:
 def _refusal(value: Any) -> str:
     if isinstance(value, np.ma.MaskedArray):
         return (
-            "A masked array would lose its mask; expected plain values. Store value.filled(...) and "
+            "Got a masked array, which would lose its mask; expected plain values. Store value.filled(...) and "
             "np.ma.getmaskarray(value) as two data keys."
         )
     if isinstance(value, (list, tuple)):
         return (
-            "A list whose rows differ in length, or that mixes text, numbers and other types, is no array; expected a "
+            "Got a list whose rows differ in length, or that mixes text, numbers and other types; expected a "
             "regular one of one type. Give its parts under separate data keys, or as events of their own."
         )
     if isinstance(value, (int, bytes)):
         return (
-            f"{str(value)[:60]!r} does not fit a NumPy number of at most 64 bits, or fixed-width bytes; expected a "
+            f"Got {str(value)[:60]!r}, which does not fit a NumPy number of at most 64 bits, or fixed-width bytes; "
+            "expected a "
             "value that does."
         )
     return (
-        f"A value of type {type(value).__module__}.{type(value).__qualname__} cannot be stored; expected a number, "
+        f"Got a value of type {type(value).__module__}.{type(value).__qualname__}, which cannot be stored; expected a "
+        "number, "
         "text, an array or a pandas.DataFrame. Give its numbers as arrays, one data key for each."
     )
 
@@ -84,13 +86,15 @@ def as_column(values: AnyArray | Sequence[object]) -> Column:
     Raises
     ------
     InvalidDataError
-        The values differ in dtype or shape, or one of them cannot be stored; ``index`` tells which.
+        The values differ in dtype or shape, or one of them cannot be stored; ``index`` of the error is its position.
     """
     if isinstance(values, LazyValue):
         return values
     if isinstance(values, np.ndarray):
         if values.ndim == 0:
-            raise InvalidDataError("A column needs an axis for the events; got a 0-d array. Use values[np.newaxis].")
+            raise InvalidDataError(
+                "Got a 0-d array; expected a column with an axis for the events. Use values[np.newaxis]."
+            )
         return as_value(values)
     arrays = as_values(values)
     for index, array in enumerate(arrays):
@@ -107,7 +111,7 @@ def as_column(values: AnyArray | Sequence[object]) -> Column:
 
 
 def as_values(values: Sequence[object]) -> list[AnyArray]:
-    """Return `as_value` of each; the error of a bad one tells its index."""
+    """Return `as_value` of each; the error of an invalid value has its index."""
     made = []
     for index, value in enumerate(values):
         try:
@@ -123,19 +127,19 @@ def shape_of(column: Column) -> tuple[int, ...]:
 
 
 def dtype_of(column: Column) -> np.dtype:
-    """Return the one dtype of a column."""
+    """Return the common dtype of a column."""
     return column[0].dtype if isinstance(column, list) else column.dtype
 
 
 def as_one(column: Column) -> AnyArray:
     """Return a column as one array; a list is copied."""
     if isinstance(column, list):
-        return np.stack(column, dtype=column[0].dtype)  # not the native order
+        return np.stack(column, dtype=column[0].dtype)  # stack would use native byte order
     return np.asarray(column)
 
 
 def pieces(column: Column, limit: int) -> Iterator[AnyArray]:
-    """Yield flat C-contiguous pieces of about ``limit`` bytes, in C order; only what is not contiguous is copied."""
+    """Yield flat C-contiguous pieces of about ``limit`` bytes, in C order, copying only non-contiguous ones."""
     if isinstance(column, LazyValue):
         yield from column.blocks(limit)
         return
@@ -155,9 +159,9 @@ def pieces(column: Column, limit: int) -> Iterator[AnyArray]:
 
 
 def chunk_of(shape: tuple[int, ...], itemsize: int, target: int) -> tuple[int, ...]:
-    """Return a chunk of at most about ``target`` bytes that lies in one piece in C order: ``(1, …, k, all, all)``.
+    """Return the shape of a chunk of at most about ``target`` bytes, contiguous in C order: ``(1, …, k, all, all)``.
 
-    The axis that is cut is cut evenly, so that little of the last chunk is padding.
+    The axis that is cut is cut evenly, so that the last chunk has little padding.
     """
     chunk = [max(1, length) for length in shape]
     for axis, length in enumerate(chunk):
@@ -172,8 +176,8 @@ def chunk_of(shape: tuple[int, ...], itemsize: int, target: int) -> tuple[int, .
 
 
 def region(column: Column, start: tuple[int, ...], chunk: tuple[int, ...]) -> AnyArray:
-    """Return the values of one chunk, C-contiguous; shorter than the chunk at the edges."""
-    if isinstance(column, LazyValue):  # a chunk lies in one piece in C order
+    """Return the values of one chunk, C-contiguous; fewer at the edges."""
+    if isinstance(column, LazyValue):  # a chunk is contiguous in C order
         shape = tuple(min(part, length - at) for at, part, length in zip(start, chunk, column.shape, strict=True))
         first = int(np.ravel_multi_index(start, column.shape))
         return column.elements(first, first + math.prod(shape)).reshape(shape)
@@ -183,5 +187,5 @@ def region(column: Column, start: tuple[int, ...], chunk: tuple[int, ...]) -> An
 
 
 def offsets_of(sizes: Sequence[int]) -> AnyArray:
-    """Return where each value begins in the flat ones, and where the last ends: ``n + 1`` integers from 0."""
+    """Return the offsets of values in the flat array: ``n + 1`` integers from 0."""
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Values as HDF5 has them: the array to write, its HDF5 type, and the attributes that tell what it was."""
+"""Encoding of values for HDF5: the array to write, its HDF5 type, and attributes that preserve the dtype."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from h5py import h5d, h5t
 
 _LONGEST_TYPE = 60_000
-"""Bytes that the description of a type may take; the message of a header that holds it has at most 64 KiB."""
+"""Limit in bytes for the description of a type, which must fit a header message of at most 64 KiB."""
 
 
 def is_plain(dtype: np.dtype) -> bool:
-    """Whether the bytes of the elements in memory are those in the file."""
+    """True if the elements have the same bytes in memory and in the file."""
     return dtype.kind not in "OTU" and dtype.itemsize > 0
 
 
@@ -49,14 +49,14 @@ def plain_type(dtype: np.dtype) -> h5t.TypeID:
 
 
 def as_stored(values: AnyArray) -> tuple[AnyArray, h5t.TypeID]:
-    """Return values that are not plain as the array and the type to write.
+    """Return the array and the type to write for values that are not plain.
 
-    Text of variable length is UTF-8; where a string holds NUL, which ends HDF5's strings, sequences of bytes.
+    Text of variable length is UTF-8; strings with NUL, which ends HDF5's strings, are sequences of bytes.
 
     Raises
     ------
     InvalidDataError
-        An object is no text, or a string cannot be said in UTF-8.
+        An object is not text, or a string is not valid UTF-8.
     """
     if values.dtype.kind not in "OT":
         encoded = encode_text(values)
@@ -78,18 +78,18 @@ def as_bytes(texts: AnyArray) -> AnyArray:
 
 
 def describe(dataset: h5d.DatasetID, dtype: np.dtype, attrs: Mapping[str, object] | None) -> None:
-    """Write the attributes of a dataset: those given, and what its HDF5 type does not tell of the dtype."""
+    """Write the attributes of a dataset: the given ones, and parts of the dtype that its HDF5 type lacks."""
     told = dict(attrs or {})
     named = named_in_file(dtype)
     if named is not None:
         told[DTYPE] = named
     units = cf_units(dtype) if dtype.kind in "mM" else None
     if units is not None:
-        told[UNITS] = units  # whatever unit was given, these integers are counted in this one
+        told[UNITS] = units  # always the unit of these integers, even if another was given
     if told:
         set_attrs(dataset, told)
 
 
 def name_of(dtype: np.dtype) -> str:
-    """Return the dtype as documents have it: with a width, which event-model wants even of text of any length."""
+    """Return the dtype for documents: with a width, which event-model requires even for text of any length."""
     return "|O8" if dtype.kind in "OT" else dtype.str

@@ -1,9 +1,9 @@
-"""The heaps in which HDF5 keeps text of variable length, looked through before HDF5 does: damaged ones hang it.
+"""Checks of the heaps in which HDF5 keeps text of variable length, before HDF5 reads them: damaged ones hang it.
 
-They have no checksum, and the library follows the sizes in them backwards, or for ever, where a bit of one has flipped.
-Those of a column are found by what its elements refer to. What attributes refer to, HDF5 does not tell before it has
-read it, so their heaps are searched for: in all of a small file, and at either end of a large one, where those of the
-documents are. A heap of attributes amid a large file is not looked at: to find it would take as long as to hash it all.
+Heaps have no checksum, and the library follows their sizes backwards, or forever, after a bit flip.
+Heaps of a column are found through the references of its elements. HDF5 does not list the references of attributes
+before it reads them, so their heaps are searched for: in all of a small file, and at both ends of a large one, where
+the documents are. Heaps of attributes in the middle of a large file are not checked: a search would take too long.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 _BEGIN = b"GCOL\x01\x00\x00\x00"
-"""The signature, the version and what is reserved."""
+"""The signature, the version and reserved bytes."""
 _HEAD = 16
 """Bytes before a heap's first object, and before the bytes of each object."""
 _REFERENCE = 12
@@ -35,24 +35,24 @@ _OBJECT = struct.Struct("<HxxxxxxQ").unpack_from
 """Number and size of an object; number 0 is free space, whose size counts its head, too."""
 _MOST_OBJECTS = 0xFFFF
 _SMALL = 1 << 19
-"""Bytes of a file that is looked through as a whole."""
+"""Size in bytes up to which a file is searched completely."""
 _ENDS = 1 << 16
-"""How much is looked through at either end of a larger one. What lies between are mostly values."""
+"""Size in bytes of the parts searched at both ends of a larger file. The middle is mostly values."""
 _BLOCK = 1 << 18
 
 
 def check_heaps(path: Path) -> None:
-    """Refuse a file in which a heap is damaged; a flipped bit in the text itself is not seen here.
+    """Raise for a file with a damaged heap; bit flips in the text itself are not detected here.
 
     Parameters
     ----------
     path : Path
-        Any file; one that cannot be opened is left to whoever opens it next.
+        Any file; errors of opening are left to the next function that opens it.
 
     Raises
     ------
     DamagedFileError
-        Names the file and where the heap is.
+        The message names the file and the position of the heap.
     """
     with suppress(IsADirectoryError, FileNotFoundError, PermissionError), opened(path, buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
@@ -63,21 +63,21 @@ def check_heaps(path: Path) -> None:
 
 
 def check_referred(file: int, addresses: AnyArray, path: str) -> None:
-    """Refuse heaps that are damaged, out of those that elements of a column refer to.
+    """Raise for damaged heaps among those that elements of a column refer to.
 
     Parameters
     ----------
     file : int
         The descriptor of the file.
     addresses : ndarray
-        Where the heaps begin: uint64 ``(n,)``, 0 for no text.
+        Positions of the heaps: uint64 ``(n,)``, 0 for no text.
     path : str
-        What the file is called in messages.
+        Name of the file in messages.
 
     Raises
     ------
     DamagedFileError
-        Names the file and where the heap is.
+        The message names the file and the position of the heap.
     """
     size = os.fstat(file).st_size
     for begin in map(int, np.unique(addresses)):
@@ -87,12 +87,12 @@ def check_referred(file: int, addresses: AnyArray, path: str) -> None:
 
 def _damaged(path: object, begin: int) -> DamagedFileError:
     return DamagedFileError(
-        f"{path} is damaged: the text of variable length at byte {begin} has no order. Restore it from a copy."
+        f"{path} is damaged: the string heap at byte {begin} is not in a valid order. Restore the file from a backup."
     )
 
 
 def _beginnings(file: IO[bytes], first: int, length: int) -> Iterator[int]:
-    """Yield where heaps begin in a part of a file."""
+    """Yield the positions of heaps in a part of a file."""
     file.seek(first)
     block = file.read(length)
     found = block.find(_BEGIN)
@@ -102,7 +102,7 @@ def _beginnings(file: IO[bytes], first: int, length: int) -> Iterator[int]:
 
 
 def _has_order(file: int, begin: int, size: int) -> bool:
-    """Tell whether a heap is whole; what is none, or leads out of the file, HDF5 finds itself."""
+    """Return True if a heap is sound; HDF5 itself detects data that are not a heap, or that exceed the file."""
     head = os.pread(file, _USUAL, begin)
     length = int.from_bytes(head[len(_BEGIN) : _HEAD], "little")
     if not head.startswith(_BEGIN) or length < _HEAD or begin + length > size:
@@ -112,9 +112,9 @@ def _has_order(file: int, begin: int, size: int) -> bool:
 
 
 def _is_used(file: IO[bytes], begin: int) -> bool:
-    """Tell whether anything in a file refers to a heap: by its address, and the number of an object in it.
+    """Return True if anything in a file refers to a heap: by its address, and the number of an object in it.
 
-    Values may hold what looks like a heap: a whole HDF5 file, even one that is cut into chunks.
+    Values may look like a heap: a whole HDF5 file, even one that is cut into chunks.
     """
     address = begin.to_bytes(8, "little")
     file.seek(0)
@@ -132,7 +132,7 @@ def _is_used(file: IO[bytes], begin: int) -> bool:
 
 
 def _is_whole(heap: bytes) -> bool:
-    """Follow the objects of a heap from one to the next: each has a number of its own, and they fill it exactly."""
+    """Return True if the objects of a heap have unique numbers and fill it exactly."""
     here, last, numbers = 0, len(heap) - _HEAD, []
     while here <= last:
         number, size = _OBJECT(heap, here)

@@ -1,7 +1,7 @@
-"""HDF5 objects made by the low-level interface, with types and property lists prepared once.
+"""HDF5 objects created by the low-level interface, with types and property lists prepared once.
 
-The ordinary interface of h5py costs four times as much for a small file: it builds the same types, spaces and property
-lists anew for each object.
+The high-level interface of h5py takes four times as long for a small file: it builds the same types, spaces and
+property lists again for each object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SCALAR = h5s.create(h5s.SCALAR)
 UTF8_LINK = h5p.create(h5p.LINK_CREATE)
 UTF8_LINK.set_char_encoding(h5t.CSET_UTF8)
 
-# No time stamps inside: the same values make the same bytes.
+# No time stamps: equal values give equal bytes.
 CONTIGUOUS = h5p.create(h5p.DATASET_CREATE)
 CONTIGUOUS.set_obj_track_times(False)
 
@@ -54,7 +54,7 @@ def _variable_type() -> h5t.TypeID:
 VARIABLE_TEXT = _variable_type()
 VARIABLE_BYTES = h5t.vlen_create(h5t.STD_U8LE)
 
-# What such values are in memory: Python objects, which h5py converts.
+# Type of such values in memory: Python objects, which h5py converts.
 OBJECTS = h5t.py_create(np.dtype(object))
 
 
@@ -71,16 +71,16 @@ def space(shape: tuple[int, ...]) -> h5s.SpaceID:
 
 
 def create_group(parent: h5g.GroupID, name: str, attrs: Mapping[str, object] | None = None) -> h5g.GroupID:
-    """Make a group with its attributes and return its id.
+    """Create a group with its attributes and return its id.
 
     Parameters
     ----------
     parent : h5py.h5g.GroupID or h5py.h5f.FileID
-        Where the group is made.
+        Parent of the new group.
     name : str
         One name, without ``/``.
     attrs : mapping, optional
-        As `set_attrs` takes them.
+        Attributes for `set_attrs`.
     """
     made = h5g.create(parent, utf8(name), UTF8_LINK, _GROUP)
     if attrs:
@@ -89,7 +89,7 @@ def create_group(parent: h5g.GroupID, name: str, attrs: Mapping[str, object] | N
 
 
 def open_group(parent: h5g.GroupID, name: str) -> h5g.GroupID | None:
-    """Return a group that is there, or None."""
+    """Return an existing group, or None."""
     return h5g.open(parent, utf8(name)) if utf8(name) in parent else None
 
 
@@ -100,17 +100,17 @@ def create_dataset(
     shape: tuple[int, ...],
     made_with: h5p.PropDCID = CONTIGUOUS,
 ) -> h5d.DatasetID:
-    """Make a dataset of a fixed shape, under no name for None, and return its id."""
+    """Create a dataset of a fixed shape (unnamed if ``name`` is None), and return its id."""
     return h5d.create(parent, None if name is None else utf8(name), kind, space(shape), made_with, UTF8_LINK)
 
 
 def set_attrs(obj: h5g.GroupID | h5d.DatasetID, attrs: Mapping[str, object]) -> None:
-    """Write attributes: text as UTF-8 of variable length, which h5py gives back as str; all else as NumPy has it.
+    """Write attributes: text as UTF-8 of variable length, which h5py returns as str; other values as in NumPy.
 
     Parameters
     ----------
     obj : h5py.h5g.GroupID, h5py.h5d.DatasetID or h5py.h5f.FileID
-        What the attributes belong to.
+        Owner of the attributes.
     attrs : mapping of str to str, number, bool, sequence of str or of numbers
         Names and values.
     """

@@ -1,4 +1,4 @@
-"""Opens HDF5 files that anybody may have made: nothing outside the file is reached, nothing in it is believed."""
+"""Opening of untrusted HDF5 files: links never lead outside the file, and its content is checked."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ _LONGEST_ATTRIBUTE = 1 << 16
 _SIMPLE = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM, h5t.COMPOUND)
 
 _ATTEMPTS = 26
-"""How often HDF5 looks at a part of a file that is being written, until its checksum is right: for 70 ms."""
+"""Attempts of HDF5 to read a part of a file that is being written, until its checksum is right: about 70 ms."""
 
 
 def _patient(access: h5p.PropFAID) -> h5p.PropFAID:
-    """Let a reader give up where a part of a file stays wrong; h5py has no function for it.
+    """Limit the attempts of a reader at a part of a file that stays wrong; h5py has no function for it.
 
-    HDF5 waits twice as long each time, and looks a hundred times: longer than the universe has been there.
+    By default HDF5 doubles the waiting time a hundred times: longer than the age of the universe.
     """
     with suppress(OSError, AttributeError), phil:
-        library = ctypes.PyDLL(h5p.__file__)  # which knows the HDF5 that h5py uses
+        library = ctypes.PyDLL(h5p.__file__)  # linked to the HDF5 that h5py uses
         library.H5Pset_metadata_read_attempts.argtypes = [ctypes.c_int64, ctypes.c_uint]
         library.H5Pset_metadata_read_attempts(access.id, _ATTEMPTS)
     return access
 
 
-# Nothing that an error leaves behind shall keep a file open.
+# No object that an error leaves behind may keep a file open.
 _ACCESS = h5p.create(h5p.FILE_ACCESS)
-# What text of variable length is in memory: Python objects, which h5py converts.
+# Type of text of variable length in memory: Python objects, which h5py converts.
 _OBJECTS = h5t.py_create(np.dtype(object))
 
 _ACCESS.set_fclose_degree(h5f.CLOSE_STRONG)
@@ -54,16 +54,16 @@ _kept = threading.local()
 
 @contextmanager
 def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
-    """Open a file for the length of a ``with``; what HDF5 chokes on is said to be damage of this file.
+    """Open a file for the length of a ``with``; report errors of HDF5 as damage of this file.
 
     Raises
     ------
     DamagedFileError
-        The file is not there, not HDF5, cut short, or something in it cannot be read.
+        The file does not exist, is not HDF5, is cut short, or contains unreadable data.
     StoreBusyError
         Another process writes it.
     UnsafeFileError
-        It lies under the root of a store, and a link leads to it.
+        The file is under the root of a store, and the path contains a link.
     """
     kept = _kept.files.get(path) if not swmr and hasattr(_kept, "files") else None
     if kept is not None:
@@ -74,13 +74,15 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
     try:
         file = _opened(os.fsencode(path), h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0))
     except FileNotFoundError as error:
-        raise DamagedFileError(f"{path} is not there. Put it back, or name its new place with root_map.") from error
+        raise DamagedFileError(f"{path} does not exist. Restore it, or give its new location with root_map.") from error
     except BlockingIOError as error:
         raise StoreBusyError(
             f"{path} is being written by another process. Wait until it has ended, or stop it."
         ) from error
     except OSError as error:
-        raise DamagedFileError(f"{path} cannot be opened as HDF5: {_reason(error)}. Restore it from a copy.") from error
+        raise DamagedFileError(
+            f"{path} cannot be opened as HDF5: {_reason(error)}. Restore it from a backup."
+        ) from error
     try:
         if (descriptor := descriptor_of(file)) is not None:
             check_opened(path, descriptor)
@@ -92,12 +94,12 @@ def reading(path: str, swmr: bool = False) -> Iterator[h5f.FileID]:
 
 @contextmanager
 def kept_open(path: str) -> Iterator[None]:
-    """Keep a file open for a while: in this thread, `reading` it does not open it again.
+    """Keep a file open for a while: in this thread, `reading` does not open it again.
 
     Raises
     ------
     DamagedFileError, StoreBusyError
-        As `reading` does.
+        As in `reading`.
     """
     with reading(path) as file:
         files = _kept.__dict__.setdefault("files", {})
@@ -112,15 +114,15 @@ def kept_open(path: str) -> Iterator[None]:
 
 @contextmanager
 def _translated(path: str) -> Iterator[None]:
-    """Say of what HDF5 chokes on that it is damage of this file."""
+    """Translate errors of HDF5 into damage of this file."""
     try:
         yield
     except AnalysisStoreError:
         raise
     except MemoryError as error:
-        raise TooLargeError(f"{path}: reading this takes more memory than there is. Read a slice.") from error
+        raise TooLargeError(f"{path}: Reading this takes more memory than is available. Read a slice.") from error
     except (OSError, RuntimeError, KeyError, ValueError, OverflowError) as error:
-        raise DamagedFileError(f"{path} cannot be read: {_reason(error)}. Restore it from a copy.") from error
+        raise DamagedFileError(f"{path} cannot be read: {_reason(error)}. Restore it from a backup.") from error
 
 
 def _opened(path: bytes, flags: int) -> h5f.FileID:
@@ -129,11 +131,11 @@ def _opened(path: bytes, flags: int) -> h5f.FileID:
     except OSError as error:
         if "close degree" not in str(error):
             raise
-        return h5f.open(path, flags)  # h5py has it open in this process, and HDF5 wants both to close it alike
+        return h5f.open(path, flags)  # h5py has it open in this process, and HDF5 requires the same close mode for both
 
 
 def descriptor_of(file: h5f.FileID) -> int | None:
-    """Return the descriptor of a file on disk; None of one that HDF5 reads by other means, whose handle is none."""
+    """Return the descriptor of a file on disk; None for files that HDF5 opens by other drivers."""
     if file.get_access_plist().get_driver() != h5fd.SEC2:
         return None
     return int(file.get_vfd_handle())
@@ -144,14 +146,14 @@ def _reason(error: Exception) -> str:
 
 
 def find(where: h5f.FileID | h5g.GroupID, path: str) -> h5g.GroupID | h5d.DatasetID:
-    """Return the object at a path inside the file: from its root, or from the group that is given.
+    """Return the object at a path inside the file: from its root, or from the given group.
 
-    Soft links are followed by hand, because one may pass through a link to another file.
+    Soft links are resolved here, because one may pass through a link to another file.
 
     Raises
     ------
     UnsafeFileError
-        A link on the way leaves the file.
+        A link in the path leaves the file.
     DamagedFileError
         There is no such object.
     """
@@ -170,9 +172,9 @@ def find(where: h5f.FileID | h5g.GroupID, path: str) -> h5g.GroupID | h5d.Datase
         followed += 1
         if kind != h5l.TYPE_SOFT or followed > _MOST_SOFT_LINKS:
             raise UnsafeFileError(
-                f"{_file_name(where)}: {name.decode()!r} in {path!r} is a link that leaves the file, or one "
+                f"{_file_name(where)}: {name.decode()!r} in {path!r} is a link that leaves the file, or part "
                 "of a circle; "
-                "expected values that lie in the file itself. Copy them into it with h5repack or h5py."
+                "expected values in the file itself. Copy them into it with h5repack or h5py."
             )
         target = here.links.get_val(name)
         if target.startswith(b"/"):
@@ -182,7 +184,7 @@ def find(where: h5f.FileID | h5g.GroupID, path: str) -> h5g.GroupID | h5d.Datase
 
 
 def _kind_of(here: h5g.GroupID | h5d.DatasetID, name: bytes) -> int | None:
-    """Return what kind of link a member of a group is; None where there is no such member."""
+    """Return the kind of link of a group member; None if there is no such member."""
     if not isinstance(here, h5g.GroupID):
         return None
     try:
@@ -194,26 +196,26 @@ def _kind_of(here: h5g.GroupID | h5d.DatasetID, name: bytes) -> int | None:
 
 
 def find_group(where: h5f.FileID | h5g.GroupID, path: str) -> h5g.GroupID:
-    """Return the group at ``path``; as `find`."""
+    """Return the group at ``path``, as `find` does."""
     found = find(where, path)
     if not isinstance(found, h5g.GroupID):
         raise DamagedFileError(
-            f"{_file_name(where)}: {path!r} is not a group; expected the group of a ragged column or table."
+            f"{_file_name(where)}: Got {path!r}, which is not a group; expected the group of a ragged column or table."
         )
     return found
 
 
 def find_dataset(where: h5f.FileID | h5g.GroupID, path: str) -> h5d.DatasetID:
-    """Return the dataset at ``path``, which keeps its values in this file; as `find`.
+    """Return the dataset at ``path``, which keeps its values in this file, as `find` does.
 
     Raises
     ------
     UnsafeFileError
-        Its values lie in other files: it is virtual, or uses external storage.
+        Its values are in other files: it is virtual, or uses external storage.
     """
     found = find(where, path)
     if not isinstance(found, h5d.DatasetID):
-        raise DamagedFileError(f"{_file_name(where)}: {path!r} is not a dataset; expected one.")
+        raise DamagedFileError(f"{_file_name(where)}: Got {path!r}; expected a dataset.")
     return checked_dataset(found)
 
 
@@ -222,36 +224,36 @@ def _file_name(inside: h5f.FileID | h5g.GroupID | h5d.DatasetID) -> str:
 
 
 def checked_dataset(dataset: h5d.DatasetID) -> h5d.DatasetID:
-    """Return a dataset which keeps its values in its file.
+    """Return a dataset after checking that its values are in its file.
 
     Raises
     ------
     UnsafeFileError
-        Its values lie in other files: it is virtual, or uses external storage.
+        Its values are in other files: it is virtual, or uses external storage.
     """
     made = dataset.get_create_plist()
     if made.get_layout() == h5d.VIRTUAL or made.get_external_count():
         raise UnsafeFileError(
-            f"{_file_name(dataset)}: the values of {_name(dataset)!r} lie in other files "
+            f"{_file_name(dataset)}: the values of {_name(dataset)!r} are in other files "
             "(virtual or external storage); expected them in the file itself. Copy them into it with h5py."
         )
     return dataset
 
 
 def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
-    """Return a scalar attribute of text, None where there is none.
+    """Return a scalar text attribute, None if there is none.
 
     Raises
     ------
     DamagedFileError
-        It is something else, too long, or not UTF-8.
+        The attribute has another type, is too long, or not UTF-8.
     """
     if not h5a.exists(obj, name.encode()):
         return None
     attribute = h5a.open(obj, name.encode())
     value = np.empty((), object)
     try:
-        attribute.read(value, mtype=_OBJECTS)  # as we write it; to look at its type first would take twice as long
+        attribute.read(value, mtype=_OBJECTS)  # the type that we write; reading the type first would take twice as long
     except (OSError, TypeError):
         value = _other_text(attribute, name)
     raw: Any = value.item()
@@ -262,12 +264,12 @@ def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
 
 
 def integer_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> int | None:
-    """Return a scalar attribute that is an integer, None where there is none.
+    """Return a scalar integer attribute, None if there is none.
 
     Raises
     ------
     DamagedFileError
-        It is something else.
+        The attribute has another type.
     """
     if not h5a.exists(obj, name.encode()):
         return None
@@ -277,7 +279,7 @@ def integer_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> int | None
         attribute.read(value)
     except (OSError, TypeError) as error:
         raise DamagedFileError(
-            f"The attribute {name!r} is no integer; the file was changed, or is not ours."
+            f"The attribute {name!r} is not an integer. The file was changed outside analysis_store."
         ) from error
     return int(value)
 
@@ -288,7 +290,7 @@ def _other_text(attribute: h5a.AttrID, name: str) -> AnyArray:
     single = attribute.get_space().get_simple_extent_npoints() == 1
     if not single or not isinstance(kind, h5t.TypeStringID) or kind.get_size() > _LONGEST_ATTRIBUTE:
         raise DamagedFileError(
-            f"The attribute {name!r} is no short text; expected a string. The file was changed, or is not ours."
+            f"The attribute {name!r} is not a short text. The file was changed outside analysis_store."
         )
     shape = attribute.get_space().shape
     value: AnyArray = np.empty(shape, object if kind.is_variable_str() else kind.dtype)
@@ -297,26 +299,26 @@ def _other_text(attribute: h5a.AttrID, name: str) -> AnyArray:
 
 
 def dtypes_of(dataset: h5d.DatasetID) -> tuple[np.dtype, np.dtype]:
-    """Return the dtype of the elements as stored (object for text of variable length) and as the values were.
+    """Return the stored dtype of the elements (object for text of variable length) and the original dtype.
 
     Raises
     ------
     DamagedFileError
-        The HDF5 type is none that values have: references, opaque or unknown ones, sequences.
+        The HDF5 type is not one of values: references, opaque or unknown types, sequences.
     """
     kind = dataset.get_type()
     stored = _plain_dtype(kind)
     named = text_attribute(dataset, DTYPE)
     if stored is None:
         raise DamagedFileError(
-            f"{_name(dataset)} has the HDF5 type {type(kind).__name__}, which no value is stored as; expected "
+            f"{_name(dataset)} has the HDF5 type {type(kind).__name__}, which stored values do not have; expected "
             "numbers, bool, "
             "text, or structures of them."
         )
     if named is None:
         if isinstance(kind, h5t.TypeVlenID):
             raise DamagedFileError(
-                f"{_name(dataset)} holds sequences; expected text, as its attribute {DTYPE} would say."
+                f"{_name(dataset)} holds sequences; expected text, declared by its attribute {DTYPE}."
             )
         return stored, stored
     return stored, parse_named(named, stored)
@@ -338,7 +340,7 @@ def _plain_dtype(kind: h5t.TypeID) -> np.dtype | None:
 
 
 def _without_notes(dtype: np.dtype) -> np.dtype:
-    """Return a dtype without what h5py notes on it of enums and text."""
+    """Return a dtype without h5py's metadata on enums and text."""
     if dtype.subdtype is not None:
         return np.dtype((_without_notes(dtype.base), dtype.shape))
     if dtype.names is None or dtype.fields is None:
@@ -349,7 +351,7 @@ def _without_notes(dtype: np.dtype) -> np.dtype:
 
 
 def _is_plain(dtype: np.dtype) -> bool:
-    """Whether a dtype is made of numbers, bool and fixed bytes only, at any depth."""
+    """Return True if a dtype consists of numbers, bool and fixed bytes only, at any depth."""
     base = dtype.base
     if base.names is not None:
         return all(_is_plain(base[name]) for name in base.names)
@@ -366,7 +368,7 @@ def _type_of(dtype: np.dtype) -> h5t.TypeID:
 
 
 def memory_type(dataset: h5d.DatasetID, stored: np.dtype) -> tuple[h5t.TypeID, bool]:
-    """Return the type to read as, and whether the bytes in the file are the bytes in memory."""
+    """Return the type to read, and True if the bytes in the file are those in memory."""
     kind = dataset.get_type()
     if isinstance(kind, h5t.TypeStringID) and kind.get_strpad() == h5t.STR_NULLPAD:
         return kind, True
@@ -382,9 +384,9 @@ def shape_of(dataset: h5d.DatasetID) -> tuple[int, ...]:
     Raises
     ------
     DamagedFileError
-        It has none.
+        The dataset has no shape.
     """
     space = dataset.get_space()
     if space.get_simple_extent_type() == h5s.NULL:
-        raise DamagedFileError(f"{_name(dataset)} is empty of any shape; expected values.")
+        raise DamagedFileError(f"{_name(dataset)} has no shape; expected values.")
     return tuple(int(length) for length in space.shape)

@@ -1,4 +1,4 @@
-"""The bytes of a dataset into memory: read by threads where they lie as they are, or unpacked by threads."""
+"""Reading of datasets into memory: threads read plain bytes, or decompress chunks."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ Box = tuple[tuple[int, int, int], ...]
 
 _LARGE = 1 << 20
 _PIECE = 16 << 20
-_CACHED = 2 << 20  # what is looked at at once stays in the cache
-_READERS = 2  # more do not help: two saturate the memory of a workstation
+_CACHED = 2 << 20  # pieces of this size stay in the cache
+_READERS = 2  # two saturate the memory of a workstation
 
 
 def check_held(dataset: h5d.DatasetID, size: int) -> None:
-    """Refuse to read whole what the file declares but does not hold.
+    """Raise for reading a whole dataset that the file declares but does not hold.
 
     Raises
     ------
     TooLargeError
-        Large parts were never written: reading them would be memory for nothing.
+        Large parts were never written: reading them would waste memory.
     """
     if size > SMALL_ENOUGH and not is_held(dataset, size):
         name = (h5i.get_name(dataset) or b"?").decode(errors="replace")
-        raise TooLargeError(f"{name} declares {size} bytes that the file does not hold. Read a slice of it.")
+        raise TooLargeError(f"Got {name}, which declares {size} bytes that the file does not hold. Read a slice of it.")
 
 
 def is_held(dataset: h5d.DatasetID, size: int) -> bool:
-    """Say whether all parts of a dataset of ``size`` bytes were ever written."""
+    """Return True if all parts of a dataset of ``size`` bytes were written."""
     made = dataset.get_create_plist()
     if made.get_layout() != h5d.CHUNKED:
         return bool(dataset.get_storage_size() >= size)
@@ -56,7 +56,7 @@ def is_held(dataset: h5d.DatasetID, size: int) -> bool:
 
 
 def read_box(dataset: h5d.DatasetID, stored: np.dtype, box: Box, out: AnyArray) -> None:
-    """Fill ``out``, whose shape is that of the box, with the elements of the box."""
+    """Fill ``out``, which has the shape of the box, with the elements of the box."""
     if out.size == 0:
         return
     kind, as_it_is = memory_type(dataset, stored)
@@ -88,7 +88,7 @@ def _read_hyperslab(dataset: h5d.DatasetID, kind: h5t.TypeID, box: Box, out: Any
 
 
 def _read_raw(dataset: h5d.DatasetID, out: AnyArray) -> bool:
-    """Read a contiguous dataset whole, past HDF5; say False where it has no place in a file on disk."""
+    """Read a whole contiguous dataset without HDF5; return False if it is not stored in a file on disk."""
     place = _place_of(dataset, out.nbytes)
     if place is None:
         return False
@@ -101,18 +101,18 @@ def _read_raw(dataset: h5d.DatasetID, out: AnyArray) -> bool:
 
 
 def _place_of(dataset: h5d.DatasetID, size: int) -> tuple[int, int] | None:
-    """Return descriptor and offset at which a contiguous dataset lies in a file on disk, None where in none."""
+    """Return descriptor and offset of a contiguous dataset in a file on disk, None if there is no such file."""
     offset, file = dataset.get_offset(), h5i.get_file_id(dataset)
     number = descriptor_of(file)
     if offset is None or number is None:
         return None
     if offset + size > os.fstat(number).st_size:
-        raise DamagedFileError(f"{os.fsdecode(file.name)} was cut short: {size} bytes at {offset} are not all there.")
+        raise DamagedFileError(f"{os.fsdecode(file.name)} was cut short: {size} bytes at {offset} are not complete.")
     return number, offset
 
 
 def read_blocks(dataset: h5d.DatasetID, stored: np.dtype) -> Iterator[AnyArray]:
-    """Yield all elements in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+    """Yield all elements in C order, in blocks of any shape; each is valid until the next is requested."""
     shape = shape_of(dataset)
     size = stored.itemsize * math.prod(shape)
     as_it_is = dataset.get_create_plist().get_layout() == h5d.CONTIGUOUS and memory_type(dataset, stored)[1]
@@ -140,7 +140,7 @@ def _raw_blocks(file: int, offset: int, size: int, stored: np.dtype) -> Iterator
 
 
 def _boxes(shape: tuple[int, ...], width: int) -> Iterator[Box]:
-    """Yield boxes of some 16 MiB that cover a shape in C order, however large one row of it is."""
+    """Yield boxes of about 16 MiB that cover a shape in C order, even if one row is larger."""
     axis = 0
     while axis < len(shape) - 1 and width * math.prod(shape[axis + 1 :]) > _PIECE:
         axis += 1
@@ -168,7 +168,7 @@ def _is_bitshuffle_lz4(made: Any) -> bool:
 
 
 def _unpack(library: ctypes.CDLL, dataset: h5d.DatasetID, box: Box, out: AnyArray) -> bool:
-    """Unpack the chunks that a box touches, by threads; say False where one was never written, or is not packed."""
+    """Decompress the chunks that overlap a box in threads; return False if one is missing, or is not compressed."""
     chunk = dataset.get_create_plist().get_chunk()
     file = descriptor_of(h5i.get_file_id(dataset))
     places = None if file is None else _chunks_of(dataset, chunk, box)
@@ -178,7 +178,7 @@ def _unpack(library: ctypes.CDLL, dataset: h5d.DatasetID, box: Box, out: AnyArra
 
     def unpack(place: h5d.StoreInfo) -> None:
         if place.size > 2 * whole + 4096:
-            raise DamagedFileError(f"A chunk of {whole} bytes says that it takes {place.size} compressed.")
+            raise DamagedFileError(f"A chunk of {whole} bytes declares {place.size} bytes when compressed.")
         packed = os.pread(file, place.size, place.byte_offset)
         source, target = _overlap(place.chunk_offset, chunk, box)
         room = out[target]
@@ -194,7 +194,7 @@ def _unpack(library: ctypes.CDLL, dataset: h5d.DatasetID, box: Box, out: AnyArra
 
 
 def _for_each(work: Callable[[Any], None], items: list[Any]) -> None:
-    """Do the work for each item, by threads; a task for each item would cost a sixth more."""
+    """Do the work for each item in threads, in batches, since a task for each item would take a sixth longer."""
     step = -(-len(items) // (4 * bitshuffle.WORKERS))
 
     def work_through(group: list[Any]) -> None:
@@ -209,7 +209,7 @@ def _for_each(work: Callable[[Any], None], items: list[Any]) -> None:
 
 
 def _chunks_of(dataset: h5d.DatasetID, chunk: tuple[int, ...], box: Box) -> list[h5d.StoreInfo] | None:
-    """Return where the chunks that a box touches lie, None where one of them is not there or not filtered."""
+    """Return the locations of the chunks that overlap a box, None if one is missing or not filtered."""
     places = [dataset.get_chunk_info_by_coord(start) for start in _touched(chunk, box)]
     if any(place.byte_offset is None or place.filter_mask for place in places):
         return None
@@ -228,7 +228,7 @@ def _touched(chunk: tuple[int, ...], box: Box) -> Iterable[tuple[int, ...]]:
 
 
 def _overlap(first: tuple[int, ...], chunk: tuple[int, ...], box: Box) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Return which elements of a chunk go to which places of the box."""
+    """Return the elements of a chunk and their positions in the box."""
     source, target = [], []
     for at, length, (start, count, step) in zip(first, chunk, box, strict=True):
         low = max(0, -(-(at - start) // step))

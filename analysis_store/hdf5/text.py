@@ -1,4 +1,4 @@
-"""Text of variable length out of a file, without believing the lengths that the file declares."""
+"""Reading of text of variable length from a file without trusting the declared lengths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BUDGET = 256 << 20
 _REFERENCE = 16
-"""Bytes that an element takes on disk, where addresses have eight."""
+"""Size in bytes of an element on disk, for addresses of eight bytes."""
 
 _TEXT = h5py.string_dtype()
 _BYTES = h5py.vlen_dtype(np.uint8)
@@ -32,14 +32,14 @@ def read_text(dataset: h5d.DatasetID, dtype: np.dtype, box: Box) -> AnyArray:
     Raises
     ------
     DamagedFileError
-        Strings share their bytes, so that they would take more memory than the file is long; or one is not UTF-8.
+        Strings share their bytes, so that they would take more memory than the size of the file; or one is not UTF-8.
     """
     shape = tuple(count for _, count, _ in box)
     out = np.empty(shape, dtype)
     if out.size == 0:
         return out
     limit = h5i.get_file_id(dataset).get_filesize()
-    # Row by row where the lengths cannot be looked at beforehand: a few strings are the most that can do harm.
+    # Row by row if the lengths cannot be checked first: then only a few strings can do harm.
     step = shape[0] if _declared(dataset, box) <= limit else max(1, _BUDGET // (limit * (out.size // shape[0])))
     total = 0
     for begin in range(0, shape[0], step):
@@ -57,12 +57,12 @@ def _rows(box: Box, begin: int, count: int) -> Box:
 
 
 def _declared(dataset: h5d.DatasetID, box: Box) -> float:
-    """Return how many bytes of text the rows of a box declare; infinite where that cannot be seen."""
+    """Return the declared bytes of text in the rows of a box; infinite if unknown."""
     offset = dataset.get_offset() if dataset.get_create_plist().get_layout() == h5d.CONTIGUOUS else None
     if offset is None:
         return float("inf")
     shape = shape_of(dataset)
-    # On disk each string is its length, in four bytes, the address of a heap, and its number in that.
+    # On disk each string is its length in four bytes, the address of a heap, and its number in the heap.
     width = dataset.get_storage_size() // math.prod(shape)
     per_row = width * math.prod(shape[1:])
     start, count, step = box[0]
@@ -71,7 +71,7 @@ def _declared(dataset: h5d.DatasetID, box: Box) -> float:
         return float("inf")
     size = per_row * ((count - 1) * step + 1)
     if size > os.fstat(file).st_size:
-        raise DamagedFileError(f"The file ends in the middle of its text: {size} bytes at {offset} are not all there.")
+        raise DamagedFileError(f"The file ends in the middle of its text: {size} bytes at {offset} are not complete.")
     raw = os.pread(file, size, offset + start * per_row)
     entries = np.frombuffer(raw, np.uint8).reshape(-1, width)
     if width == _REFERENCE:

@@ -1,9 +1,9 @@
-"""Opens HDF5 files to write them, so that a disk that refuses spoils this file, and neither HDF5 nor the process.
+"""Opening of HDF5 files for writing, so that a disk error affects only this file, not HDF5 or the process.
 
-HDF5 keeps back what it is given, and writes it when an object is closed, or the file is flushed. Where the disk refuses
-then, the object stays half closed inside the library, and the next file that is opened crashes the process. So HDF5 may
-not meet a disk that refuses. A small file it writes into memory. In a large one it keeps no values back: they are
-written by the call that brings them, which may fail without harm; and for all else the room is taken before it writes.
+HDF5 buffers data, and writes them when an object is closed, or the file is flushed. After a disk error at that
+point, the object stays half closed inside the library, and the next file that is opened crashes the process. So HDF5
+must not meet a disk error. A small file is written in memory. In a large one HDF5 buffers no values: they are
+written by the call that passes them, which may fail safely; for the rest, disk space is allocated before it writes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 _SUPERBLOCK = 96
-"""Bytes of the largest superblock, with which a file begins."""
+"""Size in bytes of the largest superblock, with which a file begins."""
 _STEP = 128 << 10
 """Bytes by which a file in memory grows."""
 
@@ -35,7 +35,7 @@ def _access(*bounds: int) -> h5p.PropFAID:
     access.set_libver_bounds(*bounds)
     access.set_sieve_buf_size(0)  # contiguous values
     access.set_cache(0, 0, 0, 0.75)  # chunks
-    kept = access.get_mdc_config()  # all else: never thrown out while there is more to write
+    kept = access.get_mdc_config()  # metadata: never evicted before the file is flushed
     kept.evictions_enabled = False
     kept.incr_mode = kept.flash_incr_mode = kept.decr_mode = 0
     access.set_mdc_config(kept)
@@ -54,19 +54,19 @@ _LATEST = _access(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
 
 @contextmanager
 def written(path: str | os.PathLike[str], *, small: bool = False) -> Iterator[h5f.FileID]:
-    """Give a new HDF5 file in place of the one at ``path``; after the ``with`` it is closed, and durable.
+    """Yield a new HDF5 file in place of the one at ``path``; after the ``with`` it is closed, and durable.
 
     Parameters
     ----------
     path : path
-        A file that is there, and is overwritten.
+        An existing file, which is overwritten.
     small : bool
-        Whether it fits into memory easily.
+        True if the file fits into memory easily.
 
     Raises
     ------
     OSError, RuntimeError
-        The disk refuses it. What is at ``path`` then is of no use.
+        A disk error. The file at ``path`` is then invalid.
     """
     image = b""
     with _closed(h5f.create(os.fsencode(path), h5f.ACC_TRUNC, fapl=_MEMORY if small else _ACCESS)) as file:
@@ -86,21 +86,21 @@ def written(path: str | os.PathLike[str], *, small: bool = False) -> Iterator[h5
 
 @contextmanager
 def grown(path: str | os.PathLike[str], *, swmr: bool = False) -> Iterator[h5f.FileID]:
-    """Give an HDF5 file to add to, made where there is none; after the ``with`` it is closed, and not yet durable.
+    """Yield an HDF5 file to append to, created if needed; after the ``with`` it is closed, and not yet durable.
 
-    On any error the file is what it was before.
+    After any error the file is restored to its previous state.
 
     Parameters
     ----------
     path : path
         The file.
     swmr : bool
-        Whether it gets the form that others can read while it is open.
+        Give the file the format that others can read while it is open.
 
     Raises
     ------
     OSError, RuntimeError
-        The disk refuses it.
+        A disk error.
     """
     name, access, before = os.fsencode(path), _LATEST if swmr else _ACCESS, _Before(path)
     try:
@@ -110,7 +110,7 @@ def grown(path: str | os.PathLike[str], *, swmr: bool = False) -> Iterator[h5f.F
             file = h5f.open(name, h5f.ACC_RDWR, access)
         with _closed(file):
             yield file
-    except BlockingIOError:  # somebody else has it open: it is not ours to change
+    except BlockingIOError:  # another process has it open and may change it
         raise
     except BaseException:
         before.restore()
@@ -118,19 +118,19 @@ def grown(path: str | os.PathLike[str], *, swmr: bool = False) -> Iterator[h5f.F
 
 
 class _Before:
-    """What a file was before it is added to: HDF5 writes behind its end, and marks its beginning as open."""
+    """State of a file before it is extended: HDF5 writes after its end, and marks its beginning as open."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._head = b""
         self.size: int | None = None
-        """In bytes; None where there is no file."""
+        """Size in bytes; None if there is no file."""
         with suppress(FileNotFoundError), open(path, "rb", buffering=0) as file:  # noqa: PTH123  it may be text
             self._head = file.read(_SUPERBLOCK)
             self.size = os.fstat(file.fileno()).st_size
 
     def restore(self) -> None:
-        """Make the file what it was, as far as the disk lets us."""
+        """Restore the file, as far as the disk allows."""
         with suppress(OSError):
             if self.size is None:
                 os.unlink(self._path)  # noqa: PTH108
@@ -141,12 +141,12 @@ class _Before:
 
 
 def reserve(file: h5f.FileID) -> None:
-    """Take the room that HDF5 is going to need for all that it has kept back.
+    """Allocate disk space for all data that HDF5 has buffered.
 
     Raises
     ------
     OSError
-        There is none. Nothing has happened yet.
+        There is no space. Nothing was written.
     """
     if _is_on_disk(file) and hasattr(os, "posix_fallocate"):
         descriptor = file.get_vfd_handle()
@@ -155,13 +155,13 @@ def reserve(file: h5f.FileID) -> None:
 
 
 def _holes(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of the parts of a file, which is going to have a size, that have no place on the disk yet."""
+    """Yield begin and end of the parts of a file of a given future size that are not allocated on disk yet."""
     held, here = os.fstat(descriptor).st_size, 0
     while here < size:
         hole = os.lseek(descriptor, here, os.SEEK_HOLE) if here < held else here
         try:
             here = os.lseek(descriptor, hole, os.SEEK_DATA)
-        except OSError:  # nothing comes after it
+        except OSError:  # no further data
             here = size
         if hole < size:
             yield hole, min(here, size)
@@ -173,7 +173,7 @@ def _is_on_disk(file: h5f.FileID) -> bool:
 
 @contextmanager
 def _closed(file: h5f.FileID) -> Iterator[h5f.FileID]:
-    """Close a file at the end; where that cannot be, or an error comes, let HDF5 believe that it was."""
+    """Close a file at the end; if this fails, or after an error, make HDF5 believe that it was closed."""
     try:
         yield file
         reserve(file)
@@ -185,7 +185,7 @@ def _closed(file: h5f.FileID) -> Iterator[h5f.FileID]:
 
 
 def _close(file: h5f.FileID) -> None:
-    if h5i.get_ref(file) > 1:  # an h5py.File has it, too
+    if h5i.get_ref(file) > 1:  # an h5py.File refers to it, too
         h5py.File(file).close()
     else:
         file.close()
@@ -194,8 +194,8 @@ def _close(file: h5f.FileID) -> None:
 def give_up(file: h5f.FileID) -> None:
     """Close a file that could not be written, and that nobody will read.
 
-    HDF5 keeps what the disk did not take, tries again when the process ends, and crashes it then. So the file gets
-    room elsewhere for its last words: in memory, or where everything is forgotten.
+    HDF5 keeps data that the disk did not take, tries again when the process ends, and then crashes it. So the remaining
+    data are redirected: into memory, or to a device that discards them.
     """
     if not file.valid:
         return
@@ -205,14 +205,14 @@ def give_up(file: h5f.FileID) -> None:
             os.dup2(descriptor, file.get_vfd_handle())
             os.close(descriptor)
         for opened in h5f.get_obj_ids(file, h5f.OBJ_ALL & ~h5f.OBJ_FILE):
-            while opened.valid and h5i.get_file_id(opened).id == file.id:  # else it keeps the file open
+            while opened.valid and h5i.get_file_id(opened).id == file.id:  # else the object keeps the file open
                 h5i.dec_ref(opened)
         _close(file)
 
 
 @contextmanager
 def _no_limit() -> Iterator[None]:
-    """Lift the limit that this process may have for the size of its files."""
+    """Remove the limit that this process may have for the size of its files."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (before[1], before[1]))
     try:

@@ -1,4 +1,4 @@
-"""What a result must say of its origin, and how that is found out, checked and written down."""
+"""Provenance of results: its contents, and how the store finds, checks and records them."""
 
 from __future__ import annotations
 

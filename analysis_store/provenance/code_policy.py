@@ -1,4 +1,4 @@
-"""The code of a new run: what is given and what is found are brought together, and held against the policy."""
+"""The code of a new run: given and captured values are combined, and checked against the policy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def settle_code(
     stated: Provenance, policy: Policy, defaults: Mapping[str, str], problems: list[str], *, capture: bool
 ) -> Code | None:
-    """Return the code of a new run: as given, its gaps filled with what is found, or what is found alone."""
+    """Return the code of a new run: the given code completed by the captured one, or the captured one."""
     given, found = stated.code, Found(None)
     if capture and not (given is not None and _is_complete(given)):
         found = capture_code(patch=policy.dirty == "diff")
@@ -32,19 +32,19 @@ def settle_code(
 
 
 def _is_complete(code: Code) -> bool:
-    """Tell whether nothing need be found: then the code that is named need not be the code that saves."""
+    """Return True if no capture is needed, in which case the named code need not be the calling code."""
     return bool(code.name and (code.source or (code.url and (code.version or code.commit))))
 
 
 def _merged(given: Code | None, found: Code | None, problems: list[str]) -> Code | None:
-    """Return the code as given, its gaps filled with what was found, if that is the same code."""
+    """Return the given code completed by the captured one, if both describe the same code."""
     if given is None or found is None:
         return given or found
     if not _is_same(given, found):
         return given
     if given.commit and found.commit and not found.commit.startswith(given.commit):
         problems.append(
-            f"code: the commit {given.commit} is given, but the checkout is at {found.commit}; leave it out."
+            f"code: Got the commit {given.commit}, but the checkout is at {found.commit}. Leave the commit out."
         )
     return replace(
         found,
@@ -57,15 +57,15 @@ def _merged(given: Code | None, found: Code | None, problems: list[str]) -> Code
 
 
 def _is_same(given: Code, found: Code) -> bool:
-    """Tell whether a statement about code can be about the code that was found."""
+    """Return True if stated code can be the same as the captured code."""
     if given.name not in (None, found.name):
         return found.source is not None and not (given.version or given.commit)
-    loose = given.name is not None and found.source is not None  # a script may be of any version
+    loose = given.name is not None and found.source is not None  # a script may have any version
     return given.version in (None, found.version) or (loose and found.version is None)
 
 
 def _with_defaults(code: Code | None, given: Code | None, defaults: Mapping[str, str]) -> Code | None:
-    """Return the code with name and url that the store has set for code at home nowhere."""
+    """Return the code with the store's default name and url for code in no package or repository."""
     if code is None or code.source is None or code.version or code.commit:
         return code
     name = (given and given.name) or defaults.get("name") or code.name
@@ -74,7 +74,7 @@ def _with_defaults(code: Code | None, given: Code | None, defaults: Mapping[str,
 
 
 def _kept(code: Code | None, policy: Policy) -> Code | None:
-    """Return the code with the digest of what is kept of it, and an address that may be published."""
+    """Return the code with the digest of the kept text, and a url that may be published."""
     if code is None:
         return None
     if code.patch is not None and policy.dirty == "allow":
@@ -91,7 +91,7 @@ def _check_complete(code: Code | None, found: Found, problems: list[str], *, doc
     text_kept = code.source is not None or (documents and code.digest is not None)
     gaps = {
         "name": code.name,
-        # Of a text that is kept whole an address would say no more than it does: nobody is kept from saving.
+        # A url adds nothing to a text that is kept whole: missing urls must not prevent saving.
         "url": code.url or text_kept,
         "version or commit": code.version or code.commit or text_kept,
     }
@@ -100,7 +100,7 @@ def _check_complete(code: Code | None, found: Found, problems: list[str], *, doc
         why = f" ({found.trouble})" if found.trouble else ""
         known = f" of {code.name!r}" if code.name else ""
         problems.append(
-            f"code: {' and '.join(missing)}{known} not known{why}. Give Provenance(code=Code(name=..., version=..., "
+            f"code: {' and '.join(missing)}{known} unknown{why}. Give Provenance(code=Code(name=..., version=..., "
             'url=...)) or "commit"; or Provenance.capture(function) of the function that made the result.'
         )
 
@@ -109,18 +109,18 @@ def _check_committed(code: Code | None, found: Found, policy: Policy, problems: 
     if code is None:
         return
     if policy.dirty == "refuse" and code.dirty:
-        changed = ", ".join(code.changed[:20]) or "the files are not named"
+        changed = ", ".join(code.changed[:20]) or "unnamed files"
         more = f" and {len(code.changed) - 20} more" if len(code.changed) > 20 else ""
         problems.append(
-            f"code: {code.name!r} holds changes that are not committed, which the policy of this store refuses: "
+            f"code: {code.name!r} has uncommitted changes, which the policy of this store refuses: "
             f"{changed}{more}. Commit them and save again."
         )
     elif policy.dirty == "refuse" and found.trouble and code.dirty is None and code.source is not None:
-        problems.append(f"code: whether {code.name!r} is committed is not known: {found.trouble}. Mend that.")
+        problems.append(f"code: it is unknown whether {code.name!r} is committed: {found.trouble}. Fix this first.")
     elif policy.dirty == "diff" and code.dirty and found.trouble and policy.require_code:
         problems.append(f"code: {found.trouble}.")
 
 
 def waived(stated: Provenance, policy: Policy) -> bool:
-    """Tell whether a written reason stands for what is missing."""
+    """Return True if the policy accepts a written reason in place of missing parts."""
     return policy.allow_waiver and stated.waiver is not None

@@ -1,4 +1,4 @@
-"""What a result came from, verified: parents are looked up, files are looked at and hashed."""
+"""The inputs of a result, verified: parents are looked up, files are hashed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Lookup = Callable[[str], str | None]
 
 
 def parents_in(md: Mapping[str, object], problems: list[str]) -> Iterator[Parent]:
-    """Yield the parents that metadata name under any of the keys in use; an empty text names none."""
+    """Yield the parents that metadata name under any of the keys in use, ignoring empty texts."""
     for key in PARENT_KEYS:
         named = md.get(key)
         for value in named if isinstance(named, (list, tuple)) else [named]:
@@ -31,7 +31,7 @@ def parents_in(md: Mapping[str, object], problems: list[str]) -> Iterator[Parent
 
 
 def resolve(parents: Iterable[Parent], lookup: Lookup | None, problems: list[str]) -> tuple[Parent, ...]:
-    """Return the parents, each once, with the catalog that each was found in."""
+    """Return the parents, each once, with the catalog in which each was found."""
     known: dict[str, Parent] = {}
     for parent in parents:
         known[parent.uid] = max(parent, known.get(parent.uid, parent), key=_weight)
@@ -39,7 +39,7 @@ def resolve(parents: Iterable[Parent], lookup: Lookup | None, problems: list[str
 
 
 def _weight(parent: Parent) -> tuple[bool, bool]:
-    """Rank what was said of a parent: the run itself tells most, then the catalog that is named."""
+    """Return the rank of a statement about a parent: a run itself first, then a named catalog."""
     return parent.seen, parent.catalog is not None
 
 
@@ -51,7 +51,7 @@ def _resolved(parent: Parent, lookup: Lookup | None, problems: list[str]) -> Par
     try:
         catalog = lookup(parent.uid)
     except ProvenanceError as error:
-        problems.append(f"parents: {error}. Mend that, or {_declare(parent.uid)}.")
+        problems.append(f"parents: {error}. Fix this, or {_declare(parent.uid)}.")
         return replace(parent, resolved=False)
     if catalog is not None:
         return replace(parent, catalog=catalog, resolved=True)
@@ -65,7 +65,7 @@ def _resolved(parent: Parent, lookup: Lookup | None, problems: list[str]) -> Par
 
 
 def _whereabouts(uid: str, lookup: Lookup | None) -> str | None:
-    """Return where a run is that the caller holds, as far as that can be found out."""
+    """Return the location of a run that the caller holds, as far as it is known."""
     try:
         return None if lookup is None else lookup(uid)
     except ProvenanceError:
@@ -79,8 +79,8 @@ def _declare(uid: str) -> str:
 def inspect_files(files: Iterable[InputFile], problems: list[str], *, trusted: bool) -> tuple[InputFile, ...]:
     """Return the files, each once, hashed.
 
-    Those with a digest are taken as they are where they are not here, or where they are ``trusted``: part of a
-    document that tells of another time and maybe another place.
+    Files with a digest are recorded as given if they are not on this machine, or if they are ``trusted``: part of a
+    document that describes another time and maybe another machine.
     """
     seen: dict[str, InputFile] = {}
     for file in files:
@@ -98,32 +98,32 @@ def _inspected(file: InputFile, problems: list[str], *, trusted: bool) -> InputF
         now = _look(file.path)
     except OSError as error:
         problems.append(
-            f"files: {file.path} cannot be read: {error.strerror or error}. Give the path of a file that can."
+            f"files: {file.path} cannot be read: {error.strerror or error}. Give the path of a readable file."
         )
         return file
     except ProvenanceError as error:
         problems.append(str(error))
         return file
     if file.digest not in (None, now.digest):
-        problems.append(f"files: {file.path} is not what it was: its digest is {now.digest}, not {file.digest}.")
+        problems.append(f"files: {file.path} has changed: its digest is {now.digest}, not {file.digest}.")
     return now
 
 
 def _look(path: str) -> InputFile:
     before = Path(path).stat()
     if stat.S_ISDIR(before.st_mode):
-        raise ProvenanceError(f"files: {path} is a folder; name the files in it, e.g. sorted(Path(folder).glob('*')).")
-    if not stat.S_ISREG(before.st_mode):  # to open a pipe would wait for somebody to write to it
-        raise ProvenanceError(f"files: {path} is not an ordinary file; save what it gives to one, and name that.")
+        raise ProvenanceError(f"files: {path} is a folder. Name the files in it, e.g. sorted(Path(folder).glob('*')).")
+    if not stat.S_ISREG(before.st_mode):  # opening a pipe would wait for a writer
+        raise ProvenanceError(f"files: {path} is not an ordinary file. Save its content to one, and name that file.")
     digest = digest_now(path, before)
     if stamp(Path(path).stat()) != stamp(before):
-        raise ProvenanceError(f"files: {path} changed while it was read; wait until it is written.")
+        raise ProvenanceError(f"files: {path} changed while it was read. Wait until it is complete.")
     return InputFile(path, before.st_size, before.st_mtime, digest, hashed=True)
 
 
 @remembered
 def digest_now(path: str) -> str:
-    """Return the digest of a file as it is now.
+    """Return the present digest of a file.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a result says of its origin: one record, as a person gives it and as the start document holds it."""
+"""The provenance record of a result, in the form that a person gives and in that of the start document."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["ORIGINS", "Code", "InputFile", "Parent", "Provenance"]
 
 ORIGINS = ("simulation", "synthetic", "manual")
-"""What data may come from that have no input."""
+"""Possible origins of data that have no input."""
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
 class Provenance:
-    """Where a result came from.
+    """Provenance of a result.
 
     Parameters
     ----------
@@ -33,22 +33,22 @@ class Provenance:
     files : iterable
         Paths of input files.
     code : Code or mapping, optional
-        The code; what is not given is captured from the caller.
+        The code; missing parts are captured from the caller.
     parameters : mapping, optional
-        The parameters of the analysis: anything that JSON holds.
+        The parameters of the analysis: any JSON values.
     environment : mapping, optional
-        ``digest``, ``python`` and ``platform``; recorded by itself.
+        ``digest``, ``python`` and ``platform``; recorded automatically.
     origin : {"simulation", "synthetic", "manual"}, optional
         For data that have no input; needs a ``note``.
     note : str, optional
-        In words.
+        Description in words.
     waiver : str, optional
-        Why something is missing, where the policy of the store allows that.
+        Reason why something is missing, if the policy of the store allows it.
 
     Raises
     ------
     ProvenanceError
-        A part is not what it should be.
+        A part is invalid.
 
     Examples
     --------
@@ -88,12 +88,12 @@ class Provenance:
 
     @classmethod
     def capture(cls, obj: object = None) -> Provenance:
-        """Return the part that is found by itself: the code of a function, class or module, or of the caller.
+        """Return the automatic part: the code of a function, class or module, or of the caller.
 
         Raises
         ------
         ProvenanceError
-            ``obj`` is none of these, or its code is not known.
+            ``obj`` is none of these, or its code is unknown.
         """
         from analysis_store.provenance.code.capture import capture_code
         from analysis_store.provenance.code.environment import environment
@@ -105,12 +105,12 @@ class Provenance:
 
     @classmethod
     def parse(cls, value: object) -> Provenance:
-        """Return what a `Provenance`, a mapping of its parameters, or None says.
+        """Return the `Provenance` of a `Provenance`, a mapping of its parameters, or None.
 
         Raises
         ------
         ProvenanceError
-            An unknown key, or a part that is not what it should be.
+            An unknown key, or an invalid part.
         """
         if isinstance(value, cls):
             return value
@@ -118,12 +118,12 @@ class Provenance:
             return NOTHING
         if isinstance(value, Mapping):
             return build(cls, value, "provenance")
-        raise ProvenanceError(f"provenance: got {kind(value)}; expected Provenance(...) or a mapping of its parts.")
+        raise ProvenanceError(f"provenance: Got {kind(value)}; expected Provenance(...) or a mapping of its parts.")
 
     from_document = parse
 
     def to_document(self) -> Document:
-        """Return it as it stands in the start document; what is not given is left out, but for parents and files."""
+        """Return the provenance for the start document; other parts than parents and files only if given."""
         return {
             "parents": [parent.to_document() for parent in self.parents],
             "files": [file.to_document() for file in self.files],
@@ -137,7 +137,7 @@ class Provenance:
 
 
 def _several(value: Any) -> Iterable[object]:
-    """Return a collection as it is, and a single uid, path, run or record as the only one of its kind."""
+    """Return a collection unchanged, and a single uid, path, run or record as a collection of one."""
     if isinstance(value, (list, tuple)):
         return value
     if isinstance(value, (str, bytes, Mapping, os.PathLike, Parent, InputFile)) or uid_of(value) is not None:
@@ -150,18 +150,18 @@ def _several(value: Any) -> Iterable[object]:
 def _mapping(name: str, value: Any) -> dict[str, Any] | None:
     if isinstance(value, Mapping | None):
         return None if value is None else dict(value)
-    raise ProvenanceError(f"{name}: got {kind(value)}; expected a mapping.")
+    raise ProvenanceError(f"{name}: Got {kind(value)}; expected a mapping.")
 
 
 def _text(name: str, value: Any) -> str | None:
     if isinstance(value, str | None):
         return text_or_none(value)
-    raise ProvenanceError(f"{name}: got {kind(value)}; expected text.")
+    raise ProvenanceError(f"{name}: Got {kind(value)}; expected text.")
 
 
 NOTHING = Provenance()
-"""What is said by saying nothing."""
+"""Empty provenance."""
 
 
 ProvenanceLike: TypeAlias = Provenance | Mapping[str, object]
-"""Where a result came from, or the same as a mapping."""
+"""A `Provenance`, or a mapping of its parameters."""

@@ -1,4 +1,4 @@
-"""The words of provenance: a parent, an input file, the code."""
+"""The parts of provenance: a parent, an input file, the code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Parent:
     """A run that the result came from.
 
-    With a ``catalog`` it is declared external: it is recorded without being looked up.
+    A parent with a ``catalog`` is declared external and recorded without lookup.
 
     Examples
     --------
@@ -29,16 +29,16 @@ class Parent:
     """
 
     uid: str
-    """The uid of its start document."""
+    """Uid of its start document."""
 
     catalog: str | None = None
-    """Where the run is: declared, or where it was found."""
+    """Catalog of the run: declared, or where it was found."""
 
     resolved: bool = False
-    """Whether the run was really seen there."""
+    """True if the run was found there."""
 
     seen: bool = field(default=False, repr=False, compare=False)
-    """Whether the caller held the run itself, so that nothing need be looked up. Not part of the document."""
+    """True if the caller holds the run itself, so that no lookup is needed. Not part of the document."""
 
     def __post_init__(self) -> None:
         check(self, "parents", ("uid",), str, "text")
@@ -50,37 +50,37 @@ class Parent:
 
     @classmethod
     def of(cls, value: object) -> Parent:
-        """Return the parent that a uid, a run, a mapping or a `Parent` names.
+        """Return the parent for a uid, a run, a mapping or a `Parent`.
 
         Raises
         ------
         ProvenanceError
-            It names none.
+            The value does not name a parent.
         """
         if isinstance(value, cls):
             return value
         if isinstance(value, str):
             return cls(value)
-        if isinstance(value, dict):  # a run is a mapping, too: of its streams
+        if isinstance(value, dict):  # a run is a mapping of its streams, too
             return build(cls, value, "a parent", hint='; of a start document give its ["uid"]')
         uid = uid_of(value)
         if uid is None:
             raise ProvenanceError(
-                f"parents: {kind(value)} is no parent; expected the uid of a run, a run, or Parent(uid, catalog=...)."
+                f"parents: Got {kind(value)}; expected the uid of a run, a run, or Parent(uid, catalog=...)."
             )
         return cls(uid, home_of(value), resolved=True, seen=True)
 
     def to_document(self) -> Document:
-        """Return it as it stands in the start document; ``catalog`` is left out where it is not known."""
+        """Return the parent for the start document; ``catalog`` is left out if it is unknown."""
         known = {} if self.catalog is None else {"catalog": self.catalog}
         return {"uid": self.uid, **known, "resolved": self.resolved}
 
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file that the result came from.
+    """An input file of the result.
 
-    A path alone is looked at and hashed; with a digest it is what it was when somebody hashed it, maybe elsewhere.
+    A path alone is hashed here; a digest states the content at another time, maybe on another machine.
     """
 
     path: str
@@ -90,13 +90,13 @@ class InputFile:
     """In bytes."""
 
     mtime: float | None = None
-    """When it was last modified: seconds since 1970 (UTC)."""
+    """Modification time: seconds since 1970 (UTC)."""
 
     digest: str | None = None
-    """Of its bytes: ``blake3:<hex>``."""
+    """Digest of its bytes: ``blake3:<hex>``."""
 
     hashed: bool | None = None
-    """Whether the store read the file and hashed it itself; False where it was only stated, None where not recorded."""
+    """True if the store hashed the file itself, False if the digest was only stated, None if not recorded."""
 
     def __post_init__(self) -> None:
         check(self, "files", ("path",), str, "text")
@@ -106,16 +106,16 @@ class InputFile:
         check(self, "files", ("hashed",), bool | None, "true or false")
         _drop_blank(self, ("digest",))
         if not self.path or "\0" in self.path:
-            raise ProvenanceError(f"files: {self.path!r} is no path; expected the path of an input file.")
+            raise ProvenanceError(f"files: Got the path {self.path!r}; expected the path of an input file.")
 
     @classmethod
     def of(cls, value: object) -> InputFile:
-        """Return the file that a path, a mapping or an `InputFile` names.
+        """Return the file for a path, a mapping or an `InputFile`.
 
         Raises
         ------
         ProvenanceError
-            It names none.
+            The value does not name a file.
         """
         if isinstance(value, cls):
             return value
@@ -124,16 +124,16 @@ class InputFile:
         try:
             return cls(os.fsdecode(value))  # type: ignore[arg-type]  # what else comes is the error's business
         except TypeError as error:
-            raise ProvenanceError(f"files: {kind(value)} is no file; expected the path of an input file.") from error
+            raise ProvenanceError(f"files: Got {kind(value)}; expected the path of an input file.") from error
 
     def to_document(self) -> Document:
-        """Return it as it stands in the start document; what is not known is left out."""
+        """Return the file for the start document; unknown parts are left out."""
         return known(self, [entry.name for entry in fields(self)])
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """The code that made the result.
+    """The code that produced the result.
 
     Examples
     --------
@@ -142,40 +142,40 @@ class Code:
     """
 
     name: str | None = None
-    """Of the distribution, the repository or the script."""
+    """Name of the distribution, the repository or the script."""
 
     version: str | None = None
     """As installed."""
 
     commit: str | None = None
-    """Of its checkout, in full."""
+    """Full commit of its checkout."""
 
     url: str | None = None
-    """Where it can be had."""
+    """Url of its source."""
 
     dirty: bool | None = None
-    """Whether the checkout held changes that were not committed; None without a checkout."""
+    """True if the checkout had uncommitted changes; None without a checkout."""
 
     entry_point: str | None = None
-    """``module:function`` or ``file:function`` that made the result."""
+    """``module:function`` or ``file:function`` that produced the result."""
 
     digest: str | None = None
-    """``blake3:<hex>`` of what is kept of the code itself with the run: its `patch` or its `source`."""
+    """``blake3:<hex>`` of the part of the code that is kept with the run: its `patch` or its `source`."""
 
     stated: tuple[str, ...] | None = None
-    """Which of these the caller stated and the store did not find itself; None where that was not recorded."""
+    """Fields that the caller stated and the store did not find itself; None if not recorded."""
 
     found: tuple[tuple[str, object], ...] = field(default=(), repr=False, compare=False)
-    """What the store found itself, by field: `stated` is judged by it. Not part of the document."""
+    """Values that the store found itself, by field; they determine `stated`. Not part of the document."""
 
     patch: str | None = field(default=None, repr=False, compare=False)
-    """What was not committed, as ``git apply`` takes it. In the run file, not in the document."""
+    """Uncommitted changes, as ``git apply`` takes them. In the run file, not in the document."""
 
     source: str | None = field(default=None, repr=False, compare=False)
-    """The text of code that is at home nowhere. In the run file, not in the document."""
+    """Text of code in no package or repository. In the run file, not in the document."""
 
     changed: tuple[str, ...] = field(default=(), repr=False, compare=False)
-    """The files of the checkout that are not committed. Not part of the document."""
+    """Uncommitted files of the checkout. Not part of the document."""
 
     def __post_init__(self) -> None:
         check(self, "code", _TEXTS, str | None, "text")
@@ -185,7 +185,7 @@ class Code:
             object.__setattr__(self, "stated", _names(self.stated))
 
     def marked(self) -> Code:
-        """Return the code with `stated` as it is: every field whose value is not the one that the store found."""
+        """Return the code with `stated` set to every field whose value is not the captured one."""
         found = dict(self.found)
         values = {name: getattr(self, name) for name in _STATABLE}
         stated = tuple(name for name, value in values.items() if value is not None and found.get(name) != value)
@@ -193,24 +193,24 @@ class Code:
 
     @classmethod
     def of(cls, value: object) -> Code:
-        """Return the code that a mapping or a `Code` describes.
+        """Return the code for a mapping or a `Code`.
 
         Raises
         ------
         ProvenanceError
-            It describes none.
+            The value does not describe code.
         """
         if isinstance(value, cls):
             return value
         if isinstance(value, Mapping):
             return build(cls, value, "code", known=CODE_FIELDS)
         raise ProvenanceError(
-            f"code: {kind(value)} is no code; expected Code(name=..., version=..., url=...) or such a mapping. "
+            f"code: Got {kind(value)}; expected Code(name=..., version=..., url=...) or such a mapping. "
             "For the code of a function, class or module use Provenance.capture(it)."
         )
 
     def to_document(self) -> Document:
-        """Return it as it stands in the start document; what is not known is left out."""
+        """Return the code for the start document; unknown parts are left out."""
         document = known(self, CODE_FIELDS)
         return document if self.stated is None else document | {"stated": list(self.stated)}
 
@@ -218,11 +218,11 @@ class Code:
 def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
         return tuple(value)
-    raise ProvenanceError(f"code: stated is {value!r:.60}; expected a list of names.")
+    raise ProvenanceError(f"code: Got stated={value!r:.60}; expected a list of names.")
 
 
 def _drop_blank(record: object, names: Iterable[str]) -> None:
-    """Take a blank text for what it says: nothing. It must not pass for a name or a reason."""
+    """Replace blank texts by None, so that they do not pass for a name or a reason."""
     for name in names:
         object.__setattr__(record, name, text_or_none(getattr(record, name)))
 

@@ -1,4 +1,4 @@
-"""The policy of a store: how much a result must say of its origin before it is kept."""
+"""The policy of a store: the provenance that a result must have to be saved."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 DIRTY = ("allow", "diff", "refuse")
-"""What may be done about uncommitted code, the strictest last."""
+"""Treatments of uncommitted code, the strictest last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How much a result must say of its origin.
+    """The provenance that a result must have.
 
     Raises
     ------
@@ -37,31 +37,31 @@ class Policy:
     """Name and url of the code, and a version, a commit or its source text."""
 
     dirty: Literal["allow", "diff", "refuse"] = "diff"
-    """Uncommitted code: ``"refuse"`` it, keep its patch with the run (``"diff"``), or only say so (``"allow"``)."""
+    """Uncommitted code: ``"refuse"`` it, keep its patch with the run (``"diff"``), or only record it (``"allow"``)."""
 
     allow_waiver: bool = False
-    """Whether a written reason may stand for inputs or code that are missing, and for uncommitted code."""
+    """Accept a written reason for missing inputs or code, and for uncommitted code."""
 
     def __post_init__(self) -> None:
         for name in ("require_inputs", "require_code", "allow_waiver"):
             if not isinstance(getattr(self, name), bool):
-                raise PolicyError(f"policy: {name} is {getattr(self, name)!r}; expected true or false.")
+                raise PolicyError(f"policy: Got {name}={getattr(self, name)!r}; expected true or false.")
         if self.dirty not in DIRTY:
-            raise PolicyError(f"policy: dirty is {self.dirty!r}; expected one of {', '.join(map(repr, DIRTY))}.")
+            raise PolicyError(f"policy: Got dirty={self.dirty!r}; expected one of {', '.join(map(repr, DIRTY))}.")
 
     @property
     def is_open(self) -> bool:
-        """Whether it demands nothing: the policy of a store for other people's documents."""
+        """True if nothing is required: the policy of a store for documents of other programs."""
         return not (self.require_inputs or self.require_code)
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Policy:
-        """Return the policy that `to_mapping`, or the ``[policy]`` table of ``analysis_store.toml``, describes.
+        """Return the policy for a mapping of `to_mapping`, or the ``[policy]`` table of ``analysis_store.toml``.
 
         Raises
         ------
         PolicyError
-            An unknown key, or a value that is not allowed.
+            An unknown key, or an invalid value.
         """
         known = [field.name for field in fields(cls)]
         unknown = [repr(key) for key in mapping if key not in known]
@@ -74,19 +74,19 @@ class Policy:
         return asdict(self)
 
     def tightened_by(self, other: Policy) -> Policy:
-        """Return ``other``, if it demands at least what this policy demands.
+        """Return ``other``, if it is at least as strict as this policy.
 
         Raises
         ------
         PolicyError
-            ``other`` would loosen this policy; the message names where.
+            ``other`` would loosen this policy; the message names the rules.
         """
         looser = [name for name, mine, theirs in self._compare(other) if theirs < mine]
         if looser:
             wanted = ", ".join(f"{name}={getattr(other, name)!r}" for name in looser)
             kept = ", ".join(f"{name}={getattr(self, name)!r}" for name in looser)
             raise PolicyError(
-                f"policy: {wanted} would loosen the policy of the store, which has {kept}. An argument may tighten "
+                f"policy: Got {wanted}, which would loosen the policy of the store, {kept}. An argument may tighten "
                 "it, never loosen it; edit analysis_store.toml in the store's folder, or use another store."
             )
         return other

@@ -1,4 +1,4 @@
-"""What the records of provenance have in common: made of mappings, checked, and written back."""
+"""Common functions of provenance records: construction from mappings, checks, and conversion to mappings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def build(cls: type[T], value: Mapping[str, object], what: str, *, hint: str = "", known: Iterable[str] = ()) -> T:
-    """Return a record made of a mapping whose keys are its fields, and no others."""
+    """Return a record from a mapping whose keys must be its fields."""
     known = list(known) or [entry.name for entry in fields(cls) if entry.compare]  # type: ignore[arg-type]
     unknown = [repr(key) for key in value if key not in known]
     if unknown:
@@ -21,22 +21,24 @@ def build(cls: type[T], value: Mapping[str, object], what: str, *, hint: str = "
     try:
         return cls(**value)
     except TypeError as error:
-        raise ProvenanceError(f"{what}: {dict(value)!r} is not complete; expected {', '.join(known)}.") from error
+        raise ProvenanceError(
+            f"{what}: Got {dict(value)!r}, which is not complete; expected {', '.join(known)}."
+        ) from error
 
 
 def check(record: object, where: str, names: Iterable[str], kind: type | UnionType, expected: str) -> None:
-    """Refuse fields of another type: what comes from a document may be anything."""
+    """Raise for fields of another type, since documents may hold any values."""
     for name in names:
         if not isinstance(getattr(record, name), kind):
-            raise ProvenanceError(f"{where}: {name} is {getattr(record, name)!r:.60}; expected {expected}.")
+            raise ProvenanceError(f"{where}: Got {name}={getattr(record, name)!r:.60}; expected {expected}.")
 
 
 def known(record: object, names: Iterable[str]) -> dict[str, object]:
-    """Return the fields that are known, in the order of the names."""
+    """Return the fields that are set, in the order of the names."""
     pairs = ((name, getattr(record, name)) for name in names)
     return {name: value for name, value in pairs if value is not None}
 
 
 def kind(value: object) -> str:
-    """Return what came, for a message."""
+    """Return the type and value that were given, for a message."""
     return f"{type(value).__name__} {value!r:.60}"

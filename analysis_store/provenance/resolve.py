@@ -1,7 +1,7 @@
-"""The rule: what a result must say of its origin, checked at once, before anything is written.
+"""The provenance rule: everything that a result must record is checked at once, before anything is written.
 
-What is said comes from the ``provenance`` argument and from the metadata; the code is captured, parents are looked
-up, files are hashed. Everything that is missing is told in one error.
+Values come from the ``provenance`` argument and from the metadata; the code is captured, parents are looked
+up, files are hashed. One error names everything that is missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The provenance of a run, settled: what goes into its documents, and what is kept with it."""
+    """The resolved provenance of a run: the part for its documents, and the part kept in its file."""
 
     document: dict[str, Any]
     """``start["provenance"]``."""
@@ -33,10 +33,10 @@ class Settled:
     """``start["parent_uids"]``."""
 
     patch: str | None
-    """What was not committed, for the run file; ``code["digest"]`` is its digest."""
+    """Uncommitted changes, for the run file; ``code["digest"]`` is their digest."""
 
     source: str | None
-    """The text of code at home nowhere, for the run file; ``code["digest"]`` is its digest."""
+    """Text of code in no package or repository, for the run file; ``code["digest"]`` is its digest."""
 
     environment: tuple[dict[str, str], ...]
     """``{"name", "version"}`` of every installed package; kept once per digest."""
@@ -54,36 +54,36 @@ def settle(
     code_defaults: Mapping[str, str] | None = None,
     capture: bool = True,
 ) -> Settled:
-    """Return the provenance of a new run, or refuse it.
+    """Return the provenance of a new run, or raise.
 
     Parameters
     ----------
     provenance : Provenance, mapping or None
-        What the caller says; it wins over ``md["provenance"]``.
+        Provenance given by the caller; it overrides ``md["provenance"]``.
     md : mapping
         The caller's metadata. ``parent_uids`` and its aliases name further parents.
     policy : Policy
-        What is demanded.
+        Requirements.
     lookup : callable or None
-        Gives the name of the catalog that has a run of this uid, or None. Without it nothing can be looked up, and
+        Returns the name of the catalog that has a run of a uid, or None. Without it,
         parents are recorded as not resolved.
     code_defaults : mapping, optional
-        ``name`` and ``url`` of code that is at home nowhere.
+        ``name`` and ``url`` of code in no package or repository.
     capture : bool
-        Whether the run is made here and now. False for documents that tell of another process: code and
-        environment are then what they say, and under a policy that demands nothing they may say what they like.
+        True if the run is computed now. False for documents that describe another process: code and
+        environment are then taken from them, and under a policy without requirements they may have any value.
 
     Raises
     ------
     ProvenanceError
-        Names everything that is missing or wrong, and how to give it.
+        The message names everything that is missing or wrong, and how to give it.
     """
     problems: list[str] = []
     stated = _stated(provenance, md, problems)
     named = [*stated.parents, *parents_in(md, problems)]
     parents = resolve(named, lookup, problems if policy.require_inputs else [])
     if md.get("uid") in [parent.uid for parent in parents]:
-        problems.append(f"parents: {md['uid']!r} is the uid of this very run; name the run it came from.")
+        problems.append(f"parents: Got {md['uid']!r}, the uid of this run itself; expected the uid of another run.")
     files = inspect_files(stated.files, problems, trusted=not capture)
     code = settle_code(stated, policy, code_defaults or {}, problems, capture=capture)
     around = environment() if capture else None
@@ -113,11 +113,11 @@ def _settled(document: dict[str, Any], result: Provenance, around: Environment |
     )
 
 
-# -------------------------------------------------------------------------------------------- what is said
+# -------------------------------------------------------------------------------------------- given values
 
 
 def _stated(provenance: ProvenanceLike | None, md: Mapping[str, Any], problems: list[str]) -> Provenance:
-    """Return what the argument and the metadata say together; where both speak, the argument wins."""
+    """Return the combined argument and metadata; the argument overrides the metadata."""
     first, second = _parsed(provenance, problems), _parsed(md.get("provenance"), problems)
     if second is NOTHING:
         return first
@@ -146,14 +146,14 @@ def _parsed(value: object, problems: list[str]) -> Provenance:
 
 def _check_words(stated: Provenance, policy: Policy, problems: list[str], *, bare: bool) -> None:
     if stated.origin is not None and stated.origin not in ORIGINS:
-        problems.append(f"origin: {stated.origin!r} is not known; expected one of {', '.join(map(repr, ORIGINS))}.")
+        problems.append(f"origin: Got {stated.origin!r}; expected one of {', '.join(map(repr, ORIGINS))}.")
     elif stated.origin is not None and not stated.note:
-        problems.append(f'origin: {stated.origin!r} needs a note that says more, e.g. note="FEFF 9.6 of Fe2O3".')
+        problems.append(f'origin: {stated.origin!r} needs a note with details, e.g. note="FEFF 9.6 of Fe2O3".')
     if stated.waiver is not None and not policy.allow_waiver:
-        problems.append("waiver: the policy of this store allows none; leave it out and give what is missing.")
+        problems.append("waiver: the policy of this store allows no waiver. Leave it out and give the missing parts.")
     if bare and stated.origin is None and policy.require_inputs and not waived(stated, policy):
         problems.append(
-            'inputs: no parent run, no input file and no origin is named. Give md={"parent_uids": [uid]}, '
+            'inputs: Got no parent run, no input file and no origin. Give md={"parent_uids": [uid]}, '
             "Provenance(parents=[run]), Provenance(files=[path]) or, for data that have no input, "
             'Provenance(origin="simulation" | "synthetic" | "manual", note="...").'
         )
@@ -172,7 +172,7 @@ def _document(result: Provenance, problems: list[str]) -> dict[str, Any]:
 
 
 _MEASURED = (
-    "\nMeasured data have no such provenance. They go into a store of their own that demands none: make it with\n"
+    "\nMeasured data have no such provenance. Keep them in a store of their own without requirements: create it with\n"
     "  analysis-store init --open FOLDER\n"
     "or AnalysisStore(folder, policy=Policy(require_inputs=False, require_code=False)), and subscribe that."
 )
@@ -182,4 +182,6 @@ def _message(problems: list[str]) -> str:
     said = list(dict.fromkeys(problems))
     listed = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(said, 1))
     things = "this is" if len(said) == 1 else f"these {len(said)} things are"
-    return f"Nothing was saved, for the provenance of the result is not settled; {things} missing or wrong:\n{listed}"
+    return (
+        f"Nothing was saved, because the provenance of the result is incomplete; {things} missing or wrong:\n{listed}"
+    )

@@ -1,7 +1,7 @@
-"""Where runs are looked up: Tiled clients, databrokers, other stores. None of these libraries is imported here.
+"""Lookup of runs in Tiled clients, databrokers and other stores. None of these libraries is imported here.
 
-A source is known by the module that its class, or a class it derives from, comes from: whoever holds such an object
-has its library loaded, and nobody else should have to load it.
+A source is recognized by the module of its class, or of a base class: a process that has such an object
+has loaded its library, and other processes need not load it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def find(sources: Iterable[object], uid: str) -> str | None:
 
 
 def find_run(sources: Iterable[object], uid: str) -> tuple[object, object] | None:
-    """Return the first source that has the run of exactly this uid, and the run as its library gives it; or None.
+    """Return the first source that has the run of exactly this uid, and the run as an object of its library; or None.
 
     Raises
     ------
     ProvenanceError
-        None has it, but one could not be asked; the message names it and what it said.
+        No source has the run, but one failed; the message names it and its error.
     """
     silent = []
     for source in sources:
@@ -48,7 +48,7 @@ def find_run(sources: Iterable[object], uid: str) -> tuple[object, object] | Non
 
 
 def run_in(source: Any, uid: str) -> Any:
-    """Return the run of exactly this uid in a source, or None: they take a part of it for the whole otherwise."""
+    """Return the run of exactly this uid in a source, or None, since sources also match a part of a uid."""
     try:
         run = source[uid]
     except (KeyError, RunNotFoundError):
@@ -56,27 +56,27 @@ def run_in(source: Any, uid: str) -> Any:
     except ValueError:
         if len(uid) == _UID_LENGTH:
             raise
-        return None  # taken for a part of a uid, and found too short or to fit several
+        return None  # taken for the beginning of a uid, which is too short or ambiguous
     return run if uid_of(run) == uid else None
 
 
 def check_source(source: object) -> None:
-    """Refuse what runs cannot be looked up in.
+    """Raise for objects in which runs cannot be looked up.
 
     Raises
     ------
     SettingsError
-        Names what came and what was expected.
+        The message names the object and the expected types.
     """
     if not (_is_store(source) or (_libraries(source) & set(_LIBRARIES) and hasattr(source, "__getitem__"))):
         raise SettingsError(
-            f"sources: got {type(source).__module__}.{type(source).__qualname__}; expected a Tiled client, a "
+            f"sources: Got {type(source).__module__}.{type(source).__qualname__}; expected a Tiled client, a "
             "databroker Broker or another AnalysisStore. Open it first and pass the object, not its name."
         )
 
 
 def name_of(source: Any) -> str:
-    """Return what a source is called: the name of a databroker, the address of a Tiled client, a store's folder."""
+    """Return the name of a source: that of a databroker, the address of a Tiled client, the folder of a store."""
     if _is_store(source):
         return public_url(str(getattr(source, "location", None) or source.root))
     uri = getattr(source, "uri", None)
@@ -90,7 +90,7 @@ def name_of(source: Any) -> str:
 
 
 def uid_of(run: object) -> str | None:
-    """Return the uid of a run object, whichever library it is of: ``.start["uid"]``, ``.metadata``, ``.uid``."""
+    """Return the uid of a run object of any library: ``.start["uid"]``, ``.metadata``, ``.uid``."""
     if isinstance(run, type):
         return None
     for read in (_from_start, _from_metadata, _from_uid):
@@ -104,7 +104,7 @@ def uid_of(run: object) -> str | None:
 
 
 def home_of(run: object) -> str | None:
-    """Return what the catalog is called that a run object was taken from, as far as the object tells."""
+    """Return the name of the catalog from which a run object was taken, if the object has it."""
     uri = getattr(run, "uri", None)
     if isinstance(uri, str):
         return _address(uri.rstrip("/").rpartition("/")[0])
@@ -113,21 +113,21 @@ def home_of(run: object) -> str | None:
 
 
 class Lookup:
-    """Looks runs up: first in the store itself, then in its sources. A run once found is not asked for again.
+    """Looks up runs: first in the store itself, then in its sources. A run that was found is cached.
 
     Parameters
     ----------
     home : str
-        What the store itself is called.
+        Name of the store itself.
     has : callable
-        Tells whether the store itself has a run of this uid.
+        Returns True if the store itself has a run of this uid.
     sources : iterable
         Tiled clients, databrokers, other stores.
 
     Raises
     ------
     SettingsError
-        A source is none of these.
+        A source has another type.
     """
 
     def __init__(self, home: str, has: Callable[[str], bool], sources: Iterable[object] = ()) -> None:
@@ -138,7 +138,7 @@ class Lookup:
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where it looks, in this order."""
+        """Names of the places searched, in this order."""
         return (self._home, *map(name_of, self._sources))
 
     def __call__(self, uid: str) -> str | None:
@@ -147,9 +147,9 @@ class Lookup:
         Raises
         ------
         ProvenanceError
-            None has it, but one could not be asked.
+            No source has the run, but one failed.
         """
-        if uid in self._found:  # runs do not go away, and a source may be far
+        if uid in self._found:  # runs are permanent, and a source may be remote
             return self._found[uid]
         if self._has(uid):
             return self._home

@@ -1,4 +1,4 @@
-"""What was read from a file, remembered for as long as nobody can have written to the file."""
+"""Cache of values read from files, valid while the file cannot have been written."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 SETTLED = 2.0
-"""Seconds. Clocks of file systems go in steps, those of FAT in the longest: two changes within a step look like one."""
+"""Seconds. Clocks of file systems advance in steps, the longest in FAT; changes within a step have the same time."""
 
 
 def stamp(status: os.stat_result) -> tuple[int, ...]:
-    """Return what changes when a file is written. The time of the last change of status cannot be set back."""
+    """Return the values that change when a file is written. The time of the last status change cannot be set back."""
     return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev
 
 
 def remembered(read: Callable[[str], T]) -> Callable[[str, os.stat_result], T]:
-    """Return a function of a path and its present status that reads the file again only where it may have changed."""
+    """Return a function of a path and its present status that reads the file again only if it may have changed."""
 
     @lru_cache(maxsize=4096)  # many results come from one file
     def known(path: str, _: tuple[int, ...]) -> T:

@@ -1,4 +1,4 @@
-"""Addresses as they may be published: without credentials, and for places on this machine with its name."""
+"""Urls that may be published: without credentials, and with the name of this machine for local paths."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 
 def public_url(url: str) -> str:
-    """Return a url without user, password and token, for documents are read by many.
+    """Return a url without user, password and token, since many people read documents.
 
-    The user of an ssh address (``ssh://git@host``, ``git@host:path``) is part of the address and stays.
+    The user of an ssh address (``ssh://git@host``, ``git@host:path``) is part of the address and kept.
 
     Examples
     --------
@@ -29,5 +29,5 @@ def public_url(url: str) -> str:
 
 
 def file_url(path: str | Path) -> str:
-    """Return the address of a folder or file on this machine, which it names: ``file://host/path``."""
+    """Return the url of a folder or file on this machine with the machine's name: ``file://host/path``."""
     return f"file://{socket.gethostname()}{quote(Path(path).absolute().as_posix())}"

@@ -44,7 +44,7 @@ def test_size_that_leads_astray(heap, size):
     """A size that leads into free space, over the end, or backwards is refused; HDF5 would never come back."""
     path, begin = heap
     put(path, begin + 16 + 8, struct.pack("<Q", size))
-    with pytest.raises(DamagedFileError, match=rf"texts\.h5 is damaged: .* at byte {begin} has no order"):
+    with pytest.raises(DamagedFileError, match=rf"texts\.h5 is damaged: .* at byte {begin} is not in a valid order"):
         check_heaps(path)
 
 
@@ -52,7 +52,7 @@ def test_number_that_is_taken(heap):
     """Two texts of one number are refused, and free space that is shorter than its own head."""
     path, begin = heap
     put(path, begin + 16, struct.pack("<H", 2))
-    with pytest.raises(DamagedFileError, match="has no order"):
+    with pytest.raises(DamagedFileError, match="is not in a valid order"):
         check_heaps(path)
 
 
@@ -67,7 +67,7 @@ def test_heap_at_the_end_of_a_large_file(tmp_path):
     check_heaps(path)
 
     put(path, begin + 16 + 8, struct.pack("<Q", 2**63))
-    with pytest.raises(DamagedFileError, match="has no order"):
+    with pytest.raises(DamagedFileError, match="is not in a valid order"):
         check_heaps(path)
 
 
@@ -86,7 +86,7 @@ def test_values_that_look_like_a_heap(heap, cut):
     check_heaps(outer)
 
     put(outer, outer.read_bytes().rindex(b"GCOL") + 16 + 8, struct.pack("<Q", 2**63))
-    with pytest.raises(DamagedFileError, match="has no order"):
+    with pytest.raises(DamagedFileError, match="is not in a valid order"):
         check_heaps(outer)
 
 
@@ -102,7 +102,7 @@ def test_a_column_amid_a_large_file(tmp_path):
 
     put(path, begin + 16 + 8, struct.pack("<Q", 2**64 - 16))
     check_heaps(path)
-    with pytest.raises(DamagedFileError, match=rf"column\.h5 is damaged: .* at byte {begin} has no order"):
+    with pytest.raises(DamagedFileError, match=rf"column\.h5 is damaged: .* at byte {begin} is not in a valid order"):
         column.read()
     number = texts.index(next(text for text in column[:100] if text))
     assert column[number].item() == texts[number]

@@ -170,7 +170,7 @@ class TestState:
         """Missing ones, and folders."""
         with pytest.raises(InputError, match=r"absent.dat cannot be read: No such file"):
             Inputs.of(tmp_path / "absent.dat")
-        with pytest.raises(InputError, match="is a folder; name the files in it"):
+        with pytest.raises(InputError, match=r"is a folder\. Name the files in it"):
             Inputs.of(tmp_path)
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(InputError, match="is not an ordinary file"):

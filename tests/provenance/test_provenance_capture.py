@@ -320,7 +320,7 @@ def test_uncommitted_code_three_ways(tmp_path: Path) -> None:
     assert told.patch is None
     assert "digest" not in told.document["code"]
 
-    with pytest.raises(ProvenanceError, match=r"not committed, which .* refuses: fitting\.py\. Commit them"):
+    with pytest.raises(ProvenanceError, match=r"uncommitted changes, which .* refuses: fitting\.py\. Commit them"):
         save(policy=Policy(dirty="refuse"))
     reason = {"waiver": "the beam ends at six"}
     assert save(reason, policy=Policy(dirty="refuse", allow_waiver=True)).document["waiver"] == reason["waiver"]
@@ -333,11 +333,11 @@ def test_git_that_does_not_tell_leaves_the_text(tmp_path: Path, monkeypatch: pyt
     commit(tmp_path)
     module = load(file)
     monkeypatch.setenv("PATH", "")
-    with pytest.warns(UserWarning, match=r"The commit of .*silent\.py is not known: git is not installed"):
+    with pytest.warns(UserWarning, match=r"The commit of .*silent\.py is unknown: git is not installed"):
         done = module.save(settle, policy=Policy(), lookup={"a": "here"}.get)
     assert done.source == file.read_text()
     assert module.save(settle, policy=Policy(), lookup={"a": "here"}.get).source == done.source
-    with pytest.raises(ProvenanceError, match="whether 'silent' is committed is not known: git is not installed"):
+    with pytest.raises(ProvenanceError, match="it is unknown whether 'silent' is committed: git is not installed"):
         module.save(settle, policy=Policy(dirty="refuse"), lookup={"a": "here"}.get)
 
 
@@ -351,7 +351,7 @@ def test_a_patch_that_is_too_large_is_refused_where_it_would_be_kept(
     module = load(file)
     file.write_text(file.read_text() + "#" * 3000)
     monkeypatch.setattr("analysis_store.provenance.code.patch.MAX_PATCH", 1000)
-    with pytest.raises(ProvenanceError, match=r"code: what is not committed in .* makes a patch of"):
+    with pytest.raises(ProvenanceError, match=r"code: the uncommitted changes in .* make a patch of"):
         module.save(settle, policy=Policy(), lookup={"a": "here"}.get)
     assert module.save(settle, policy=Policy(dirty="allow"), lookup={"a": "here"}.get).document["code"]["dirty"]
 
@@ -377,7 +377,7 @@ def test_what_is_given_fills_and_wins(tmp_path: Path) -> None:
         save({"url": "https://example.org/here", "version": "7"})
     with pytest.raises(ProvenanceError, match="url and version or commit of 'feff' not known"):
         save({"name": "feff"})
-    with pytest.raises(ProvenanceError, match=f"the commit c0ffee is given, but the checkout is at {made}"):
+    with pytest.raises(ProvenanceError, match=f"Got the commit c0ffee, but the checkout is at {made}"):
         save({"commit": "c0ffee"})
 
 
@@ -485,8 +485,8 @@ def test_what_is_typed_where_nothing_remembers_it_is_asked_for(tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-"], cwd=tmp_path, input=SAVE + "\nanalyse()\n", capture_output=True, text=True, check=False
     )
-    assert "code: name and url and version or commit not known (the text of the code that runs in" in done.stderr
-    assert "__main__ (<stdin>) is not known: it is in no file)" in done.stderr
+    assert "code: name and url and version or commit unknown (the source text of the code that runs in" in done.stderr
+    assert "__main__ (<stdin>) is unknown, since it is not in a file)" in done.stderr
 
 
 def test_generated_code_belongs_to_its_module(tmp_path: Path) -> None:

@@ -142,12 +142,12 @@ def test_what_is_too_large_to_keep_is_said(repo: Path, fit: Path, monkeypatch: p
     monkeypatch.setattr(patch_module, "MAX_PATCH", 1000)
     (repo / "pkg" / "data.bin").write_bytes(os.urandom(2000))
     with pytest.raises(
-        ProvenanceError, match=r"\(pkg/data.bin\) makes a patch of .* commit it, or name data in .gitig"
+        ProvenanceError, match=r"\(pkg/data.bin\) make a patch of .* commit them, or list data files in .gitig"
     ):
         patch_of(look(fit))
     (repo / "pkg" / "data.bin").unlink()
     fit.write_text("x" * 2000)
-    with pytest.raises(ProvenanceError, match=r"\(pkg/sub/fit.py\) makes a patch"):
+    with pytest.raises(ProvenanceError, match=r"\(pkg/sub/fit.py\) make a patch"):
         patch_of(look(fit))
 
 

@@ -64,7 +64,7 @@ def test_an_argument_may_tighten(policy: Policy, other: Policy) -> None:
     ("policy", "other", "named"),
     [
         (Policy(), OPEN, "require_inputs=False, require_code=False would loosen"),
-        (STRICTEST, Policy(), "dirty='diff' would loosen the policy of the store, which has dirty='refuse'"),
+        (STRICTEST, Policy(), "dirty='diff' which would loosen the policy of the store, dirty='refuse'"),
         (Policy(), Policy(dirty="allow"), "dirty='allow'"),
         (Policy(), Policy(allow_waiver=True, dirty="refuse"), "allow_waiver=True would loosen"),
     ],

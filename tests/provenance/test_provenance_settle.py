@@ -55,13 +55,13 @@ def test_one_error_names_everything_and_how_to_give_it(tmp_path: Path) -> None:
         "the run 'nowhere' was not found in this store and its sources",
         "Parent('nowhere', catalog=\"...\")",
         "the run 'lost' was not found",
-        "md['parent_uid']: int 5 is no parent",
+        "md['parent_uid']: Got int 5",
         "missing.xdi cannot be read: No such file or directory",
-        f"{tmp_path} is a folder; name the files in it",
-        "code: url of 'larch' not known",
+        f"{tmp_path} is a folder. Name the files in it",
+        "code: url of 'larch' unknown",
         "Provenance(code=Code(name=..., version=..., url=...))",
-        "origin: 'dream' is not known; expected one of 'simulation', 'synthetic', 'manual'",
-        "waiver: the policy of this store allows none",
+        "origin: Got 'dream'; expected one of 'simulation', 'synthetic', 'manual'",
+        "waiver: the policy of this store allows no waiver",
         '["k.min"]: event-model refuses keys',
     ):
         assert part in message
@@ -70,7 +70,7 @@ def test_one_error_names_everything_and_how_to_give_it(tmp_path: Path) -> None:
 
 def test_without_inputs_the_three_ways_to_give_them_are_told() -> None:
     """Runs, files, or an origin."""
-    with pytest.raises(ProvenanceError, match=r"inputs: no parent run, no input file and no origin") as caught:
+    with pytest.raises(ProvenanceError, match=r"inputs: Got no parent run, no input file and no origin") as caught:
         given()
     for way in ('md={"parent_uids": [uid]}', "parents=[run]", "files=[path]", 'origin="simulation" | "synthetic"'):
         assert way in str(caught.value)
@@ -131,7 +131,7 @@ def test_metadata_are_not_modified() -> None:
 
 def test_an_empty_parent_is_no_parent() -> None:
     """As the prototype wrote it when it knew none."""
-    with pytest.raises(ProvenanceError, match="inputs: no parent run"):
+    with pytest.raises(ProvenanceError, match="inputs: Got no parent run"):
         given(md={"parent_uid": "", "parent_uids": []})
 
 
@@ -176,7 +176,7 @@ def test_without_a_lookup_parents_stay_unresolved() -> None:
 
 def test_a_run_is_not_its_own_parent() -> None:
     """Lineage has no rings."""
-    with pytest.raises(ProvenanceError, match="'a' is the uid of this very run"):
+    with pytest.raises(ProvenanceError, match="Got 'a', the uid of this run itself"):
         given(md={"uid": "a", "parent_uids": ["a"]})
 
 
@@ -266,7 +266,7 @@ def test_a_record_of_a_file_is_held_against_the_file(tmp_path: Path) -> None:
     file = tmp_path / "fe.xdi"
     file.write_text("new")
     old = InputFile(str(file), 3, 0.0, "blake3:00")
-    with pytest.raises(ProvenanceError, match=r"fe\.xdi is not what it was: its digest is blake3:.*, not blake3:00"):
+    with pytest.raises(ProvenanceError, match=r"fe\.xdi has changed: its digest is blake3:.*, not blake3:00"):
         given({"files": [old]})
     assert given({"files": [old]}, capture=False).document["files"] == [old.to_document() | {"hashed": False}]
     elsewhere = InputFile("/elsewhere/fe.xdi", 3, 0.0, "blake3:00")
@@ -326,7 +326,7 @@ def test_argument_and_metadata_are_one() -> None:
 
 def test_metadata_that_are_no_provenance_are_refused() -> None:
     """With everything else that is wrong."""
-    with pytest.raises(ProvenanceError, match="provenance: got str 'me'; expected Provenance"):
+    with pytest.raises(ProvenanceError, match="provenance: Got str 'me'; expected Provenance"):
         given(md={"provenance": "me"})
 
 
@@ -351,7 +351,7 @@ def test_code_that_is_given_in_part_is_asked_for() -> None:
 def test_under_refuse_declared_changes_are_refused() -> None:
     """Wherever the code is."""
     code = Code("x", commit="c0ffee", url="https://example.org", dirty=True)
-    with pytest.raises(ProvenanceError, match="'x' holds changes that are not committed"):
+    with pytest.raises(ProvenanceError, match="'x' has uncommitted changes"):
         given(Provenance(parents="a", code=code), policy=Policy(dirty="refuse"))
     assert given(Provenance(parents="a", code=code)).document["code"]["dirty"] is True
 

@@ -206,7 +206,7 @@ def test_files_of_something_else(path: Path) -> None:
         HDF5DataStore(path, mode="r")
     with h5py.File(path) as file:
         assert file["x"][()] == 1
-    with pytest.raises(DamagedFileError, match="is not there"):
+    with pytest.raises(DamagedFileError, match="does not exist"):
         HDF5DataStore(path.with_name("missing.h5"), mode="r")
 
 

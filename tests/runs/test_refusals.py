@@ -297,12 +297,12 @@ def test_everything_that_provenance_lacks_is_told_at_once(store: AnalysisStore, 
 @pytest.mark.parametrize(
     ("provenance", "message"),
     [
-        (None, r"inputs: no parent run, no input file and no origin is named.*Provenance\(parents=\[run\]\)"),
+        (None, r"inputs: Got no parent run, no input file and no origin.*Provenance\(parents=\[run\]\)"),
         (Provenance(parents=["nobody"]), r"the run 'nobody' was not found in .*store.*Parent\('nobody', catalog="),
         (Provenance(files=["gone.dat"]), r"gone\.dat cannot be read: No such file or directory"),
-        (Provenance(origin="dream", note="x"), r"origin: 'dream' is not known; expected one of 'simulation', 'synth"),
+        (Provenance(origin="dream", note="x"), r"origin: Got 'dream'; expected one of 'simulation', 'synth"),
         ({"parent": "x"}, r"unknown.*parent.*parents, files"),
-        (3, r"provenance: got .*int.*expected Provenance"),
+        (3, r"provenance: Got .*int.*expected Provenance"),
     ],
 )
 def test_provenance_is_refused_on_every_way_in(
@@ -328,7 +328,7 @@ def test_provenance_is_refused_on_every_way_in(
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        ({}, r"inputs: no parent run"),
+        ({}, r"inputs: Got no parent run"),
         ({"parent_uids": ["nobody"]}, r"the run 'nobody' was not found"),
         ({"provenance": {"files": [{"path": "/gone.dat"}]}}, r"/gone\.dat cannot be read"),
         ({"parent_uid": "taken"}, r"code: "),
@@ -356,7 +356,7 @@ def test_parents_in_metadata_must_exist(store: AnalysisStore) -> None:
 
 def test_a_run_is_not_its_own_parent(store: AnalysisStore) -> None:
     """A loop of one is refused."""
-    with pytest.raises(ProvenanceError, match=r"'me' is the uid of this very run"):
+    with pytest.raises(ProvenanceError, match=r"Got 'me', the uid of this run itself"):
         store.insert(GOOD, {"uid": "me"}, provenance=Provenance(parents=[Parent("me", catalog="x")], code=ORIGIN.code))
 
 
@@ -622,7 +622,7 @@ def test_a_catalog_that_is_none_is_refused(location: Path) -> None:
     catalog = location / "catalog.sqlite"
     catalog.write_bytes(b"this is no database " * 500)
 
-    with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or is none.*rebuild"):
+    with pytest.raises(DamagedFileError, match=r"catalog\.sqlite is damaged or not a catalog.*rebuild"):
         AnalysisStore(location)
 
     assert b"this is no database " * 500 == catalog.read_bytes()

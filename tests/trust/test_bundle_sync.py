@@ -124,7 +124,7 @@ def test_the_policy_holds(tmp_path: Path, store: AnalysisStore) -> None:
         run = lax.insert([{"primary": {"x": 1.0}}], {}, provenance=Provenance(code=Code("a", version="1", url="u")))
         report = store.sync(lax)
     assert [(finding.kind, finding.subject) for finding in report.came.findings] == [("bundle", run.uid)]
-    assert "inputs: no parent run" in report.came.findings[0].what
+    assert "inputs: Got no parent run" in report.came.findings[0].what
     assert len(store) == 0
 
 

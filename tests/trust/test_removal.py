@@ -438,7 +438,7 @@ def test_a_run_whose_file_is_lost(store: AnalysisStore, run: Run) -> None:
     told = buried(store.root, run.uid)
     assert told is not None
     assert told.start == run.start
-    with pytest.raises(DamagedFileError, match="is not there"):
+    with pytest.raises(DamagedFileError, match="does not exist"):
         store.restore(run.uid)
     store.gc(dry_run=False, grace=NOW)
     assert store.check()

@@ -1,4 +1,4 @@
-"""The place in the code that a result comes from: the caller's frame, or an object that is named."""
+"""The code location that a result comes from: the caller's frame, or a given object."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ _MAIN = ("__main__", "__mp_main__")
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place in the code."""
+    """A code location."""
 
     file: str
-    """The name that the code was compiled under: a path, or something like ``<stdin>``."""
+    """File name with which the code was compiled: a path, or a name like ``<stdin>``."""
 
     module: str
-    """The name of the module that it ran in."""
+    """Name of the module in which it ran."""
 
     function: str = ""
-    """The qualified name of the function or class; empty for code of the module itself."""
+    """Qualified name of the function or class; empty for code of the module itself."""
 
     home: str | None = None
-    """The file of that module."""
+    """File of that module."""
 
     def entry_point(self, name: str) -> str:
-        """Return ``module:function``, with the given name for a module that has none of its own."""
+        """Return ``module:function``, using the given name for a module without a name of its own."""
         module = name if self.module in _MAIN else self.module
         return f"{module}:{self.function}" if self.function else module
 
 
 def calling_site() -> Site:
-    """Return the innermost place outside this package and outside Python's own library.
+    """Return the innermost location outside this package and outside Python's own library.
 
-    What comes in by the command line or the server has no other caller than these: the libraries that they stand on
-    made nothing of the result. Where a thread or a pool of them ran nothing else, that is the main module.
+    Calls through the command line or the server have only library frames as callers, which did not produce the
+    result. If a thread or a pool ran no other code, the main module is returned.
     """
     frame = inspect.currentframe()
     while frame is not None:
@@ -60,12 +60,12 @@ def _is_own(module: str) -> bool:
 
 
 def site_of(obj: object) -> Site:
-    """Return the place of a function, method, class or module.
+    """Return the location of a function, method, class or module.
 
     Raises
     ------
     ProvenanceError
-        The object is none of these.
+        The object has another type.
     """
     obj = _plain(obj)
     if isinstance(obj, ModuleType):
@@ -79,13 +79,15 @@ def site_of(obj: object) -> Site:
 
 
 def _plain(obj: Any) -> Any:
-    """Return the object beneath decorators, partial applications and instances."""
+    """Return the object without decorators, partial applications and instances."""
     while isinstance(obj, (functools.partial, functools.partialmethod)):
         obj = obj.func
     if isinstance(obj, ModuleType):
         return obj
     if not callable(obj):
-        raise ProvenanceError(f"capture: {obj!r:.60} is a {type(obj).__name__}; expected a function, class or module.")
+        raise ProvenanceError(
+            f"capture: Got {obj!r:.60}, a {type(obj).__name__}; expected a function, class or module."
+        )
     obj = inspect.unwrap(getattr(obj, "__func__", obj))
     return obj if hasattr(obj, "__qualname__") else type(obj)
 

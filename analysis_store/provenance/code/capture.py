@@ -1,4 +1,4 @@
-"""The code of a result, found by itself: its distribution, its checkout, its script, or what was typed."""
+"""Automatic capture of the code of a result: its distribution, checkout, script, or interactive input."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ PYTHON = "https://www.python.org"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found of the code."""
+    """Result of a search for the code."""
 
     code: Code | None
-    """None where nothing is known."""
+    """None if nothing is known."""
 
     trouble: str | None = None
-    """Why it is not known, or not known as well as it should be."""
+    """Reason why the code is unknown or incompletely known."""
 
 
 def capture_code(obj: object = None, *, patch: bool = True) -> Found:
-    """Return the code of a function, class or module; without one that of the caller outside this package.
+    """Return the code of a function, class or module; by default of the caller outside this package.
 
     Parameters
     ----------
     obj : function, class or module, optional
-        Whose code it is.
+        Object whose code to find.
     patch : bool
-        Whether what is not committed shall be read.
+        Read the uncommitted changes.
 
     Raises
     ------
     ProvenanceError
-        ``obj`` is not something that has code.
+        ``obj`` has no code.
     """
     found = _captured(calling_site() if obj is None else site_of(obj), patch=patch)
     return found if found.code is None else Found(_as_found(found.code), found.trouble)
 
 
 def _as_found(code: Code) -> Code:
-    """Return code that remembers what was found, so that a later change of it is seen to be a statement."""
+    """Return code that records the values found, so that later changes of it count as stated by the caller."""
     code = replace(code, url=code.url and public_url(code.url), found=())
     return replace(code, found=tuple((entry.name, getattr(code, entry.name)) for entry in fields(code)))
 
@@ -70,14 +70,14 @@ def _captured(site: Site, *, patch: bool) -> Found:
 
 
 def _path(site: Site) -> str | None:
-    """Return the source file of a place; None if it was typed, or generated outside any module."""
+    """Return the source file of a code location; None if it is interactive, or generated outside any module."""
     if cell(site.file) is not None:
         return None
     return next((real for real in map(_real, (site.file, site.home)) if real is not None), None)
 
 
 def _real(file: str | None) -> str | None:
-    """Return an absolute path with its links resolved, if it is that of a file."""
+    """Return an absolute path with its links resolved, if it is the path of a file."""
     if file is None:
         return None
     if file not in _reals:
@@ -98,7 +98,7 @@ _warned: set[str] = set()
 def _of_file(site: Site, path: str, *, patch: bool) -> Found:
     if is_standard(path):
         return Found(Code("python", version=platform.python_version(), url=PYTHON, entry_point=site.entry_point("")))
-    if path not in _installed:  # asked once: what runs is what was installed when it was imported
+    if path not in _installed:  # once per file: the running code was installed when it was imported
         _installed[path] = installed(path)
     home, point = _installed[path], site.entry_point(Path(path).name)
     if home is not None and not home.in_place:
@@ -138,7 +138,7 @@ def _of_checkout(checkout: Checkout, home: Installed | None, point: str, *, patc
 
 
 def _loose(path: str, home: Installed | None, point: str) -> Code:
-    """Return code whose text is all that is known: kept with the run, its digest stands for the commit."""
+    """Return code that is known only by its text, which is kept with the run; its digest replaces the commit."""
     source, digest = _text_of(path, Path(path).stat())
     known = Code(Path(path).stem) if home is None else Code(home.name, home.version, url=home.url)
     return Code(known.name, known.version, url=known.url, entry_point=point, digest=digest, source=source)
@@ -155,14 +155,14 @@ def _of_typed(site: Site) -> Found:
     typed = typed_in(site.file)
     if typed is None:
         where = f"{site.module} ({site.file})"
-        return Found(None, f"the text of the code that runs in {where} is not known: it is in no file")
+        return Found(None, f"the source text of {where} is unknown, since it is not in a file")
     point = site.entry_point(typed.name)
     return Found(Code(typed.name, entry_point=point, digest=typed.digest, source=typed.source))
 
 
 def _warn(path: str, reason: str) -> None:
-    """Say once per file that its commit could not be found out, for the record cannot be mended later."""
+    """Warn once per file that its commit is unknown, since the record cannot be corrected later."""
     if path not in _warned:
         _warned.add(path)
-        text = f"The commit of {path} is not known: {reason}. Its source text is kept with the result instead."
+        text = f"The commit of {path} is unknown: {reason}. Its source text is kept with the result instead."
         warnings.warn(text, UserWarning, stacklevel=2)

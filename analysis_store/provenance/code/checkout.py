@@ -1,8 +1,8 @@
-"""The checkout of a source file: its commit, its address, and what is not committed in it.
+"""The checkout of a source file: its commit, its address, and its uncommitted changes.
 
-How fresh it is: the file itself and git's records of commits and of the index are looked at on every call; the rest
-of the checkout at most every `LOOK_EVERY` seconds. So a change to another file may be missed for that long, which
-is a change that the running process, having imported the file before, has not seen either.
+Freshness: every call checks the file itself and git's records of commits and of the index; the rest
+of the checkout is checked at most every `LOOK_EVERY` seconds. So a change to another file may be missed for that
+long; the running process, which imported that file before, does not use the change either.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from analysis_store.provenance.reach import exists, is_folder
 from analysis_store.provenance.urls import file_url, public_url
 
 LOOK_EVERY = 2.0
-"""Seconds after which the checkout is looked at again, although nothing told of a change."""
+"""Seconds after which the checkout is checked again, even without signs of a change."""
 
 ASK_AGAIN = 60.0
-"""Seconds after which git is asked again when it did not tell: each try may take its whole time."""
+"""Seconds after which git is run again after a failure, since each attempt may take its whole timeout."""
 
 _STATUS = ("status", "--porcelain=v2", "--branch", "--no-renames", "-uno", "--ignore-submodules=untracked", "-z")
 _LIST = ("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", "-x", "__pycache__")
@@ -32,37 +32,37 @@ Stat = tuple[int, int, int, int] | None
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """The checkout of a source file, as it was when it was looked at."""
+    """State of the checkout of a source file when it was checked."""
 
     root: str
-    """Its top folder."""
+    """Top folder of the checkout."""
 
     commit: str
     """In full."""
 
     url: str
-    """Of the remote, without credentials; of the folder where there is none."""
+    """Url of the remote, without credentials; of the folder if there is no remote."""
 
     changed: tuple[str, ...] = ()
-    """Tracked files that are not as committed, relative to ``root``."""
+    """Tracked files that differ from the commit, relative to ``root``."""
 
     untracked: tuple[str, ...] = ()
-    """Files in the package of the source file that git does not know, relative to ``root``."""
+    """Untracked files in the package of the source file, relative to ``root``."""
 
     @property
     def name(self) -> str:
-        """Of the repository."""
+        """Name of the repository."""
         return self.url.rstrip("/").rpartition("/")[2].rpartition(":")[2].removesuffix(".git") or Path(self.root).name
 
     @property
     def uncommitted(self) -> tuple[str, ...]:
-        """Every file that makes the checkout dirty, relative to ``root``."""
+        """All files that make the checkout dirty, relative to ``root``."""
         return (*self.changed, *self.untracked)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at a checkout: what was found, and the state of the files that would betray a change."""
+    """A cached checkout with the state of the files that reveal a change."""
 
     found: Checkout | None
     trouble: str | None = None
@@ -85,12 +85,12 @@ def checkout_of(file: str) -> Checkout | None:
     Returns
     -------
     Checkout or None
-        None where there is none: no repository, one without a commit, or one that ignores the file.
+        None if there is no repository, it has no commit, or it ignores the file.
 
     Raises
     ------
     ProvenanceError
-        There is a repository, but git is missing, refuses or does not answer.
+        There is a repository, but git is missing, fails or does not answer.
     """
     look = _looks.get(file)
     if look is None or time.monotonic() >= look.until or stamp(look.records) != look.stamp:
@@ -101,17 +101,17 @@ def checkout_of(file: str) -> Checkout | None:
 
 
 def stamp(paths: Iterable[str]) -> tuple[Stat, ...]:
-    """Return what changes when a file is written: its time, size and inode; None for one that is not there."""
+    """Return the time, size and inode of a file, which change when it is written; None if it does not exist."""
     return tuple(map(_stat, paths))
 
 
 def _look(file: str, last: _Look | None) -> _Look:
     now = time.monotonic()
-    # Asking git costs a process, and most files are in no repository.
+    # Running git costs a process, and most files are in no repository.
     if not any(exists(folder / ".git") for folder in Path(file).parents):
         return _Look(None, until=now + LOOK_EVERY)
     try:
-        # Where it is, and at which address, does not change.
+        # Its location and address do not change.
         known, records = (last.found, last.records) if last and last.found else _repository(file)
         before = stamp(records)
         found = None if known is None else _state(file, known)
@@ -121,7 +121,7 @@ def _look(file: str, last: _Look | None) -> _Look:
 
 
 def _repository(file: str) -> tuple[Checkout | None, tuple[str, ...]]:
-    """Return the repository around a file, and the files that change with what is committed or checked out."""
+    """Return the repository around a file, and the files that change with commits and checkouts."""
     folder = str(Path(file).parent)
     places = git(folder, "rev-parse", "--show-toplevel", "--absolute-git-dir", missing=b"")
     root, _, git_dir = os.fsdecode(places).rstrip("\n").partition("\n")
@@ -132,7 +132,7 @@ def _repository(file: str) -> tuple[Checkout | None, tuple[str, ...]]:
 
 
 def _state(file: str, known: Checkout) -> Checkout | None:
-    """Return the checkout as it is now, or None if the file is none of its own or nothing was ever committed."""
+    """Return the current checkout, or None if the file is not part of it or nothing was ever committed."""
     root = known.root
     own, package = (os.path.relpath(path, root) for path in (file, _package_of(file, root)))
     listed = [
@@ -146,20 +146,20 @@ def _state(file: str, known: Checkout) -> Checkout | None:
 
 
 def _status(root: str) -> tuple[str, tuple[str, ...]]:
-    """Return the commit (empty before the first), and the tracked files that are not as committed."""
+    """Return the commit (empty before the first), and the tracked files that differ from it."""
     commit, changed = "", []
     for line in names(git(root, *_STATUS)):
         if line.startswith("# branch.oid "):
             commit = line.removeprefix("# branch.oid ").removeprefix("(initial)")
-        elif line[0] in "1u":  # "1 XY sub mH mI mW hH hI path"; of a merge with conflicts two fields more
+        elif line[0] in "1u":  # "1 XY sub mH mI mW hH hI path"; merge conflicts have two more fields
             changed.append(line.split(" ", 8 if line[0] == "1" else 10)[-1])
     return commit, tuple(changed)
 
 
 def _url(root: str) -> str:
-    """Return the address of ``origin``, else of the first remote, else of the folder itself.
+    """Return the url of ``origin``, else of the first remote, else of the folder itself.
 
-    As configured: what ``insteadOf`` makes of it is meant for this machine, and may hold a token.
+    The configured url is used: the result of ``insteadOf`` is for this machine, and may contain a token.
     """
     remotes: dict[str, str] = {}
     for entry in names(git(root, "config", "-z", "--get-regexp", r"^remote\..*\.url$", missing=b"")):
@@ -171,7 +171,7 @@ def _url(root: str) -> str:
 
 
 def _package_of(file: str, root: str) -> str:
-    """Return the folder of the outermost package that a module is in; a script is a package by itself."""
+    """Return the folder of the outermost package of a module; a script is its own package."""
     package = Path(file)
     while package != Path(root) and exists(package.parent / "__init__.py"):
         package = package.parent

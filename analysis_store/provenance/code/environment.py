@@ -1,7 +1,7 @@
 """The software around the code: the installed distributions, the Python, the platform, and a digest over them.
 
-Names and versions are read off the names of the folders of metadata (``numpy-2.1.0.dist-info``), which is what the
-packaging specifications promise, and twenty times cheaper than to open each.
+Names and versions are taken from the folder names of the metadata (``numpy-2.1.0.dist-info``), as the packaging
+specifications guarantee; this is twenty times faster than opening each.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _FOLDER = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+))?(?:-py[\d.]+[^-]*)?\
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The installed distributions, and where they run."""
+    """The installed distributions, Python and the platform."""
 
     packages: tuple[dict[str, str], ...]
-    """``{"name", "version"}`` of each, the name normalised, sorted by name: records, for no name need be a good key."""
+    """``{"name", "version"}`` of each, normalised and sorted by name; a list, since names may be unusual as keys."""
 
     digest: str
     """``blake3:<hex>`` of the JSON list of ``{"name", "version"}``, UTF-8, sorted, without spaces."""
 
     def to_document(self) -> dict[str, str]:
-        """Return what the start document says of it."""
+        """Return the part for the start document."""
         return {"digest": self.digest, "python": platform.python_version(), "platform": _platform()}
 
 
 def environment() -> Environment:
-    """Return the environment of this process; it is listed anew only when a folder of packages has changed."""
+    """Return the environment of this process; it is listed again only if a folder of packages has changed."""
     global _last  # noqa: PLW0603  one process has one environment
     if _last is None or _last[0] != _stamp(_last[0]):
         listed = _list()
@@ -53,9 +53,9 @@ def _stamp(last: Stamp) -> Stamp:
 
 
 def _stamp_of(path: tuple[str, ...], folders: tuple[str, ...]) -> Stamp:
-    """Return when the folders that hold packages last changed.
+    """Return the modification times of the folders that contain packages.
 
-    A folder of the path without packages is not among them: results may well be written to the folder of the script.
+    Folders of the path without packages are excluded: results are often written to the folder of the script.
     """
     return path, tuple((folder, _mtime(folder)) for folder in folders)
 
@@ -68,12 +68,12 @@ def _mtime(folder: str) -> int:
 
 
 def _list() -> list[tuple[str, list[str]]]:
-    """Return the folders of the path that hold packages, each with the names of its folders of metadata."""
+    """Return the folders of the path that contain packages, each with the names of its metadata folders."""
     found = []
     for entry in dict.fromkeys(Path(entry).absolute() for entry in sys.path):
         try:
             names = [path.name for path in entry.iterdir() if path.suffix in (".dist-info", ".egg-info")]
-        except OSError:  # a zip file, or a folder that is not there
+        except OSError:  # a zip file, or a missing folder
             continue
         if names or entry.name in ("site-packages", "dist-packages"):
             found.append((str(entry), names))
@@ -85,7 +85,7 @@ def _environment(listed: list[tuple[str, list[str]]]) -> Environment:
     for folder, names in listed:
         for name in names:
             package, version = _package(folder, name)
-            versions.setdefault(package, version)  # the first on the path is the one that is imported
+            versions.setdefault(package, version)  # Python imports the first one on the path
     packages = tuple({"name": name, "version": version} for name, version in sorted(versions.items()))
     return Environment(packages, text_digest(json.dumps(packages, ensure_ascii=False, separators=(",", ":"))))
 
@@ -93,7 +93,7 @@ def _environment(listed: list[tuple[str, list[str]]]) -> Environment:
 def _package(folder: str, name: str) -> tuple[str, str]:
     match = _FOLDER.fullmatch(name)
     package, version = (match["name"], match["version"]) if match else (name.rpartition(".")[0], None)
-    if version is None:  # made in place by an old setuptools
+    if version is None:  # installed in place by an old setuptools
         found = PathDistribution(Path(folder, name)).metadata.get_all("Version")
         version = found[0] if found else "unknown"
     return re.sub(r"[-_.]+", "-", package).lower(), version

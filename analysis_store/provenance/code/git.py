@@ -1,4 +1,4 @@
-"""Git is asked here: without prompts, pager, locks or external diffs, and never for long."""
+"""Calls of git: without prompts, pager, locks or external diffs, and with a timeout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 from analysis_store.errors import ProvenanceError
 
 TIMEOUT = 10.0
-"""Seconds that one question may take."""
+"""Timeout of one call in seconds."""
 
 _FOREIGN = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
 _CONFIG = ("core.fsmonitor=false", "core.quotePath=true", "diff.noprefix=false", "diff.mnemonicPrefix=false")
@@ -17,23 +17,23 @@ _NO_CHECKOUT = (b"not a git repository", b"must be run in a work tree")
 
 
 def git(folder: str, *arguments: str, missing: bytes | None = None, differs: bool = False) -> bytes:
-    """Return what git prints.
+    """Return the output of git.
 
     Parameters
     ----------
     folder : str
-        Where it is asked.
+        Folder in which to run git.
     *arguments : str
-        The question.
+        Arguments of git.
     missing : bytes, optional
-        The answer where git says that there is nothing of the kind.
+        Result if git reports that the requested value does not exist.
     differs : bool
-        Whether an exit code of 1 means that there is a difference.
+        Accept exit code 1, which means that there is a difference.
 
     Raises
     ------
     ProvenanceError
-        It is not installed, refuses, or does not answer; the message gives its own words.
+        Git is not installed, fails, or does not answer; the message contains its output.
     """
     program = shutil.which("git")
     if program is None:
@@ -57,15 +57,15 @@ def git(folder: str, *arguments: str, missing: bytes | None = None, differs: boo
         return done.stdout
     if missing is not None and (done.returncode == 1 or any(words in done.stderr for words in _NO_CHECKOUT)):
         return missing
-    raise ProvenanceError(f"git refuses: {' '.join(done.stderr.decode(errors='replace').split())[:400]}")
+    raise ProvenanceError(f"git failed: {' '.join(done.stderr.decode(errors='replace').split())[:400]}")
 
 
 def names(output: bytes) -> list[str]:
-    """Return what git lists, separated by NUL, as text that `os.fsencode` turns back into the bytes."""
+    """Return the NUL-separated items that git lists, as text that `os.fsencode` turns back into the bytes."""
     return [os.fsdecode(name) for name in output.split(b"\0") if name]
 
 
 def _surroundings() -> dict[str, str]:
-    """Return the environment, without what would lead git to another repository or make it ask a person."""
+    """Return the environment without variables that lead git to another repository or make it prompt."""
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return kept | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}

@@ -24,22 +24,22 @@ _LABELS = ("source", "sourcecode", "repository", "code", "github", "gitlab", "ho
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What the metadata of a distribution say of it."""
+    """Metadata of a distribution."""
 
     name: str
     version: str
     url: str | None
-    """Of its source, as far as the metadata tell; without credentials."""
+    """Url of its source according to the metadata, without credentials."""
 
     commit: str | None
-    """That it was built from, if the installer wrote it down."""
+    """Commit from which it was built, if the installer recorded it."""
 
     in_place: bool
-    """Whether the file is not a copy: it lies in a checkout that was installed editable, and may change."""
+    """True if the file is not a copy: it is in a checkout that was installed editable, and may change."""
 
 
 def installed(file: str) -> Installed | None:
-    """Return the distribution that installed a source file, or in whose editable folder it lies.
+    """Return the distribution that installed a source file, or whose editable folder contains it.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def installed(file: str) -> Installed | None:
         distribution, listed = _owner(folder, os.path.relpath(file, folder).replace(os.sep, "/"))
         if distribution is not None:
             return _describe(distribution, in_place=not (listed or _is_site(folder)))
-    if _is_site(file):  # put there by hand; a project around it, with its virtual environment inside, has no part in it
+    if _is_site(file):  # copied by hand; it does not belong to a project that contains the virtual environment
         return None
     for distribution, home in _editable():
         if Path(file).is_relative_to(home):
@@ -60,7 +60,7 @@ def installed(file: str) -> Installed | None:
 
 @lru_cache(maxsize=4096)
 def is_standard(file: str) -> bool:
-    """Tell whether a file is part of Python itself."""
+    """Return True if a file is part of Python itself."""
     library = sysconfig.get_paths()["stdlib"]
     inside = file.startswith((library + os.sep, os.path.realpath(library) + os.sep, "<frozen "))
     return inside and not _is_site(file)
@@ -71,13 +71,13 @@ def _is_site(file: str) -> bool:
 
 
 def _folders() -> list[str]:
-    """Return the folders of the path that packages may be installed in."""
+    """Return the folders of the path in which packages may be installed."""
     folders = dict.fromkeys(Path(entry).resolve() for entry in sys.path)
     return [str(folder) for folder in folders if is_folder(folder)]
 
 
 def _folders_about(file: str) -> list[str]:
-    """Return those that a file is in, the innermost first; a command may have been installed with any of them."""
+    """Return the folders that contain a file, the innermost first; packages may be installed in any of them."""
     if Path(file).parent == Path(sysconfig.get_path("scripts")).resolve():
         return [folder for folder in _folders() if _is_site(folder)]
     return sorted((folder for folder in _folders() if Path(file).is_relative_to(folder)), key=len, reverse=True)
@@ -88,9 +88,9 @@ def _metadata(folder: str) -> list[str]:
 
 
 def _owner(folder: str, file: str) -> tuple[Distribution | None, bool]:
-    """Return the distribution in a folder that a file (given relative to it) belongs to, and whether it lists the file.
+    """Return the distribution of a file (given relative to a folder), and True if the distribution lists the file.
 
-    One of the same name is asked first. Where there is no list, the names of the top-level modules must do.
+    A distribution of the same name is checked first. Without a file list, the top-level modules decide.
     """
     top = _plain(file.partition("/")[0].removesuffix(".py"))
     second = None
@@ -106,7 +106,7 @@ def _owner(folder: str, file: str) -> tuple[Distribution | None, bool]:
 
 
 def _editable() -> list[tuple[Distribution, str]]:
-    """Return the distributions that are installed in place with their folders, the innermost first."""
+    """Return the distributions that are installed editable with their folders, the innermost first."""
     found = []
     for folder in _folders():
         for name in _metadata(folder):
@@ -127,7 +127,7 @@ def _editable_home(direct_url: str) -> str | None:
 def _describe(distribution: Distribution, *, in_place: bool) -> Installed:
     direct = _json(distribution.read_text("direct_url.json") or "{}")
     address = direct.get("url")
-    if "vcs_info" in direct:  # the commit can be had there, and there for certain
+    if "vcs_info" in direct:  # certainly contains the commit
         url, commit = address, direct["vcs_info"].get("commit_id")
     else:
         url, commit = _project_url(distribution) or address, None
@@ -138,7 +138,7 @@ def _describe(distribution: Distribution, *, in_place: bool) -> Installed:
 
 
 def _project_url(distribution: Distribution) -> str | None:
-    """Return the url that the metadata call the source, else the home page, else the first of them."""
+    """Return the url that the metadata call the source, else the home page, else the first url."""
     urls: dict[str, str] = {}
     for entry in distribution.metadata.get_all("Project-URL") or []:
         label, _, url = entry.partition(",")
@@ -152,7 +152,7 @@ def _project_url(distribution: Distribution) -> str | None:
 def _json(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    except ValueError:  # a broken installation is not ours to refuse
+    except ValueError:  # a broken installation is not our error
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -1,4 +1,4 @@
-"""Source that is in no file: cells of a notebook, lines typed at a prompt, ``python -c``."""
+"""Interactive source that is in no file: cells of a notebook, lines typed at a prompt, ``python -c``."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from typing import Any
 from analysis_store.provenance.texts import plain_text, text_digest
 
 MAX_TYPED = 10 * 2**20
-"""Characters of the longest history that is kept whole; of a longer one only the cell that called."""
+"""Length of the longest history that is kept whole; of a longer one, only the calling cell is kept."""
 
 _NOTEBOOKS = ("__vsc_ipynb_file__", "__session__")
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What was typed."""
+    """Interactive source."""
 
     name: str
-    """Of the notebook where it is known, else ``notebook``, ``ipython`` or ``python``."""
+    """Name of the notebook if known, else ``notebook``, ``ipython`` or ``python``."""
 
     source: str
-    """Everything that was typed."""
+    """The whole text."""
 
     digest: str
-    """``blake3:<hex>`` of it."""
+    """``blake3:<hex>`` of the text."""
 
     @classmethod
     def of(cls, name: str, text: str) -> Typed:
-        """Return what was typed, storable and digested."""
+        """Return interactive source with storable text and its digest."""
         text = plain_text(text)
         return cls(name, text, text_digest(text))
 
@@ -41,9 +41,9 @@ _last: tuple[tuple[str, int], Typed] | None = None
 
 
 def typed_in(filename: str) -> Typed | None:
-    """Return what was typed where code of this file name was, or None if that cannot be known.
+    """Return the interactive source of code with this file name, or None if it is unknown.
 
-    Of IPython that is every input up to now: a cell that saves a result seldom computes all of it.
+    For IPython this is every input so far, since a cell that saves a result seldom computes all of it.
     """
     shell = _shell()
     if shell is not None:
@@ -53,7 +53,7 @@ def typed_in(filename: str) -> Typed | None:
 
 
 def cell(filename: str) -> str | None:
-    """Return source that Python's line cache holds although there is no such file, as IPython puts it there."""
+    """Return source that Python's line cache holds without a file, as IPython stores it there."""
     entry = linecache.cache.get(filename)
     if entry is not None and len(entry) == 4 and entry[1] is None:
         return "".join(entry[2])
@@ -89,7 +89,7 @@ def _name(shell: Any) -> str:
 
 
 def _command() -> str | None:
-    """Return what ``python -c`` was given."""
+    """Return the code given to ``python -c``."""
     words = sys.orig_argv
     if sys.argv[:1] != ["-c"] or "-c" not in words[:-1]:
         return None

@@ -1,4 +1,4 @@
-"""What is not committed in a checkout, as one patch that ``git apply`` takes."""
+"""Uncommitted changes of a checkout as one patch for ``git apply``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from analysis_store.provenance.code.checkout import Checkout, stamp
 from analysis_store.provenance.code.git import git
 
 MAX_PATCH = 10 * 2**20
-"""Bytes of the largest patch that is kept with a run."""
+"""Size of the largest patch that is kept with a run, in bytes."""
 
 _DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative")
 
@@ -19,12 +19,12 @@ _patches: dict[tuple[str, tuple[str, ...]], tuple[object, str]] = {}
 
 
 def patch_of(checkout: Checkout) -> str:
-    """Return the patch of tracked files that changed and of untracked files of the package; empty if there are none.
+    """Return the patch of changed tracked files and of untracked files of the package; empty if there are none.
 
     Raises
     ------
     ProvenanceError
-        It is too large to be kept, or git does not answer.
+        The patch is too large to be kept, or git does not answer.
     """
     sizes = stamp(f"{checkout.root}/{name}" for name in checkout.uncommitted)
     key, state = (checkout.root, checkout.untracked), (checkout, sizes)
@@ -39,7 +39,7 @@ def patch_of(checkout: Checkout) -> str:
 
 
 def _diff(checkout: Checkout) -> str:
-    """Return the patch. If a changed file is not UTF-8, all changes are written as those of binary files: in ASCII."""
+    """Return the patch. If a changed file is not UTF-8, all changes are written as binary patches, in ASCII."""
     try:
         return _diff_bytes(checkout).decode()
     except UnicodeDecodeError:
@@ -59,6 +59,6 @@ def _refuse_large(checkout: Checkout, size: int) -> None:
     if size > MAX_PATCH:
         listed = ", ".join(checkout.uncommitted[:5]) + (", …" if len(checkout.uncommitted) > 5 else "")
         raise ProvenanceError(
-            f"what is not committed in {checkout.root} ({listed}) makes a patch of {size / 2**20:.0f} MiB, more than "
-            f"the {MAX_PATCH >> 20} MiB that are kept with a run; commit it, or name data in .gitignore"
+            f"the uncommitted changes in {checkout.root} ({listed}) make a patch of {size / 2**20:.0f} MiB, more than "
+            f"the {MAX_PATCH >> 20} MiB that are kept with a run; commit them, or list data files in .gitignore"
         )
