@@ -23,7 +23,9 @@ DONE = (
     "docs/index.md",
     "docs/tutorials",
     "analysis_store/__init__.py",
+    "analysis_store/catalogs",
     "analysis_store/cli",
+    "analysis_store/exchange",
     "analysis_store/folders.py",
     "analysis_store/arrays.py",
     "analysis_store/bitshuffle.py",
@@ -33,15 +35,18 @@ DONE = (
     "analysis_store/errors.py",
     "analysis_store/exact.py",
     "analysis_store/frames.py",
+    "analysis_store/hdf5",
     "analysis_store/insertion.py",
     "analysis_store/layout.py",
     "analysis_store/locks.py",
     "analysis_store/logs.py",
     "analysis_store/names.py",
     "analysis_store/progress.py",
+    "analysis_store/provenance",
     "analysis_store/recorder",
     "analysis_store/roots.py",
     "analysis_store/run_store.py",
+    "analysis_store/server",
     "analysis_store/settings.py",
     "analysis_store/store",
     "analysis_store/types.py",
@@ -52,7 +57,7 @@ BANNED = {
     r"anew": "again; rebuild",
     r"mend(s|ed|ing)?": "repair, fix",
     r"shall": "must, will",
-    r"beside(?! the point)": "next to, with, in addition to",
+    r"(?<!run\.)beside(?! the point)": "next to, with, in addition to",
     r"told(?! apart)|tells?(?! apart)": "say, report, give, show, list",
     r"whoever|whatever|somebody|nobody|anybody": "the caller, another process, a reader, any value",
     r"(is|are|was|were) none": "is not a …, is missing, is invalid; there is no …",
@@ -76,7 +81,7 @@ FIXED = re.compile(
 # A docstring of a function begins with what it does.
 VERBS = """
 Abandon Abort Accept Acknowledge Acquire Add Allow Annotate Answer Append Apply Arrange Ask Assert Back Backup Begin
-Bind Block Bring Build Cache Call Cancel Change Check Choose Claim Clear Close Collect Commit Compare Compose Compress
+Bind Build Cache Call Cancel Change Check Choose Claim Clear Close Collect Commit Compare Compose Compress Compute Continue
 Compute Convert Copy Count Create Declare Decode Decompress Define Delete Describe Disable Discard Distribute Do
 Download Draw Drop Dump Encode End Ensure Enter Evaluate Exclude Execute Explain Export Extend Fail Feed Fetch Fill
 Find Finish Fit Flush Follow Forget Format Get Handle Hash Hold Ignore Import Index Insert Interpret Iterate Join Keep
@@ -129,7 +134,7 @@ def beginnings(module: ast.AST) -> Iterator[tuple[int, str]]:
             continue
         decorators = " ".join(ast.unparse(each) for each in node.decorator_list)
         word, *_ = (ast.get_docstring(node) or "Return").split()
-        if word.rstrip(",;") not in VERBS.split() and not ("property" in decorators or node.name.startswith("test_")):
+        if word.rstrip(",:;.") not in VERBS.split() and not ("property" in decorators or node.name.startswith("test_")):
             yield node.lineno, f"{node.name}: {word!r} is not a verb of the list"
 
 

@@ -43,7 +43,7 @@ class Format:
 
     write: str
     """``"module:function"`` of ``write(run: Run, file: BinaryIO, options: Options) -> None``. The file is a real one:
-    empty, seekable, open for reading and writing, its path is ``file.name``. Whatever is raised, it is removed."""
+    empty, seekable, open for reading and writing, its path is ``file.name``. It is removed after any error."""
 
     read: str | None = None
     """``"module:function"`` of ``read(file: BinaryIO, missing: str) -> Export``; the file is a real one."""

@@ -22,7 +22,7 @@ _LONGEST_TYPE = 60_000
 
 
 def is_plain(dtype: np.dtype) -> bool:
-    """True if the elements have the same bytes in memory and in the file."""
+    """Return True if the elements have the same bytes in memory and in the file."""
     return dtype.kind not in "OTU" and dtype.itemsize > 0
 
 

@@ -100,7 +100,7 @@ def create_dataset(
     shape: tuple[int, ...],
     made_with: h5p.PropDCID = CONTIGUOUS,
 ) -> h5d.DatasetID:
-    """Create a dataset of a fixed shape (unnamed if ``name`` is None), and return its id."""
+    """Create a dataset of a fixed shape (unnamed without ``name``), and return its id."""
     return h5d.create(parent, None if name is None else utf8(name), kind, space(shape), made_with, UTF8_LINK)
 
 

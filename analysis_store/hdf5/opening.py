@@ -241,7 +241,7 @@ def checked_dataset(dataset: h5d.DatasetID) -> h5d.DatasetID:
 
 
 def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
-    """Return a scalar text attribute, None if there is none.
+    """Return a scalar text attribute, None if it is missing.
 
     Raises
     ------
@@ -264,7 +264,7 @@ def text_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> str | None:
 
 
 def integer_attribute(obj: h5g.GroupID | h5d.DatasetID, name: str) -> int | None:
-    """Return a scalar integer attribute, None if there is none.
+    """Return a scalar integer attribute, None if it is missing.
 
     Raises
     ------

@@ -192,7 +192,7 @@ def _close(file: h5f.FileID) -> None:
 
 
 def give_up(file: h5f.FileID) -> None:
-    """Close a file that could not be written, and that nobody will read.
+    """Close a file that could not be written, and that is not read again.
 
     HDF5 keeps data that the disk did not take, tries again when the process ends, and then crashes it. So the remaining
     data are redirected: into memory, or to a device that discards them.

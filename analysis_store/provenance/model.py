@@ -93,7 +93,7 @@ class Provenance:
         Raises
         ------
         ProvenanceError
-            ``obj`` is none of these, or its code is unknown.
+            ``obj`` has another type, or its code is unknown.
         """
         from analysis_store.provenance.code.capture import capture_code
         from analysis_store.provenance.code.environment import environment

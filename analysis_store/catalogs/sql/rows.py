@@ -61,7 +61,7 @@ class RowWriter:
         return number is not None
 
     def replace(self, connection: Connection, new: Prepared) -> bool:
-        """Replace the run of the same uid; return False if there is none.
+        """Replace the run of the same uid; return False if it is missing.
 
         Index entries that the old documents do not account for are kept (`sql_index.mend_index`).
         """
@@ -85,7 +85,7 @@ class RowWriter:
             connection.exec_driver_sql(self._delete_terms, rows)
 
     def remove(self, connection: Connection, uid: str) -> bool:
-        """Remove a run; return False if there is none."""
+        """Remove a run; return False if it is missing."""
         number = self._cleared(connection, uid)
         if number is not None:
             connection.execute(delete(run).where(run.c.id == number))

@@ -101,7 +101,7 @@ version = Table("alembic_version", MetaData(), Column("version_num", String(32),
 
 
 def found_version(connection: Connection) -> str | None:
-    """Return the version of the schema in a database, "" if Alembic has begun, None if there is none."""
+    """Return the version of the schema in a database, "" if Alembic has begun, or None."""
     if not inspect(connection).has_table(version.name):
         return None
     return connection.execute(select(version.c.version_num)).scalar() or ""

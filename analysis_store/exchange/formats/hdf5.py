@@ -122,7 +122,7 @@ def read(file: BinaryIO, missing: Missing = "error") -> Export:
     Raises
     ------
     DamagedFileError, UnsafeFileError
-        The file is none of these, or refers to other files.
+        The file is of another kind, or refers to other files.
     """
     path = str(file.name)
     check_heaps(Path(path))  # HDF5 loops forever on a damaged heap

@@ -19,7 +19,7 @@ _patches: dict[tuple[str, tuple[str, ...]], tuple[object, str]] = {}
 
 
 def patch_of(checkout: Checkout) -> str:
-    """Return the patch of changed tracked files and of untracked files of the package; empty if there are none.
+    """Return the patch of changed tracked files and of untracked files of the package; empty without any.
 
     Raises
     ------

@@ -23,7 +23,7 @@ _NO_RUN = {"uid": "", "time": nan}
 """Fields that every run has, and streams or keys do not have."""
 
 NO_TAGS: frozenset[str] = frozenset()
-"""The access tags of every node, until runs have tags of their own: a policy that uses tags admits nobody."""
+"""The access tags of every node, until runs have tags of their own: a policy that uses tags admits no client."""
 
 
 class Node(MapAdapter[Any]):
