@@ -25,6 +25,7 @@ DONE = (
     "analysis_store/__init__.py",
     "analysis_store/catalogs",
     "analysis_store/cli",
+    "analysis_store/codecs",
     "analysis_store/exchange",
     "analysis_store/folders.py",
     "analysis_store/arrays.py",
@@ -35,12 +36,14 @@ DONE = (
     "analysis_store/errors.py",
     "analysis_store/exact.py",
     "analysis_store/frames.py",
+    "analysis_store/handlers",
     "analysis_store/hdf5",
     "analysis_store/insertion.py",
     "analysis_store/layout.py",
     "analysis_store/locks.py",
     "analysis_store/logs.py",
     "analysis_store/names.py",
+    "analysis_store/pairs",
     "analysis_store/progress.py",
     "analysis_store/provenance",
     "analysis_store/recorder",
@@ -50,6 +53,7 @@ DONE = (
     "analysis_store/settings.py",
     "analysis_store/store",
     "analysis_store/types.py",
+    "analysis_store/writers",
 )
 
 # Idioms as regular expressions, and what to write instead.

@@ -1,4 +1,4 @@
-"""Any Python object to HDF5 and back: groups, numbers and text that plain HDF5 reads, the types named in attributes."""
+"""Storage of Python objects in HDF5: groups, numbers and text that plain HDF5 reads, with types in attributes."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def dump(obj: object, group: h5py.Group, name: str, *, compression: Compression 
     Parameters
     ----------
     obj : object
-        Anything made of what codecs know; it is not changed.
+        Object whose parts all have codecs; it is not changed.
     group : h5py.Group or h5py.File
-        Open for writing; any file, which stays open. What else is in it is not touched.
+        Any file open for writing; it stays open, and its other content is unchanged.
     name : str
-        Of the group or dataset that is made.
+        Name of the new group or dataset.
     compression : None, "auto", "gzip", "lzf" or a filter of hdf5plugin
-        Of arrays from 4 KiB; ``"auto"`` looks at those from 1 MiB, and takes bitshuffle-lz4 where it saves a third.
+        Filter for arrays from 4 KiB; ``"auto"`` tries those from 1 MiB, and uses bitshuffle-lz4 if it saves a third.
 
     Raises
     ------
     InvalidDataError
-        Something in the object cannot be stored; the message names its path, and nothing was written.
+        A part of the object cannot be stored; the message contains its path, and nothing was written.
     StoreWriteError
-        The file refused it; the group is as it was.
+        The file could not be written; the group is unchanged.
 
     Examples
     --------
@@ -59,31 +59,31 @@ def load(
     lazy: bool = False,
     types: Iterable[type] = (),
 ) -> Any:
-    """Return the object that `dump` wrote; a group or dataset of anybody else is read as dicts and arrays.
+    """Return the object that `dump` wrote; groups and datasets of other programs are read as dicts and arrays.
 
     Parameters
     ----------
     item : h5py.Group or h5py.Dataset
-        What was written, ``group[name]``, or a part of it.
+        The written object, ``group[name]``, or a part of it.
     missing : {"error", "plain"}
-        What is made of a type that has no codec here: an error, or its state as `Plain`.
+        Result for a type that has no codec here: an error, or its state as `Plain`.
     lazy : bool
-        Arrays of 1 MiB and more are read when they are asked for, as long as the file is open.
+        Read arrays of 1 MiB and more on access, as long as the file is open.
     types : iterable of type, optional
-        Classes that the file may name, besides those that are registered.
+        Classes that the file may name, in addition to the registered ones.
 
     Raises
     ------
     UnknownTypeError
         The file names a type that has no codec here.
     MissingDependencyError
-        It is one of a package that is not installed.
+        The type belongs to a package that is not installed.
     DamagedFileError
-        The file is not what was written.
+        The file was changed or is damaged.
     UnsafeFileError
-        A part of it is a link out of the file.
+        A part of the object is a link out of the file.
     TooLargeError
-        It takes more memory than there is, or the file declares more than it holds.
+        The object does not fit into memory, or the file declares more than it holds.
     """
     from analysis_store.codecs.decode import decode
     from analysis_store.codecs.read import read

@@ -1,4 +1,4 @@
-"""The attributes of an instance, read and set as they are: no method, property or constructor of its class is run."""
+"""Attributes of an instance, read and set directly: no method, property or constructor of its class is run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis_store.codecs.model import type_name
 from analysis_store.errors import InvalidDataError
 
 Default: TypeAlias = Callable[[Any], Any] | None
-"""Makes the value of a field, for a new instance that has the fields given; None where a field has no default."""
+"""Returns the value of a field for a new instance with the given fields; None if the field has no default."""
 
 # No field can have these names, which are not identifiers.
 FURTHER = "further attributes"
@@ -26,14 +26,14 @@ _OF_PYDANTIC = {
     "__pydantic_fields_set__": "given fields",
 }
 _TYPE_HINT = "__orig_class__"
-"""What ``Box[int](1)`` leaves on a generic instance; not a part of its value."""
+"""Attribute that ``Box[int](1)`` sets on a generic instance; not a part of its value."""
 _ATTRS_HASH = "_attrs_cached_hash"
-"""True in one process only: the hash of text differs between processes."""
+"""Cached hash, valid in one process only: the hash of text differs between processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What instances of a class hold: in fields, beside them, in a ``__dict__`` and in slots."""
+    """Attributes of the instances of a class: fields, others, in a ``__dict__`` and in slots."""
 
     cls: Any
     fields: Mapping[str, Default]
@@ -41,7 +41,7 @@ class Shape:
 
     @classmethod
     def of(cls, kind: type, fields: Mapping[str, Default]) -> Shape | None:
-        """Return the shape of a class; None where instances hold more than attributes, as those of dict do."""
+        """Return the shape of a class; None if instances hold more than attributes, as those of dict do."""
         bases = kind.__mro__[:-1]
         if any(isinstance(vars(base).get("__new__"), BuiltinFunctionType) for base in bases):
             return None
@@ -51,7 +51,7 @@ class Shape:
         return cls(kind, fields, slots)
 
     def state(self, value: object) -> dict[str, Any]:
-        """Return the fields of an instance by name, and under names of their own what else it holds."""
+        """Return the fields of an instance by name, and its other attributes under names of their own."""
         held = self._held(value)
         if held.keys() == self.fields.keys():
             return held
@@ -66,7 +66,7 @@ class Shape:
         return state | ({FURTHER: further} if further else {}) | ({UNSET: unset} if unset else {})
 
     def value(self, state: object) -> Any:
-        """Return the instance of a state; fields that are newer than the state take their defaults."""
+        """Return the instance for a state; fields that are newer than the state get their defaults."""
         given = dict(as_mapping(self.cls, state))
         value = object.__new__(self.cls)
         if not self.slots and given.keys() == self.fields.keys():
@@ -88,12 +88,12 @@ class Shape:
         for name, slot in self.slots.items():
             try:
                 held[name] = slot.__get__(value)
-            except AttributeError:  # nothing was set; `getattr` might make something up
+            except AttributeError:  # unset; `getattr` might invent a value
                 continue
         return held
 
     def _class_values(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fields that an instance has from its class alone, where another value may stand one day."""
+        """Return the fields that an instance takes from its class, which may have another value one day."""
         values = {name: getattr_static(self.cls, name, self) for name in self.fields if name not in state}
         return {name: it for name, it in values.items() if it is not self and not hasattr(type(it), "__get__")}
 
@@ -118,7 +118,7 @@ class Shape:
 
 
 def lasting(cls: type, held: Mapping[str, object]) -> dict[str, Any]:
-    """Return the attributes beside the fields, without what the class computes again when it is asked."""
+    """Return the attributes that are not fields, without cached values that the class can compute again."""
     return {
         name: None if name == _ATTRS_HASH else item
         for name, item in held.items()
@@ -127,16 +127,16 @@ def lasting(cls: type, held: Mapping[str, object]) -> dict[str, Any]:
 
 
 def as_mapping(cls: type, state: object, *keys: str) -> dict[str, Any]:
-    """Return a state that is a mapping, of exactly the keys where some are given.
+    """Return a state that is a mapping, with exactly the given keys if there are any.
 
     Raises
     ------
     InvalidDataError
-        It is something else.
+        The state is something else.
     """
     if type(state) is not dict or (keys and state.keys() != set(keys)):
-        came = f"The keys {list(state)!s:.200}" if type(state) is dict else f"A {type(state).__name__}"
-        raise InvalidDataError(f"{came} came as the state of a {type_name(cls)}; expected a mapping {list(keys) or ''}")
+        came = f"the keys {list(state)!s:.200}" if type(state) is dict else f"a {type(state).__name__}"
+        raise InvalidDataError(f"Got {came} as the state of a {type_name(cls)}; expected a mapping {list(keys) or ''}")
     return state
 
 
@@ -146,14 +146,14 @@ def compare(cls: type, given: Mapping[str, object], fields: Mapping[str, Default
     Raises
     ------
     InvalidDataError
-        A field is missing that has no default, or one came that the class does not have.
+        A field without a default is missing, or the class does not have a field of the state.
     """
     missing = [name for name, make in fields.items() if make is None and name not in given]
     surplus = [name for name in given if name not in fields]
     if missing or surplus:
         raise InvalidDataError(
-            f"The fields {list(given)} came; {type_name(cls)} has {list(fields)}: missing without a default {missing}, "
-            f"unknown {surplus}. Where the fields of the class changed, raise its version (state_version) and give "
+            f"Got the fields {list(given)}; {type_name(cls)} has {list(fields)}: missing without a default {missing}, "
+            f"unknown {surplus}. If the fields of the class changed, raise its version (state_version) and give "
             "migrate_state, or register_codec(..., version=, migrate=)."
         )
 

@@ -1,4 +1,4 @@
-"""From nodes to objects: forms into plain values, the types over them by codecs that are registered here."""
+"""Conversion of nodes to objects: plain values by their forms, and types by the registered codecs."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 def decode(node: Node, *, missing: str = "error", types: Iterable[type] = (), lazy: bool = False) -> Any:
-    """Return the object of a node; as `analysis_store.codecs.load`.
+    """Return the object of a node, as `analysis_store.codecs.load` does.
 
     Raises
     ------
     DamagedFileError
-        The parts of the node do not go together.
+        The parts of the node do not match.
     """
     if missing not in ("error", "plain"):
-        raise ValueError(f"missing={missing!r} came; expected 'error' or 'plain'.")
+        raise ValueError(f"Got missing={missing!r}; expected 'error' or 'plain'.")
     decoder = _Decoder(missing == "plain", named(types), lazy)
     try:
         return decoder.root(node)
@@ -51,7 +51,7 @@ def decode(node: Node, *, missing: str = "error", types: Iterable[type] = (), la
         ArithmeticError,
         RuntimeError,
     ) as error:
-        raise DamagedFileError(f"The parts of an object do not go together: {error}. The file was changed.") from error
+        raise DamagedFileError(f"The parts of an object do not match: {error}. The file was changed.") from error
 
 
 class _Decoder:
@@ -71,7 +71,7 @@ class _Decoder:
         return self.one(node)
 
     def _make_shared(self) -> None:
-        """Make the shared values, each after those that it refers to: chains of them are longer than Python's stack."""
+        """Create the shared values, each after those it refers to: chains of them may exceed Python's stack."""
         for number, node in self._shared.items():
             if node.layers[:1] == (LIST,):
                 self._made[number] = []
@@ -118,7 +118,7 @@ class _Decoder:
         return self._typed(layer, [self.one(rest)])[0]
 
     def _fill(self, made: Any, node: Node) -> Any:
-        """Put into a new list or dict what belongs there; it may be known already, to itself among others."""
+        """Fill a new list or dict, which its own items may refer to already."""
         if type(made) is list:
             made.extend(self.many(_without_layer(node)))
         elif node.form == "record":
@@ -127,7 +127,7 @@ class _Decoder:
             keys, values = self._keys(node), self.many(node.members["values"])
             made.update(zip(keys, values, strict=True))
             if len(made) != len(keys):
-                raise DamagedFileError("A dict has a key twice; the file was changed.")
+                raise DamagedFileError("Got a dict with a key twice; the file was changed.")
         return made
 
     def _keys(self, node: Node) -> list[Any]:
@@ -139,8 +139,8 @@ class _Decoder:
             return self._made[number]
         if number not in self._shared or number in self._making:
             raise DamagedFileError(
-                f"A value refers to the shared value {number}, which is not there or is being made; load the whole "
-                "object that this is a part of. If it is whole, the file was changed."
+                f"A value refers to the shared value {number}, which is missing or not complete yet. Load the whole "
+                "object that contains this part. If it is whole, the file was changed."
             )
         self._making.add(number)
         self._made[number] = self.one(self._shared[number])
@@ -160,7 +160,7 @@ class _Decoder:
     def _revived(self, codec: Codec, version: int, state: Any) -> Any:
         try:
             return revive(codec, version, _read_whole(state) if self._lazy and not codec.lazy else state)
-        except (CodecError, DamagedFileError):  # of another version, or of parts whose types are not known here
+        except (CodecError, DamagedFileError):  # another version, or parts of unknown types
             if not self._plain:
                 raise
             return Plain(codec.name, version, state)
@@ -193,7 +193,7 @@ class _Decoder:
         keys, values = self._keys(node), self.many(node.members["values"])
         made = [dict(zip(keys[begin:end], values[begin:end], strict=True)) for begin, end in spans(node, len(keys))]
         if sum(map(len, made)) != len(values):
-            raise DamagedFileError("A dict has a key twice; the file was changed.")
+            raise DamagedFileError("Got a dict with a key twice; the file was changed.")
         return made
 
     def _many_lists(self, node: Node) -> list[Any]:
@@ -215,7 +215,9 @@ class _Decoder:
         columns = [self.many(node.members[str(number)]) for number in range(len(node.members) - 1)]
         known = kinds.max(initial=0) < len(columns)
         if not known or np.bincount(kinds, minlength=len(columns)).tolist() != list(map(len, columns)):
-            raise DamagedFileError("A list of several kinds has other values than it says; the file was changed.")
+            raise DamagedFileError(
+                "Got a list of several kinds whose values do not match its description; the file was changed."
+            )
         values = list(map(iter, columns))
         return [next(values[kind]) for kind in kinds.tolist()]
 
@@ -231,7 +233,7 @@ def _refs(node: Node) -> Iterator[int]:
 
 
 def _read_whole(state: Any) -> Any:
-    """Return a state whose arrays are all read, in the lists and dicts of which it is made."""
+    """Return a state with all its arrays read, also those in lists and dicts."""
     if isinstance(state, LazyValues):
         return state.read()
     waiting, met = [state], set()

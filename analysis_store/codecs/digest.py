@@ -1,6 +1,6 @@
-r"""Digests of objects: over their nodes, so that no class has to be known to verify a file.
+r"""Digests of objects, computed over their nodes, so that a file can be verified without knowing any class.
 
-The encoding goes on where that of `analysis_store.digests` ends; ``text``, ``array`` and ``strings`` are as there::
+The encoding extends that of `analysis_store.digests`; ``text``, ``array`` and ``strings`` are defined there::
 
     objects = "objects\n\n" n ",\n"  node*                        one object per event
     node    = "node\n" label "\n" count ",\n"  content            count of members, or of arrays: 0 or 1
@@ -45,7 +45,7 @@ def _feed(hasher: blake3, node: Node) -> None:
 
 
 def _canonical(node: Node) -> AnyArray:
-    """Return the values of a dataset, the same ones whether they were read or are yet to be written."""
+    """Return the values of a dataset, equal for one that was read and one that is to be written."""
     values = node.values[0] if isinstance(node.values, tuple) else np.asarray(node.values)
     if node.form in ("text", "int") and values.dtype.kind in "SUO":
         return _texts(values.ravel().tolist()).reshape(values.shape)

@@ -1,4 +1,4 @@
-"""From a graph of values to nodes: one value as a tree, many values side by side as columns."""
+"""Conversion of a graph of values to nodes: one value as a tree, many similar values as columns."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 MAX_TREE = 1000
-"""How many groups and datasets an object may take before its inner values are packed into columns."""
+"""Number of groups and datasets above which the inner values of an object are packed into columns."""
 
 _MAX_MEMBERS = 64
 _MAX_ITEMS = 32
 _STACKED = 1 << 16
-"""Bytes of an array up to which several alike become one dataset."""
+"""Size in bytes up to which several similar arrays become one dataset."""
 _LONGEST_NAME = 255
 
 _PLAIN_KINDS = PRIMITIVES | {list, dict}
@@ -35,7 +35,7 @@ _DTYPES = {"bool": np.dtype(bool), "float": np.dtype("<f8"), "complex": np.dtype
 
 
 def encode(graph: Graph) -> Node:
-    """Return the node of the object of a graph; values with several uses lie beside it, once."""
+    """Return the node of the object of a graph; values with several uses are stored once, separately."""
     encoder = _Encoder(graph)
     node = encoder.one(graph.obj, 0)
     if not graph.shared:
@@ -50,7 +50,7 @@ class _Encoder:
         self._shared = {id(entry.value) for entry in graph.shared}
         self._packed = graph.parts > MAX_TREE
         self._room = MAX_TREE // 4 if self._packed else math.inf
-        """How many more columns dicts may have a column per key in."""
+        """Number of further columns that dicts may use with one column per key."""
 
     # ------------------------------------------------------------------------------------------ one value
 
@@ -63,7 +63,7 @@ class _Encoder:
         return self.body(value, level)
 
     def body(self, value: Any, level: int) -> Node:
-        """Return the node of a value itself, however often it is used."""
+        """Return the node of a value itself, even if it is shared."""
         if type(value) is list:
             return self._items(value, level).under(LIST)
         if type(value) is dict:
@@ -101,7 +101,7 @@ class _Encoder:
         return bool(self._shared) and not self._shared.isdisjoint(map(id, values))
 
     def _kind(self, value: Any) -> Any:
-        """Return what values have in common that can lie in one column."""
+        """Return the common description of values that fit one column."""
         kind = type(value)
         if kind in PRIMITIVES:
             return kind
@@ -148,12 +148,12 @@ class _Encoder:
 
 
 def _have_keys(dicts: Sequence[dict[Any, Any]], keys: list[str]) -> bool:
-    """Whether all dicts have exactly these keys; members of a StrEnum equal them, and are others."""
+    """Return True if all dicts have exactly these keys; equal members of a StrEnum are different keys."""
     return all(map(keys.__eq__, map(list, dicts))) and set(map(type, chain.from_iterable(dicts))) == {str}
 
 
 def _are_names(keys: Any) -> bool:
-    """Whether HDF5 can have all keys as names; ``/`` and dots are written otherwise there."""
+    """Return True if HDF5 can use all keys as names; it treats ``/`` and dots specially."""
     return all(type(key) is str and _is_name(key) for key in keys)
 
 
@@ -190,7 +190,7 @@ def _integer(value: int) -> Any:
 
 
 def _digits(value: int) -> str:
-    return hex(value)  # Python limits decimal text, not this
+    return hex(value)  # Python limits the length of decimal text only
 
 
 def _column(kind: type, values: Sequence[Any]) -> Node:
@@ -230,7 +230,7 @@ def _utf8(value: str) -> bytes:
 
 
 def _is_plain_text(value: str) -> bool:
-    """Whether HDF5's text can hold a string: no NUL, no lone surrogate."""
+    """Return True if HDF5 text can hold a string: no NUL, no lone surrogate."""
     return "\0" not in value and is_utf8(value)
 
 
@@ -248,7 +248,7 @@ def _is_fortran(array: AnyArray) -> bool:
 
 
 def _arrays(entries: list[Entry]) -> Node:
-    """Return arrays side by side: small ones alike in one dataset, else each its own."""
+    """Return several arrays: small similar ones in one dataset, others each in their own."""
     first = entries[0].value
     alike = all(
         entry.value.dtype == first.dtype and entry.value.shape == first.shape and not _is_fortran(entry.value)

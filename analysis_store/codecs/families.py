@@ -21,20 +21,20 @@ def derive(
     version: int | None = None,
     migrate: Callable[[Any, int], Any] | None = None,
 ) -> Codec | None:
-    """Return the codec of a class that describes itself, None of any other.
+    """Return the codec of a class that describes itself, None for other classes.
 
     Parameters
     ----------
     cls : type
         With methods ``to_state`` and ``from_state``, or an Enum, a NamedTuple, a dataclass, an attrs class or a
-        pydantic model (from version 2.10); what it is first in this order counts.
+        pydantic model (from version 2.10); the first match in this order is used.
     name, version, migrate : optional
-        As `register_codec` has them.
+        As in `register_codec`.
 
     Raises
     ------
     CodecError
-        ``from_state`` needs an instance, or the name or version cannot be written into a file.
+        ``from_state`` is not a classmethod, or the name or version cannot be written into a file.
     """
     told = _told(cls)
     if told is None:
@@ -54,7 +54,7 @@ def derive(
 def _told(cls: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any], dict[str, bool]] | None:
     if callable(getattr(cls, "to_state", None)) and callable(getattr(cls, "from_state", None)):
         if not isinstance(getattr_static(cls, "from_state"), classmethod | staticmethod):
-            raise CodecError(f"{type_name(cls)}.from_state is a method of instances; expected a classmethod.")
+            raise CodecError(f"Got {type_name(cls)}.from_state, a method of instances; expected a classmethod.")
         return cls.to_state, cls.from_state, {}
     if issubclass(cls, enum.Flag):
         return _flag_state, lambda state: _flag(cls, state), {"shared": False}
@@ -69,7 +69,7 @@ def _told(cls: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any], dict[st
 
 
 def _class_name(cls: type) -> str:
-    """Return the name of a class; of a pydantic model with parameters, also where those come from."""
+    """Return the name of a class; for a generic pydantic model, including its parameters."""
     generic = getattr(cls, "__pydantic_generic_metadata__", None)
     if not generic or not generic["args"]:
         return type_name(cls)
@@ -88,12 +88,12 @@ def _flag(cls: Any, state: Any) -> Any:
     value = as_mapping(cls, state, "name", "value")["value"]
     flag = cls(value) if type(value) is int else None
     if type(flag) is not cls:
-        raise InvalidDataError(f"{value!r:.100} came as the value of a {type_name(cls)}; expected bits that it has.")
+        raise InvalidDataError(f"Got {value!r:.100} as the value of a {type_name(cls)}; expected bits that it has.")
     return flag
 
 
 def _member_state(member: Any) -> dict[str, Any]:
-    """Return the name of a member, and for readers its value; of one that ``_missing_`` made, the value alone."""
+    """Return the name of a member, with its value for readers; for one created by ``_missing_``, only the value."""
     name, value = member._name_, member._value_  # a member may be called "value"
     if type(member).__members__.get(name) is not member:
         return {"name": None, "value": value}
@@ -106,12 +106,12 @@ def _member(cls: Any, state: Any) -> Any:
     name, value = parts["name"], parts["value"]
     if name is not None and name not in cls.__members__:
         raise InvalidDataError(
-            f"The member {name!r:.100} of the value {value!r:.100} came; {type_name(cls)} has "
-            f"{list(cls.__members__)}. Where it has another name now, raise state_version and give migrate_state."
+            f"Got the member {name!r:.100} of the value {value!r:.100}; {type_name(cls)} has "
+            f"{list(cls.__members__)}. If it has another name now, raise state_version and give migrate_state."
         )
     member = cls(value) if name is None else cls.__members__[name]
     if type(member) is not cls:
-        raise InvalidDataError(f"{value!r:.100} came as the value of a {type_name(cls)}; expected one that it makes.")
+        raise InvalidDataError(f"Got {value!r:.100} as the value of a {type_name(cls)}; expected a value of it.")
     return member
 
 
@@ -134,13 +134,13 @@ def _row(cls: Any, state: Any) -> Any:
     return row
 
 
-# ------------------------------------------------------------------------------- classes that tell their fields
+# ------------------------------------------------------------------------------- classes with declared fields
 
 
 def _fields(cls: Any) -> dict[str, Default] | None:
-    """Return the fields of a class with their defaults, None of a class that tells none.
+    """Return the fields of a class with their defaults, None for a class without declared fields.
 
-    They are read off the class: no library is imported for it that the class did not bring.
+    The fields are read from the class, without importing a library that the class does not use.
     """
     if isinstance(getattr(cls, "__pydantic_fields__", None), dict) and (
         _is_model(cls) or dataclasses.is_dataclass(cls)

@@ -1,7 +1,7 @@
-"""Every value inside an object, met once: its codec and state, whether it has several uses, whether it can be stored.
+"""Graph of the values inside an object, each once: its codec, its state, its number of uses, and faults.
 
-Values are walked level by level, all that lie equally deep at once: a hundred thousand small ones cost no more than
-pickle takes for them.
+Values are walked level by level, all of one depth at once: a hundred thousand small values take only as long as
+in pickle.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from analysis_store.exact import MAX_NDIM
 from analysis_store.hdf5.encoding import as_stored, is_plain, plain_type
 
 MAX_DEPTH = 100
-"""How deep values may lie in each other: what Python itself walks through without a deeper stack."""
+"""Maximum depth of nested values, which Python itself can walk without a deeper stack."""
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A value that is an array, has a codec, or has several uses."""
+    """A value that is an array, has a codec, or is shared."""
 
     value: Any
 
@@ -34,13 +34,13 @@ class Entry:
     """None for a list, a dict and a plain array."""
 
     state: Any = None
-    """What its codec made of it; of an array of text, the text as it will be stored."""
+    """State returned by its codec; for an array of text, the text as it will be stored."""
 
     type: tuple[str, int] | None = None
-    """Name and version that the file will say; None without a codec."""
+    """Name and version for the file; None without a codec."""
 
     number: int | None = None
-    """Its place among the shared values, where it has several uses."""
+    """Number among the shared values, if it has several uses."""
 
 
 class _Refused(Exception):  # noqa: N818 - it becomes an InvalidDataError as soon as the path is known
@@ -57,9 +57,9 @@ class Graph:
     Parameters
     ----------
     obj : object
-        Walked through now; nothing of it is changed.
+        The object, which is not changed.
     name : str
-        What messages call it.
+        Name of the object in messages.
 
     Raises
     ------
@@ -73,10 +73,10 @@ class Graph:
         self.shared: list[Entry] = []
         """Values with several uses."""
         self.parts: int = 0
-        """About how many groups and datasets the object takes as a tree."""
+        """Approximate number of groups and datasets of the object as a tree."""
         self.values: int = 0
-        """How many values lie in it, keys among them, and those with several uses at least as often."""
-        self._met: dict[int, Any] = {}  # holds what it has met, so that no other value gets its id
+        """Number of values in it, including keys; shared values may be counted several times."""
+        self._met: dict[int, Any] = {}  # keeps values alive, so that no other value gets the same id
         self._again: dict[int, Any] = {}
         try:
             self._walk([obj], 0, single=True)
@@ -86,18 +86,18 @@ class Graph:
 
     @property
     def array_bytes(self) -> int:
-        """How many bytes the arrays in the object take."""
+        """Return the size in bytes of the arrays in the object."""
         return sum(entry.value.nbytes for entry in self.entries.values() if isinstance(entry.value, np.ndarray))
 
     def _walk(self, values: list[Any], depth: int, *, single: bool) -> None:
-        """Walk values of one level and all below; ``single`` if each will be a dataset or group of its own."""
+        """Walk values of one level and all below; ``single`` if each becomes its own dataset or group."""
         kinds = dict.fromkeys(map(type, values))  # in their order, so that a digest is the same in every process
         self.parts += len(values) if single else len(kinds)
         self.values += len(values)
         if kinds.keys() <= PRIMITIVES:
             return
         if depth > MAX_DEPTH:
-            raise _Refused(f"values lie more than {MAX_DEPTH} deep in each other; expected less. Flatten them.", None)
+            raise _Refused(f"values are nested more than {MAX_DEPTH} deep; expected less. Flatten them.", None)
         for kind in [kind for kind in kinds if kind not in PRIMITIVES]:
             new = self._new([value for value in values if type(value) is kind] if len(kinds) > 1 else values)
             if kind is list:
@@ -110,7 +110,7 @@ class Graph:
                 self._walk(self._states(new), depth + 1, single=single)
 
     def _new(self, values: list[Any]) -> list[Any]:
-        """Return the values that are met for the first time."""
+        """Return the values that occur for the first time."""
         new = dict(zip(map(id, values), values, strict=True))
         if len(new) < len(values) or not self._met.keys().isdisjoint(new):
             new = {}
@@ -123,7 +123,7 @@ class Graph:
         return list(new.values())
 
     def _states(self, values: list[Any]) -> list[Any]:
-        """Return what the codecs of values of one type make of them; plain arrays need none."""
+        """Return the states that codecs give for values of one type; plain arrays need none."""
         states = []
         for value in values:
             entry = self.entries[id(value)] = Entry(value)
@@ -133,7 +133,7 @@ class Graph:
         return states
 
     def _share(self) -> None:
-        """Number the values with several uses, after a look at whether they can be made again in order."""
+        """Number the shared values, after checking that they can be created again in order."""
         again = [self.entries.get(key) or Entry(value) for key, value in self._again.items()]
         if any(entry.codec is not None and not _is_flat(entry.state) for entry in again):
             _CycleCheck(self.entries).visit(self.obj)
@@ -144,7 +144,7 @@ class Graph:
                 self.entries[id(entry.value)] = entry
 
     def _path(self, culprit: Any) -> str:
-        """Return where a value is, looked for only now that it is needed."""
+        """Return the path of a value, searched only when needed."""
         seen: set[int] = set()
         waiting = [(self.obj, "")]
         while waiting:
@@ -157,7 +157,7 @@ class Graph:
         return ""
 
     def _steps(self, value: Any) -> Iterator[tuple[Any, str]]:
-        """Yield what lies directly in a value, and how one gets there."""
+        """Yield the direct parts of a value with their paths."""
         entry = self.entries.get(id(value))
         if type(value) is list:
             yield from ((inner, f"[{index}]") for index, inner in enumerate(value))
@@ -172,7 +172,7 @@ class Graph:
 
 
 class _CycleCheck:
-    """Walks values in the order in which they will be made again, and refuses one that is needed to make itself."""
+    """Walks values in the order in which they will be created again, and refuses one that needs itself."""
 
     def __init__(self, entries: dict[int, Entry]) -> None:
         self._entries = entries
@@ -180,7 +180,7 @@ class _CycleCheck:
         self._done: set[int] = set()
 
     def visit(self, value: Any) -> None:
-        """Walk a value, without recursion: chains of values that refer to each other are longer than Python's stack."""
+        """Walk a value without recursion: chains of references may exceed Python's stack."""
         waiting = [(value, False)]
         while waiting:
             value, is_left = waiting.pop()
@@ -188,7 +188,8 @@ class _CycleCheck:
                 self._open.discard(id(value))
             elif id(value) in self._open:
                 raise _Refused(
-                    f"the {_named(value)} refers back to itself; only lists and dicts can hold themselves. Leave the "
+                    f"the {_named(value)} refers back to itself; only lists and dicts can contain themselves. Leave "
+                    "the "
                     "reference out of its state, and restore it in from_state.",
                     value,
                 )
@@ -196,7 +197,7 @@ class _CycleCheck:
                 waiting.extend(self._enter(value))
 
     def _enter(self, value: Any) -> Iterator[tuple[Any, bool]]:
-        """Yield the value itself, to be left, and then what lies in it."""
+        """Yield the value itself, to be left, and then its parts."""
         self._done.add(id(value))
         entry = self._entries.get(id(value))
         if entry is not None and entry.codec is not None:
@@ -212,7 +213,7 @@ _PLAIN = Codec("plain", Plain, lambda value: value.state, lambda state: state)
 
 
 def _tell(entry: Entry) -> None:
-    """Ask the codec of a value for its state."""
+    """Return the state of a value from its codec."""
     value = entry.value
     if type(value) is Plain:
         entry.codec, entry.state, entry.type = _PLAIN, value.state, (value.type, value.version)
@@ -231,7 +232,8 @@ def _tell(entry: Entry) -> None:
         raise _Refused(str(error), value) from error
     except Exception as error:
         raise _Refused(
-            f"the state of the {_named(value)} cannot be told: {type(error).__name__}: {error}. Look at its to_state.",
+            f"the state of the {_named(value)} cannot be returned: {type(error).__name__}: {error}. Check its "
+            "to_state.",
             value,
         ) from error
     entry.codec, entry.type = codec, (codec.name, codec.version)
@@ -243,7 +245,7 @@ def _is_flat(state: Any) -> bool:
 
 
 def _take_array(entry: Entry) -> bool:
-    """Say whether an array can be a dataset as it is; text is encoded now, so that no failure comes later."""
+    """Return an array that can be a dataset directly; encode text now, so that later steps cannot fail."""
     array = entry.value
     if array.ndim > MAX_NDIM:
         raise _Refused(
@@ -251,7 +253,7 @@ def _take_array(entry: Entry) -> bool:
             ".reshape(...).",
             array,
         )
-    if array.dtype.type is np.record:  # HDF5 would not tell it from a plain structure
+    if array.dtype.type is np.record:  # HDF5 cannot distinguish it from a plain structure
         return False
     try:
         refuse(array.dtype)
@@ -261,7 +263,7 @@ def _take_array(entry: Entry) -> bool:
             return False
         else:
             entry.state = encode_text(array) if array.dtype.kind == "U" else as_stored(array)[0]
-    except (ValueError, TypeError):  # HDF5 has no such number, or no such name of a field
+    except (ValueError, TypeError):  # HDF5 has no such number type, or no such field name
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""A large array inside an object, read when it is asked for."""
+"""A large array inside an object, read on access."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 LARGE = 1 << 20
-"""Bytes from which an array is left in the file by ``load(..., lazy=True)``."""
+"""Size in bytes from which ``load(..., lazy=True)`` leaves an array in the file."""
 
 
 class LazyValues(Known):
@@ -34,7 +34,7 @@ class LazyValues(Known):
         super().__init__(tuple(map(int, dataset.shape)), dtype)
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what ``key`` selects, as h5py takes it, reading no more than that."""
+        """Return the part that ``key`` selects, as in h5py, reading only this part."""
         values = self._dataset.astype(self._stored)[key]
         return values.view(self.dtype) if self.dtype != self._stored else values
 
@@ -44,7 +44,7 @@ class LazyValues(Known):
         Raises
         ------
         TooLargeError
-            They do not fit into memory.
+            The values do not fit into memory.
         """
         return read_values(self._dataset.id)
 

@@ -1,4 +1,4 @@
-"""What lies in single datasets, as Python has it: numbers, text, arrays. Nothing that a file says is believed."""
+"""Values of single datasets as Python objects: numbers, text, arrays. File content is checked, not trusted."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def scalar(node: Node) -> Any:
         return _integer(node.values[()])
     if node.form in _KINDS:
         return checked(node, _KINDS[node.form])[()].item()
-    raise DamagedFileError(f"A single value has the form {node.form!r}; the file was changed.")
+    raise DamagedFileError(f"Got the form {node.form!r} for a single value; the file was changed.")
 
 
 def spans(node: Node, length: int) -> Iterable[tuple[int, int]]:
-    """Yield where each of several parts begins and ends in ``length`` values.
+    """Yield begin and end of each of several parts in ``length`` values.
 
     Raises
     ------
@@ -50,16 +50,16 @@ def spans(node: Node, length: int) -> Iterable[tuple[int, int]]:
 
 
 def checked(node: Node, kind: str) -> Any:
-    """Return the values of a node, which are of one kind of number."""
+    """Return the values of a node, which are numbers of one kind."""
     values = node.values.read() if isinstance(node.values, LazyValues) else node.values
     if values is None or values.dtype.kind != kind[0] or (kind[1:] and values.dtype.itemsize != int(kind[1:])):
         found = "nothing" if values is None else values.dtype
-        raise DamagedFileError(f"Numbers of kind {kind!r} were expected of the form {node.form!r}, {found} came.")
+        raise DamagedFileError(f"Got {found} for the form {node.form!r}; expected numbers of kind {kind!r}.")
     return values
 
 
 def column(node: Node) -> list[Any]:
-    """Return the values of a dataset that has one for each place of a column."""
+    """Return the values of a dataset with one value for each row of a column."""
     if node.form == "text":
         texts: list[Any] = node.values.tolist()
         return [text.decode() for text in texts] if node.values.dtype.kind == "S" else list(map(_text, texts))
@@ -68,22 +68,22 @@ def column(node: Node) -> list[Any]:
     if node.form in _KINDS:
         found: list[Any] = checked(node, _KINDS[node.form]).tolist()
         return found
-    raise DamagedFileError(f"A column has the form {node.form!r}; the file was changed.")
+    raise DamagedFileError(f"Got the form {node.form!r} for a column; the file was changed.")
 
 
 def _whole(node: Node) -> list[Any]:
     if node.values.dtype.kind not in "iu":
-        raise DamagedFileError(f"{node.values.dtype} came as integers; the file was changed.")
+        raise DamagedFileError(f"Got {node.values.dtype} as integers; the file was changed.")
     found: list[Any] = node.values.tolist()
     return found
 
 
 def _integer(value: Any) -> int:
-    """Return an integer, which is text in hexadecimal digits where it has more than 64 bits."""
+    """Return an integer, which is hexadecimal text if it has more than 64 bits."""
     if isinstance(value, (bytes, str)):
         return int(value, 16)
     if not isinstance(value, np.integer):
-        raise DamagedFileError(f"{value!r:.60} came as an integer; the file was changed.")
+        raise DamagedFileError(f"Got {value!r:.60} as an integer; the file was changed.")
     return int(value)
 
 
@@ -95,18 +95,18 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode()
     if not isinstance(value, str):
-        raise DamagedFileError(f"{value!r:.60} came as text; the file was changed.")
+        raise DamagedFileError(f"Got {value!r:.60} as text; the file was changed.")
     return value
 
 
 def rows(values: Any) -> Iterable[Any]:
-    """Yield the arrays of a column of them, each its own; a row of a 1-d array is a 0-d array, not a number."""
+    """Yield the arrays of a column, each of its own; a row of a 1-d array is a 0-d array, not a number."""
     values = values.read() if isinstance(values, LazyValues) else values
     return (values[index, ...].copy() for index in range(len(values)))
 
 
 def _foreign(node: Node) -> Any:
-    """Return an array; of a file that we did not write a single number or text is one."""
+    """Return an array; in files of other programs, a single number or text becomes one."""
     if node.told or node.values is None:
         return node.values
     values = node.values[()] if node.values.ndim == 0 else node.values

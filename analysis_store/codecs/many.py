@@ -1,4 +1,4 @@
-"""Many objects on their way to a file: walked together, and encoded as lists of as many as are well read at once."""
+"""Many objects for one file, walked together and encoded as lists of a size that is good to read at once."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
     from analysis_store.codecs.nodes import Node
 
 _MANY = 32
-"""Fewer objects than this are kept one by one, which is easier to read with other programs."""
+"""Fewer objects than this are stored one by one, which is easier to read with other programs."""
 _BLOCK = 256 << 10
-"""Bytes of a list of objects, which is read whole where one of them is wanted."""
+"""Target size in bytes of a list of objects, which is read whole to get one of them."""
 _PART = 32
-"""About how many bytes a value in an object takes, and the time to make it again."""
+"""Approximate cost in bytes of a value in an object, including the time to create it again."""
 
 
 class Objects(Sequence[Any]):
-    """Objects of whatever types, of which each can be stored.
+    """Objects of any types that can all be stored.
 
     Parameters
     ----------
     values : sequence of object
-        Walked through now; nothing of it is changed.
+        The objects, which are not changed.
     name : callable, optional
-        ``name(index)``: what messages call an object.
+        ``name(index)``: the name of an object in messages.
 
     Raises
     ------
     InvalidDataError
-        An object cannot be stored; ``index`` is its place, the message begins with its path.
+        An object cannot be stored; ``index`` is its position, the message begins with its path.
     """
 
     def __init__(self, values: Sequence[object], name: Callable[[int], str] = lambda _: "obj") -> None:
         self._values = list(values)
         self.rows: int
         self.rows, self._graphs = _together(self._values) or (1, _one_by_one(self._values, name))
-        """How many objects are written as one list; 1 where they are written one by one. And their graphs."""
+        """Return the number of objects per list (1 if they are written one by one), and their graphs."""
 
     def nodes(self) -> list[Node]:
         """Return the nodes to write, one for `rows` objects."""
@@ -60,12 +60,12 @@ class Objects(Sequence[Any]):
 
 
 def _together(values: list[Any]) -> tuple[int, list[Graph]] | None:
-    """Return the graphs of lists of so many values; None where they are few or large, or some cannot be in a list."""
+    """Return the graphs of lists of this length; None if objects are few or large, or cannot be in a list."""
     if len(values) < _MANY:
         return None
     try:
         whole = Graph(values)
-    except InvalidDataError:  # told by those who walk them one by one, with the place
+    except InvalidDataError:  # reported later with its position, when walked one by one
         return None
     rows = _rows_of(whole, len(values))
     if rows == len(values):
@@ -85,6 +85,6 @@ def _one_by_one(values: list[Any], name: Callable[[int], str]) -> list[Graph]:
 
 
 def _rows_of(whole: Graph, count: int) -> int:
-    """Return how many objects are written as one list: as many small ones as are read at once without regret."""
+    """Return the number of objects per list: as many small ones as can be read at once at low cost."""
     size = (whole.values * _PART + whole.array_bytes) // count
     return max(1, min(count, _BLOCK // max(1, size)))

@@ -1,4 +1,4 @@
-"""What a codec is: how values of one type become plainer ones and come back, under a name that files keep."""
+"""The codec: it converts values of one type to plainer ones and back, under a stable name in files."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from analysis_store.errors import CodecError
 
 PRIMITIVES = frozenset({type(None), bool, int, float, complex, str, bytes})
-"""Types that need no codec and have no identity. Besides them, exactly `list`, `dict` and `numpy.ndarray` are plain."""
+"""Types without codec and identity. In addition, exactly `list`, `dict` and `numpy.ndarray` are plain."""
 
 _NAME = re.compile(r"[^\s@\0]{1,300}")
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How the values of one type are told in plainer ones.
+    """Conversion of the values of one type to plainer values.
 
     Raises
     ------
@@ -26,41 +26,41 @@ class Codec:
     """
 
     name: str
-    """What files call the type, e.g. ``"decimal.Decimal"``; its first part is the package that brings the codec."""
+    """Name of the type in files, e.g. ``"decimal.Decimal"``; its first part is the package that provides the codec."""
 
     cls: type
 
     to_state: Callable[[Any], Any]
-    """From a value to its state: primitives, lists, dicts, arrays, and values that other codecs know."""
+    """Converts a value to its state: primitives, lists, dicts, arrays, and values of other codecs."""
 
     from_state: Callable[[Any], Any]
-    """From a state of this version to an equal value of the same type; the state is its to keep."""
+    """Converts a state of this version to an equal value of the same type; it may keep the state."""
 
     version: int = 1
-    """Of the state; raise it when the state changes."""
+    """Version of the state; raise it when the state changes."""
 
     migrate: Callable[[Any, int], Any] | None = None
-    """``migrate(state, version)`` returns the state of an older version as one of this."""
+    """``migrate(state, version)`` returns the state of an older version as one of this version."""
 
     shared: bool = True
-    """Whether two references to one value stay references to one; False for what is equal and immutable anyway."""
+    """True if two references to one value remain references to one; False for immutable values compared by value."""
 
     fields: bool = False
-    """Whether the state is a mapping of attributes, so that messages say ``obj.model`` and not ``obj["model"]``."""
+    """True if the state is a mapping of attributes, so that messages contain ``obj.model`` and not ``obj["model"]``."""
 
     lazy: bool = False
-    """Whether ``from_state`` takes arrays that are not read yet; for others they are read before."""
+    """True if ``from_state`` accepts arrays that are not read yet; for other codecs they are read first."""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise CodecError(f"{self.name!r} came as the name of a type; expected text without spaces and '@'.")
+            raise CodecError(f"Got {self.name!r} as the name of a type; expected text without spaces and '@'.")
         if type(self.version) is not int or self.version < 1:
-            raise CodecError(f"The version of {self.name!r} is {self.version!r}; expected an integer from 1.")
+            raise CodecError(f"Got the version {self.version!r} of {self.name!r}; expected an integer from 1.")
 
 
 @dataclass(slots=True)
 class Plain:
-    """A value whose type is not known here, as the file tells it; dumped again, it becomes the same in the file.
+    """A value of an unknown type, with its state from the file; dumped again, it is the same in the file.
 
     Examples
     --------
@@ -69,19 +69,19 @@ class Plain:
     """
 
     type: str
-    """What the file calls the type."""
+    """Name of the type in the file."""
 
     version: int
-    """Of the state."""
+    """Version of the state."""
 
     state: Any
-    """The state, in which further unknown types are plain too."""
+    """State, in which further unknown types are plain too."""
 
     def __hash__(self) -> int:
-        """Let it be the key of a dict, as the value that it stands for was."""
+        """Return the hash, so that it can be the key of a dict, as the original value was."""
         return hash((self.type, self.version))
 
 
 def type_name(cls: type) -> str:
-    """Return the name of a class that was given none: module and qualified name."""
+    """Return the default name of a class: module and qualified name."""
     return f"{cls.__module__}.{cls.__qualname__}".replace(" ", "")

@@ -1,6 +1,6 @@
-"""A value as the file will have it: a tree of datasets and groups, each with a form and the types laid over it.
+"""A value in the form for the file: a tree of datasets and groups, each with a form and its types.
 
-What a node is, is said by its label, the attribute `LABEL` of its group or dataset: the names of the types laid over
+The label of a node, the attribute `LABEL` of its group or dataset, describes it: the names of the types over
 the plain form, outermost first, and the form: ``"collections.OrderedDict@1 of record"``, ``"list of float"``.
 `docs/reference/codecs` describes every form.
 """
@@ -13,25 +13,25 @@ from typing import Any
 from analysis_store.errors import DamagedFileError
 
 LABEL = "codec"
-"""The attribute that says what a group or dataset is."""
+"""Attribute that describes a group or dataset."""
 
 VERSION_ATTRIBUTE = "analysis_store_codec"
-"""The attribute of the outermost object: the version of these forms."""
+"""Attribute of the outermost object: the version of these forms."""
 
 VERSION = "2"
 READ = frozenset({None, "1", VERSION})
-"""The versions that are read. In the first, names were stored as they are, and what has a number had it as its name."""
+"""Versions that can be read. The first stored names unchanged, and used the number of a numbered member as its name."""
 
 LIST = "list"
-"""The layer that makes one list of a column."""
+"""Layer that makes one list of a column."""
 
 FORTRAN = "fortran"
-"""The layer of an array that lay in memory with its first axis fastest."""
+"""Layer of an array that was in Fortran order in memory."""
 
 DATASETS = frozenset({"none", "bool", "int", "float", "complex", "text", "bytes", "array", "ref"})
 GROUPS = frozenset({"record", "map", "lists", "union", "items", "graph", "runs"})
 NUMBERED = frozenset({"items", "union"})
-"""Groups whose members have numbers, in the order of the values."""
+"""Groups with numbered members, in the order of the values."""
 
 _OF = " of "
 
@@ -41,27 +41,27 @@ class Node:
     """One dataset or group."""
 
     form: str
-    """One of `DATASETS` or `GROUPS`."""
+    """A member of `DATASETS` or `GROUPS`."""
 
     values: Any = None
-    """Of a dataset: an array; text is a str or a list of str."""
+    """Values of a dataset: an array; text is a str or a list of str."""
 
     members: dict[str, Node] = field(default_factory=dict)
-    """Of a group, in order."""
+    """Members of a group, in order."""
 
     layers: tuple[str, ...] = ()
-    """What is laid over the form, outermost first: ``name@version`` of codecs, `LIST`, `FORTRAN`."""
+    """Layers over the form, outermost first: ``name@version`` of codecs, `LIST`, `FORTRAN`."""
 
     told: bool = True
-    """Whether the file says what the node is; offsets and the like are known from the group they are in."""
+    """True if the file labels the node; offsets and other helper arrays are known from their group."""
 
     def under(self, layer: str) -> Node:
-        """Return the node with one more layer over it."""
+        """Return the node with one more layer."""
         return Node(self.form, self.values, self.members, (layer, *self.layers))
 
     @property
     def label(self) -> str:
-        """What the file says of it."""
+        """Label of the node in the file."""
         return _OF.join((*self.layers, self.form))
 
 
@@ -76,11 +76,11 @@ def parse_label(label: str) -> tuple[tuple[str, ...], str]:
     Raises
     ------
     DamagedFileError
-        It names no form.
+        The label contains no valid form.
     """
     *layers, form = label.split(_OF)
     if form not in DATASETS and form not in GROUPS:
-        raise DamagedFileError(f"{form[:60]!r} came as the form of a value; the file was changed, or is newer.")
+        raise DamagedFileError(f"Got {form[:60]!r} as the form of a value; the file was changed, or is newer.")
     return tuple(layers), form
 
 
@@ -95,9 +95,9 @@ def parse_layer(layer: str) -> tuple[str, int]:
     Raises
     ------
     DamagedFileError
-        It is none.
+        The layer does not name a codec.
     """
     name, _, version = layer.rpartition("@")
     if not name or not (version.isascii() and version.isdigit()) or len(version) > 9:
-        raise DamagedFileError(f"{layer[:60]!r} came as a type; expected name@version. The file was changed.")
+        raise DamagedFileError(f"Got {layer[:60]!r} as a type; expected name@version. The file was changed.")
     return name, int(version)

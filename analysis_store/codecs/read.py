@@ -1,4 +1,4 @@
-"""HDF5 into nodes, from files that anybody may have made: nothing outside is reached, nothing is read twice."""
+"""Conversion of HDF5 to nodes, for untrusted files: no links outside, and nothing is read twice."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ from analysis_store.hdf5.reading import is_held
 from analysis_store.layout import ITEM, TRUE_NAME
 
 _ESCAPED = re.compile("%|^_|_$")
-"""What the name in the file of a member has where it is not its true one."""
+"""Attribute with the true name of a member, if its name in the file differs."""
 
 _NOTABLE = 1 << 16
 _MAX_DEPTH = 1000
-"""How deep groups may lie in each other; each value may take several."""
+"""Maximum depth of nested groups; each value may need several."""
 
 
 def read(item: h5py.Group | h5py.Dataset, *, lazy: bool = False) -> Node:
-    """Return what was written as an item of a group.
+    """Return the node that was written as an item of a group.
 
     Raises
     ------
     DamagedFileError, UnsafeFileError, StoreVersionError, TooLargeError
-        As `analysis_store.codecs.load` has them.
+        As in `analysis_store.codecs.load`.
     """
     if not isinstance(item, (h5py.Group, h5py.Dataset)):
-        raise TypeError(f"{type(item).__name__} came; expected an h5py.Group or h5py.Dataset, e.g. file['fit'].")
+        raise TypeError(f"Got {type(item).__name__}; expected an h5py.Group or h5py.Dataset, e.g. file['fit'].")
     try:
         version = text_attribute(item.id, VERSION_ATTRIBUTE)
         if version not in READ:
             raise StoreVersionError(
-                f"{item.name} has version {version} of the forms of objects, this package knows {VERSION}; install a "
-                "newer one."
+                f"{item.name} has version {version} of the forms of objects, this package knows {VERSION}. Install a "
+                "newer version of it."
             )
         return _Reader(lazy).read(item.id, 0)
     except AnalysisStoreError:
@@ -60,14 +60,14 @@ class _Reader:
     def __init__(self, lazy: bool) -> None:
         self._lazy = lazy
         self._met: set[tuple[int, Any]] = set()
-        self._taken = 0  # bytes since it was last asked how many are free
+        self._taken = 0  # bytes since the free memory was last checked
         self._absent = 0
 
     def read(self, here: h5g.GroupID | h5d.DatasetID, depth: int) -> Node:
         info = h5o.get_info(here)
         if (info.fileno, info.addr) in self._met or depth > _MAX_DEPTH:
             raise UnsafeFileError(
-                f"{name_of(here)} lies in the object twice, or too deep; expected a tree. Do not trust the file."
+                f"Got {name_of(here)} twice in the object, or nested too deep; expected a tree. Do not trust the file."
             )
         self._met.add((info.fileno, info.addr))
         label = text_attribute(here, LABEL)
@@ -76,7 +76,7 @@ class _Reader:
             self._check(form not in DATASETS, here, label)
             return Node(form, None, self._members(here, form, depth), layers, told=label is not None)
         if not isinstance(here, h5d.DatasetID):
-            raise DamagedFileError(f"{name_of(here)} is neither a group nor a dataset; expected one of these.")
+            raise DamagedFileError(f"Got {name_of(here)}; expected a group or a dataset.")
         checked_dataset(here)
         layers, form = ((), "array") if label is None else parse_label(label)
         self._check(form in DATASETS, here, label)
@@ -85,7 +85,7 @@ class _Reader:
     def _check(self, good: bool, here: Any, label: str | None) -> None:
         if not good:
             raise DamagedFileError(
-                f"{name_of(here)} says that it is {label!r}, which it cannot be; the file was changed."
+                f"{name_of(here)} has the label {label!r}, which does not match it; the file was changed."
             )
 
     def _members(self, group: h5g.GroupID, form: str, depth: int) -> dict[str, Node]:
@@ -94,8 +94,7 @@ class _Reader:
             name = encoded.decode("utf-8", "surrogateescape")
             if kind != h5l.TYPE_HARD:
                 raise UnsafeFileError(
-                    f"{name!r} in {name_of(group)} is a link; expected values that lie in the file itself. Copy them "
-                    "into it."
+                    f"{name!r} in {name_of(group)} is a link; expected values in the file itself. Copy them into it."
                 )
             here = h5o.open(group, encoded)
             true_name = text_attribute(here, TRUE_NAME) if _ESCAPED.search(name) else None
@@ -105,7 +104,7 @@ class _Reader:
         return members
 
     def _values(self, dataset: h5d.DatasetID, form: str, layers: tuple[str, ...]) -> Any:
-        if dataset.shape is None:  # of a file that is not ours
+        if dataset.shape is None:  # in a file of another program
             return None
         if form == "array" and not layers and self._lazy:
             stored, dtype = dtypes_of(dataset)
@@ -116,8 +115,8 @@ class _Reader:
         return values
 
     def _account(self, dataset: h5d.DatasetID, size: int) -> None:
-        """Refuse many values, each small, that together were never written, or do not fit into memory."""
-        if size > SMALL_ENOUGH:  # `read_values` has asked
+        """Raise for many small values that together were never written, or do not fit into memory."""
+        if size > SMALL_ENOUGH:  # `read_values` checks these
             return
         self._taken += size
         if self._taken > SMALL_ENOUGH:
@@ -128,11 +127,11 @@ class _Reader:
         stored = dataset.get_type().get_size() * dataset.get_space().get_simple_extent_npoints()
         self._absent += 0 if is_held(dataset, stored) else size
         if self._absent > SMALL_ENOUGH:
-            raise TooLargeError(f"{name_of(dataset)} and others before it declare more than the file holds.")
+            raise TooLargeError(f"Got {name_of(dataset)} and earlier datasets that declare more than the file holds.")
 
 
 def _links(group: h5g.GroupID) -> list[tuple[bytes, int]]:
-    """Return name and type of every link, in the order in which they were made where the group has kept it."""
+    """Return name and type of every link, in the order of creation if the group recorded it."""
     found: list[tuple[bytes, int]] = []
     ordered = group.get_create_plist().get_link_creation_order() & h5p.CRT_ORDER_TRACKED
     by = h5.INDEX_CRT_ORDER if ordered else h5.INDEX_NAME

@@ -1,4 +1,4 @@
-"""Which codec a type has, and which a name: those of this package, of plug-ins, of the caller."""
+"""Registry of codecs by type and by name: those of this package, of plug-ins, and of the caller."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def register_codec(
     migrate: Callable[[Any, int], Any] | None = None,
     name: str | None = None,
 ) -> Class:
-    """Let values of a class be dumped and loaded; also a decorator of the class.
+    """Register a class, so that its values can be dumped and loaded; also a decorator of the class.
 
     Parameters
     ----------
     cls : type
         The class itself; its subclasses need codecs of their own.
     to_state, from_state : callable, optional
-        As `Codec` has them. Without them the class has methods of these names, or is a dataclass, an attrs class, a
+        As in `Codec`. Without them the class has methods of these names, or is a dataclass, an attrs class, a
         pydantic model, an Enum or a NamedTuple.
     version : int, optional
-        Of the state; without it ``cls.state_version``, else 1.
+        Version of the state; by default ``cls.state_version``, else 1.
     migrate : callable, optional
-        ``migrate(state, version)`` brings the state of an older version to this one; without it
+        ``migrate(state, version)`` converts the state of an older version to this one; by default
         ``cls.migrate_state``.
     name : str, optional
-        What files call the class; without it its module and qualified name, so that a class which moves needs one.
+        Name of the class in files; by default its module and qualified name, so that a class which moves needs a name.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def register_codec(
     Raises
     ------
     CodecError
-        The class cannot be described, or the name stands for another class.
+        The class does not describe its state, or the name belongs to another class.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def register_codec(
     from analysis_store.codecs.families import derive
 
     if (to_state is None) != (from_state is None):
-        raise CodecError(f"{cls.__qualname__}: only one of to_state and from_state came; expected both, or neither.")
+        raise CodecError(f"{cls.__qualname__}: Got only one of to_state and from_state; expected both, or neither.")
     if to_state is not None and from_state is not None:
         told = {"version": version or 1, "migrate": migrate}
         codec = Codec(name or type_name(cls), cls, to_state, from_state, **told)  # type: ignore[arg-type]
@@ -88,7 +88,8 @@ def register_codec(
         derived = derive(cls, name=name, version=version, migrate=migrate)
         if derived is None:
             raise CodecError(
-                f"{type_name(cls)} tells nothing of its state; expected to_state= and from_state=, methods of these "
+                f"Got {type_name(cls)}, which does not describe its state; expected to_state= and from_state=, methods "
+                "of these "
                 "names, or a dataclass, an attrs class, a pydantic model, an Enum or a NamedTuple."
             )
         codec = derived
@@ -97,24 +98,27 @@ def register_codec(
 
 
 def add(codec: Codec) -> None:
-    """Take a codec into the registry; a class that was defined anew under its name takes the place of the old one.
+    """Add a codec to the registry; a class that was defined again under its name replaces the old one.
 
     Raises
     ------
     CodecError
-        The name stands for another class.
+        The name belongs to another class.
     """
     there = _by_name.get(codec.name)
-    is_other = there is not None and there.from_state is not codec.from_state  # one codec may serve classes made alike
+    is_other = (
+        there is not None and there.from_state is not codec.from_state
+    )  # one codec may serve classes generated alike
     if there is not None and is_other and type_name(there.cls) != type_name(codec.cls):
         raise CodecError(
-            f"The name {codec.name!r} stands for {type_name(there.cls)}, not {type_name(codec.cls)}; choose another."
+            f"Got the name {codec.name!r} for {type_name(codec.cls)}; it belongs to {type_name(there.cls)}. Choose "
+            "another name."
         )
     _by_name[codec.name] = _by_type[codec.cls] = codec
 
 
 def for_type(cls: type) -> Codec | None:
-    """Return the codec of a type; classes that describe themselves get one now."""
+    """Return the codec of a type; one is created for a class that describes itself."""
     if cls in _by_type:
         return _by_type[cls]
     from analysis_store.codecs.families import derive
@@ -131,12 +135,12 @@ def for_type(cls: type) -> Codec | None:
 
 
 def for_name(name: str, types: Mapping[str, Codec] | None = None) -> Codec:
-    """Return the codec of a name that came from a file; nothing is looked up by it but what is registered.
+    """Return the codec for a name from a file; only registered codecs are looked up.
 
     Raises
     ------
     MissingDependencyError
-        The package that brings the codec is not installed.
+        The package that provides the codec is not installed.
     UnknownTypeError
         No codec has this name.
     """
@@ -165,27 +169,27 @@ def named(types: Iterable[type]) -> dict[str, Codec]:
     Raises
     ------
     CodecError
-        A class has none.
+        A class has no codec.
     """
     codecs = [(cls, for_type(cls)) for cls in types]
     bare = [type_name(cls) for cls, codec in codecs if codec is None]
     if bare:
-        raise CodecError(f"{bare} came as types and tell nothing of their state; use register_codec with to_state.")
+        raise CodecError(f"Got the types {bare}, which do not describe their state. Use register_codec with to_state.")
     return {codec.name: codec for _, codec in codecs if codec is not None}
 
 
 def revive(codec: Codec, version: int, state: object) -> Any:
-    """Return the value of a state, which may be of an older version.
+    """Return the value for a state, which may be of an older version.
 
     Raises
     ------
     CodecError
-        The state is of a newer version, or there is no way from an older one.
+        The state is of a newer version, or cannot be converted from an older one.
     DamagedFileError
-        The codec refused the state.
+        The codec raised an error for the state.
     """
     if version > codec.version or (version < codec.version and codec.migrate is None):
-        way = "install a newer one" if version > codec.version else "give register_codec a migrate= that knows it"
+        way = "install a newer one" if version > codec.version else "give register_codec a migrate= for it"
         raise CodecError(
             f"A value of type {codec.name!r} has a state of version {version}, its codec here version "
             f'{codec.version}; {way}, or read it with missing="plain".'
@@ -196,7 +200,7 @@ def revive(codec: Codec, version: int, state: object) -> Any:
         return codec.from_state(state)
     except Exception as error:
         raise DamagedFileError(
-            f"A value of type {codec.name!r} cannot be made from its state: {type(error).__name__}: {error}."
+            f"A value of type {codec.name!r} cannot be created from its state: {type(error).__name__}: {error}."
         ) from error
 
 
@@ -204,7 +208,7 @@ def revive(codec: Codec, version: int, state: object) -> Any:
 
 
 def _load(package: str, cls: type | None) -> Codec | None:
-    """Load what brings the codecs of a package, once; return the one of a class, which may be made only now."""
+    """Load the module with the codecs of a package, once; return the codec of a class, which may be created now."""
     library = _library(package)
     find = getattr(library, "find", None)
     if cls is None or library is None:

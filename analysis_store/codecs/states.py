@@ -1,4 +1,4 @@
-"""What a state has to be before a value is made of it: files are written by anybody."""
+"""Checks of states before values are created from them, since files are untrusted."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _MOST_HASHED = 1 << 24
 
 
 def expect(kind: type, state: object) -> Any:
-    """Return a state that is exactly of a type; constructors take more than they should, e.g. ``bytearray(10**10)``."""
+    """Return a state of exactly a type; constructors accept more than they should, e.g. ``bytearray(10**10)``."""
     if type(state) is not kind:
-        raise InvalidDataError(f"A {type(state).__name__} came as the state; expected a {kind.__name__}.")
+        raise InvalidDataError(f"Got a {type(state).__name__} as the state; expected a {kind.__name__}.")
     return state
 
 
 def parts(state: Any, **kinds: type) -> list[Any]:
-    """Return the values of a state that is a mapping of exactly these keys; `object` allows every type."""
+    """Return the values of a state that is a mapping with exactly these keys; `object` allows every type."""
     if expect(dict, state).keys() != kinds.keys():
-        raise InvalidDataError(f"The keys {list(state)} came; expected {list(kinds)}.")
+        raise InvalidDataError(f"Got the keys {list(state)}; expected {list(kinds)}.")
     return [state[key] if kind is object else expect(kind, state[key]) for key, kind in kinds.items()]
 
 
 def hashable(values: list[Any]) -> list[Any]:
-    """Return values that are about to be hashed; in a crafted file sixty tuples, each twice in the next, take for ever.
+    """Return values to be hashed; a crafted file could nest sixty tuples, each twice in the next, and block forever.
 
     Raises
     ------
     InvalidDataError
-        One has too many parts, counted as often as it holds them.
+        A value has too many parts, with repetitions counted.
     """
     waiting = [] if PRIMITIVES.issuperset(map(type, values)) else list(values)
     sizes: dict[int, int] = {}
@@ -46,14 +46,14 @@ def hashable(values: list[Any]) -> list[Any]:
         sizes[id(value)] = size = 1 + sum(sizes.get(id(part), 1) for part in inner)
         if size > _MOST_HASHED:
             raise InvalidDataError(
-                f"A {type(value).__name__} of more than {_MOST_HASHED} parts came to be hashed, as the key of a "
+                f"Got a {type(value).__name__} of more than {_MOST_HASHED} parts to be hashed, as the key of a "
                 "dict or a member of a set; the file was changed."
             )
     return values
 
 
 def _hashed_with(value: Any) -> Sequence[Any]:
-    """Return what is hashed each time that a value is."""
+    """Return the parts that are hashed each time with a value."""
     if isinstance(value, tuple):
         return value
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""The values of one dataset, through HDF5 alone: the file may be in memory, or still be written."""
+"""The values of one dataset, through HDF5 alone: the file may be in memory, or open for writing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def read_values(dataset: h5d.DatasetID) -> AnyArray:
-    """Return them.
+    """Return the values.
 
     Raises
     ------
     TooLargeError
-        They do not fit into memory, or the file declares more than it holds.
+        The values do not fit into memory, or the file declares more than it holds.
     """
     shape = tuple(map(int, dataset.shape))
     stored, dtype = dtypes_of(dataset)
@@ -65,5 +65,5 @@ def _objects(dataset: h5d.DatasetID, shape: tuple[int, ...]) -> AnyArray:
 
 
 def name_of(here: object) -> str:
-    """Return where something lies in its file, for messages."""
+    """Return the location of an object in its file, for messages."""
     return (h5i.get_name(here) or b"?").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""Nodes into HDF5: all of an object under no name first, then linked into the group at once."""
+"""Conversion of nodes to HDF5: the whole object is written without a name first, then linked into the group at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _COMPRESSED = 4 << 10
 _COMPACT_LIMIT = 1 << 10
 _FIXED_TEXT = 1 << 16
-"""Bytes up to which text is padded to one width, whatever it wastes: HDF5 reads that faster than variable lengths."""
+"""Size in bytes up to which text is padded to one width: HDF5 reads that faster than variable lengths."""
 
 _LINK = h5p.create(h5p.LINK_CREATE)
 _LINK.set_char_encoding(h5t.CSET_UTF8)
@@ -45,34 +45,34 @@ _ORDERED.set_link_creation_order(h5p.CRT_ORDER_TRACKED | h5p.CRT_ORDER_INDEXED)
 
 _CLASS = {"NX_class": "NXcollection"}
 
-# Small values lie in the header of their dataset, and are read with it.
+# Small values are in the header of their dataset, and are read with it.
 _COMPACT = h5p.create(h5p.DATASET_CREATE)
 _COMPACT.set_obj_track_times(False)
 _COMPACT.set_layout(h5d.COMPACT)
 
 
 def write(node: Node, group: h5py.Group, name: str, compression: Compression = None) -> None:
-    """Write a node as ``group[name]``; if anything fails, the group stays as it was.
+    """Write a node as ``group[name]``; after a failure, the group is unchanged.
 
     Raises
     ------
     InvalidDataError
-        The name is taken, or is none; or ``compression`` is not known.
+        The name exists already or is invalid, or ``compression`` is not known.
     StoreWriteError
-        The file refused it.
+        The file could not be written.
     """
     if not name.strip("/") or "\0" in name:
-        raise InvalidDataError(f"{name!r} came as the name of an object in a file; expected text.")
+        raise InvalidDataError(f"Got {name!r} as the name of an object in a file; expected text.")
     if name in group:
-        raise InvalidDataError(f"{group.name} has {name!r} already; choose another name, or delete that one first.")
+        raise InvalidDataError(f"{group.name} has {name!r} already. Choose another name, or delete that one first.")
     with write_errors(
-        f"{name!r} into {group.file.filename}", "The group is as it was", (OSError, RuntimeError, KeyError)
+        f"{name!r} into {group.file.filename}", "The group is unchanged", (OSError, RuntimeError, KeyError)
     ):
         put(node, group.id, name, compression)
 
 
 def put(node: Node, group: h5g.GroupID, name: str, compression: Compression = None) -> None:
-    """Write a node under a name that is free; if anything fails, the group stays as it was."""
+    """Write a node under a free name; after a failure, the group is unchanged."""
     made = _Writer(compression).write(None, node, group)
     set_attrs(made, {VERSION_ATTRIBUTE: VERSION})
     h5o.link(made, group, name.encode(), _LINK)
@@ -83,7 +83,7 @@ class _Writer:
         self._compression = compression
 
     def write(self, name: str | None, node: Node, parent: h5g.GroupID) -> h5g.GroupID | h5d.DatasetID:
-        """Write a node as a member of a group, or under no name."""
+        """Write a node as a member of a group, or without a name."""
         made = (self._dataset if node.form in DATASETS else self._group)(name, node, parent)
         if node.told:
             set_attrs(made, {LABEL: node.label})
@@ -129,7 +129,7 @@ class _Writer:
         return made
 
     def _values(self, parent: h5g.GroupID, name: str | None, values: AnyArray, kind: h5t.TypeID) -> h5d.DatasetID:
-        """Write an array whose bytes in memory are those in the file."""
+        """Write an array that has the same bytes in memory and in the file."""
         width, size = kind.get_size(), kind.get_size() * math.prod(values.shape)
         chosen = choose(values, width, size, self._compression) if values.ndim and size >= _COMPRESSED else None
         if chosen is not None:
@@ -139,7 +139,7 @@ class _Writer:
 
 
 def _stored(node: Node) -> list[str]:
-    """Return the name in the file of each member."""
+    """Return the name of each member in the file."""
     if node.form == "record":
         return nexus_names(node.members)
     if node.form in NUMBERED:
@@ -154,4 +154,4 @@ def _write(made: h5d.DatasetID, values: AnyArray, kind: h5t.TypeID) -> h5d.Datas
 
 
 def _nothing(block: AnyArray) -> None:
-    """Take no digest: that of an object is taken of its nodes."""
+    """Compute no digest: that of an object is computed from its nodes."""

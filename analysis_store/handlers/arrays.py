@@ -1,4 +1,4 @@
-"""Reads columns of arrays: one HDF5 dataset whose first axis is the event."""
+"""Reader of columns of arrays: one HDF5 dataset whose first axis is the event."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class ArrayHandler(ColumnHandler):
     _column: LazyDataset
 
     def unread(self, point_number: int) -> Part:
-        """Return the value of one event, of which only what is sliced is read."""
+        """Return the value of one event, reading only the slices that are used."""
         check_number(self._column, point_number)
         return Part(self._column, int(point_number))

@@ -1,4 +1,4 @@
-"""The contract of a handler: documents in, values out, nothing left open."""
+"""The contract of a handler: it returns the values for documents, and leaves no file open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Handler(ABC):
-    """Reads the values of one resource. Its ``__init__`` has the signature of its writer's.
+    """Reads the values of one resource. Its ``__init__`` has the same signature as its writer's.
 
     databroker, event-model's Filler and Tiled know this protocol: ``Handler(path, **resource_kwargs)``, then
     ``handler(**datum_kwargs)`` for each value.
@@ -25,18 +25,18 @@ class Handler(ABC):
 
     @abstractmethod
     def __call__(self, *args: Any, **datum_kwargs: Any) -> Any:
-        """Return the value that these datum kwargs find."""
+        """Return the value for these datum kwargs."""
 
     def unread(self, *args: Any, **datum_kwargs: Any) -> Any:
-        """Return the same value; where it may be large, as an array that reads only what is sliced of it."""
+        """Return the same value; a large one as an array that reads only the slices that are used."""
         return self(*args, **datum_kwargs)
 
     def close(self) -> None:
-        """Let go of whatever is open. May be called twice."""
+        """Close all files. Idempotent."""
         return
 
     def get_file_list(self, datum_kwargs_gen: Iterable[Mapping[str, object]]) -> list[str]:
-        """Return the files that these data are in."""
+        """Return the files that contain these data."""
         return [self.path]
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A column that is read when it is asked for: shape and dtype at once, values by NumPy's indices."""
+"""A column that is read on access: shape and dtype are known at once, values are selected by NumPy's indices."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a dataset says of itself."""
+    """Metadata of a dataset."""
 
     shape: tuple[int, ...]
     """Events first."""
 
     stored: np.dtype
-    """Of the elements in the file; object for text of variable length."""
+    """Stored dtype of the elements; object for text of variable length."""
 
     dtype: np.dtype
-    """Of the values."""
+    """Dtype of the values."""
 
     chunk_rows: int = 1
-    """How many values a chunk spans."""
+    """Number of values per chunk."""
 
 
 class OpenDataset:
-    """One dataset of a file that is open.
+    """One dataset of an open file.
 
     Raises
     ------
     UnsafeFileError
-        Its values lie outside the file.
+        Its values are outside the file.
     DamagedFileError
         There is no such dataset, or it is not a column.
     """
@@ -66,18 +66,18 @@ class OpenDataset:
             shape_of(self._dataset), *dtypes_of(self._dataset), _chunk_rows(self._dataset)
         )
         if not self.facts.shape:
-            raise DamagedFileError(f"{self.name} is a scalar; expected an axis for the events.")
+            raise DamagedFileError(f"Got {self.name}, a scalar; expected an axis for the events.")
 
     def __len__(self) -> int:
         return self.facts.shape[0]
 
     def whole(self) -> AnyArray:
-        """Return all values, if the file holds them and memory does."""
+        """Return all values, if the file holds them and they fit into memory."""
         self.check_held()
         return self.box(tuple((0, length, 1) for length in self.facts.shape))
 
     def check_held(self) -> None:
-        """Refuse to go through values that the file declares and does not hold: there may be any number of them.
+        """Raise for values that the file declares but does not hold, since their number is unlimited.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class OpenDataset:
     def rows(self, start: int, stop: int) -> AnyArray:
         """Return the values ``start <= i < stop`` of the first axis."""
         if not 0 <= start <= stop <= len(self):
-            raise DamagedFileError(f"{self.name} has {len(self)} values; {start} to {stop} were expected in it.")
+            raise DamagedFileError(f"Got {len(self)} values of {self.name}; expected values {start} to {stop}.")
         return self.box(((start, stop - start, 1), *((0, length, 1) for length in self.facts.shape[1:])))
 
     def box(self, box: Box) -> AnyArray:
@@ -105,7 +105,7 @@ class OpenDataset:
         return out if facts.dtype == facts.stored else decode_text(out, facts.dtype)
 
     def blocks(self) -> Iterator[AnyArray]:
-        """Yield all values in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+        """Yield all values in C order, in blocks of any shape; each is valid until the next is requested."""
         self.check_held()
         if self.facts.dtype.kind in "mM":
             yield from (block.view(self.facts.dtype) for block in read_blocks(self._dataset, self.facts.stored))
@@ -115,7 +115,7 @@ class OpenDataset:
             yield self.whole()
 
     def runs(self, runs: list[Runs]) -> AnyArray:
-        """Return the values of several runs along each axis, gathered into one array."""
+        """Return the values of several runs of elements along each axis, gathered into one array."""
         if all(len(axis) == 1 for axis in runs):
             return self.box(tuple(axis[0][1] for axis in runs))
         shape = tuple(axis[-1][0] + axis[-1][1][1] for axis in runs)
@@ -128,7 +128,7 @@ class OpenDataset:
 
 
 class StoredColumn(Lazy):
-    """A column of a file, opened anew for every reading, so that nothing is held open.
+    """One dataset of a file, opened for each read, so that no file stays open.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class StoredColumn(Lazy):
     dataset : str
         Absolute path of the dataset or group in it.
     swmr : bool
-        Whether the file is still being written; its length may then grow from one reading to the next.
+        True if the file is still being written; its length may then grow between reads.
     """
 
     def __init__(self, path: str, dataset: str, swmr: bool = False) -> None:
@@ -159,12 +159,12 @@ class LazyDataset(StoredColumn):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Events first."""
+        """Shape, events first."""
         return self._known().shape
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values, as they were when they were written."""
+        """Original dtype of the values."""
         return self._known().dtype
 
     def read(self) -> AnyArray:
@@ -173,22 +173,22 @@ class LazyDataset(StoredColumn):
         Raises
         ------
         TooLargeError
-            They do not fit into memory, or the file declares more than it holds.
+            The values do not fit into memory, or the file declares more than it holds.
         DamagedFileError
-            The file is not what it was.
+            The file was changed or is damaged.
         """
         with self._open() as opened:
             return opened.whole()
 
     def blocks(self) -> Iterator[AnyArray]:
-        """Yield all values in C order, in blocks of whatever shape; each is gone when the next is asked for."""
+        """Yield all values in C order, in blocks of any shape; each is valid until the next is requested."""
         with self._open() as opened:
             yield from opened.blocks()
 
     def __getitem__(self, key: Index) -> AnyArray:
-        """Return what ``key`` selects, as NumPy would: integers, slices, ``...``, ``None``, arrays of integers or bool.
+        """Return the part that ``key`` selects, as NumPy does: integers, slices, ``...``, ``None``, index arrays.
 
-        Only what is selected is read. The result is an array, of shape ``()`` for a single element.
+        Only this part is read. The result is an array, of shape ``()`` for a single element.
         """
         runs, local = runs_of(key, self.shape)
         with self._open() as opened:
@@ -196,7 +196,7 @@ class LazyDataset(StoredColumn):
         return out[(*local, ...)]
 
     def rows_at_once(self) -> int:
-        """Return how many values are read at once where all are wanted: some 16 MiB, and whole chunks."""
+        """Return the number of values to read at once if all are needed: about 16 MiB, and whole chunks."""
         rows, chunk = rows_at_once(self.shape, self.dtype), self._known().chunk_rows
         return -(-rows // chunk) * chunk
 
@@ -215,14 +215,14 @@ class LazyDataset(StoredColumn):
 
 
 class Part(LazyValue):
-    """One row of a column, or a block of its rows, of which only what is sliced is read.
+    """One row of a column, or a block of rows, reading only the slices that are used.
 
     Parameters
     ----------
     column : LazyDataset
         The column.
     place : int or range
-        The number of the row, or the numbers of the rows of the block.
+        Number of the row, or the numbers of the rows of the block.
     """
 
     def __init__(self, column: LazyDataset, place: int | range) -> None:
@@ -231,7 +231,7 @@ class Part(LazyValue):
         self._column, self._place = column, place
 
     def __getitem__(self, key: Index) -> AnyArray:
-        """Return what slices and integers select."""
+        """Return the part that slices and integers select."""
         parts = key if isinstance(key, tuple) else (key,)
         if isinstance(self._place, int):
             return self._column[(self._place, *parts)]
@@ -246,14 +246,14 @@ class Part(LazyValue):
         return self[()]
 
     def elements(self, start: int, stop: int) -> AnyArray:
-        """Return the elements ``start <= i < stop`` in C order; the rows that they are in are read."""
+        """Return the elements ``start <= i < stop`` in C order, reading only their rows."""
         width = max(1, math.prod(self.shape[1:]))
         first = start // width
         rows = self[first : -(-stop // width)] if self.shape else self[()]
         return rows.reshape(-1)[start - first * width : stop - first * width]
 
     def blocks(self, _: int = 0) -> Iterator[AnyArray]:
-        """Yield all elements in C order, some rows at a time, each chunk unpacked once."""
+        """Yield all elements in C order, some rows at a time, decompressing each chunk once."""
         if isinstance(self._place, int):
             yield self[()]
             return
@@ -307,12 +307,12 @@ class ColumnHandler(Handler):
 
 
 def check_number(column: Any, number: Any) -> None:
-    """Refuse a point number, which came from a document, that is not one of a value of ``column``.
+    """Raise for a point number from a document that is out of range for ``column``.
 
     Raises
     ------
     DamagedFileError
-        The column has no such value.
+        The column does not have this value.
     """
     if not isinstance(number, (int, np.integer)) or not 0 <= number < len(column):
-        raise DamagedFileError(f"{column!r} has {len(column)} values, none is number {number!r}.")
+        raise DamagedFileError(f"Got the number {number!r} for {column!r}; expected one below {len(column)}.")

@@ -1,4 +1,4 @@
-"""Columns of several datasets: one value per event, cut out of flat ones at offsets."""
+"""Columns of several datasets: one value per event, cut from flat values at offsets."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LazyGroup(StoredColumn):
-    """A column of which each value is an object of its own: shape ``(n,)``, dtype object."""
+    """A column in which each value is a separate object: shape ``(n,)``, dtype object."""
 
     form: ClassVar[str]
     _length: int | None = None
@@ -37,7 +37,7 @@ class LazyGroup(StoredColumn):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the array of values: object."""
+        """Dtype of the array of values: object."""
         return np.dtype(object)
 
     def __len__(self) -> int:
@@ -49,7 +49,7 @@ class LazyGroup(StoredColumn):
     def __getitem__(self, key: Index) -> Any:
         """Return the value of an event for an integer, else an object array of those that ``key`` selects.
 
-        Further indices after an integer select of that value, if it is an array.
+        Further indices after an integer select from that value, if it is an array.
         """
         return select_objects(key, len(self), self._values)
 
@@ -59,9 +59,9 @@ class LazyGroup(StoredColumn):
         Raises
         ------
         TooLargeError
-            They do not fit into memory, or the file declares more than it holds.
+            The values do not fit into memory, or the file declares more than it holds.
         DamagedFileError
-            The parts of the group do not go together.
+            The parts of the group do not match.
         """
         with self._opened() as group:
             return as_objects(self._all(group, self._count(group)))
@@ -72,7 +72,7 @@ class LazyGroup(StoredColumn):
             yield OpenGroup(file, self.dataset, self.form)
 
     def _count(self, group: OpenGroup) -> int:
-        """Return how many values there are."""
+        """Return the number of values."""
         return max(0, group.length(OFFSETS) - 1)
 
     def _values(self, numbers: Sequence[int]) -> list[Any]:
@@ -90,12 +90,12 @@ class LazyGroup(StoredColumn):
 
 
 class OpenGroup:
-    """The group of a column, in a file that is open.
+    """The group of a column, in an open file.
 
     Raises
     ------
     DamagedFileError
-        It is not there, or of another form.
+        The group does not exist, or has another form.
     """
 
     def __init__(self, file: h5f.FileID, path: str, form: str) -> None:
@@ -103,19 +103,19 @@ class OpenGroup:
         self.group = find_group(file, path)
         found = text_attribute(self.group, FORM)
         if found != form:
-            raise DamagedFileError(f"{path} of {os.fsdecode(file.name)} has the form {found!r}; expected {form!r}.")
+            raise DamagedFileError(f"Got the form {found!r} for {path} of {os.fsdecode(file.name)}; expected {form!r}.")
         self._datasets: dict[str, OpenDataset] = {}
         self._read: dict[str, AnyArray] = {}
 
     def read_whole(self) -> None:
-        """From now on read members whole and keep them."""
+        """Read members completely from now on, and cache them."""
         self._whole = True
 
     def __contains__(self, name: str) -> bool:
         return name.encode() in self.group
 
     def length(self, name: str) -> int:
-        """Return how many rows a member has, if the file holds them."""
+        """Return the number of rows of a member, if the file holds them."""
         dataset = self._dataset(name)
         dataset.check_held()
         return len(dataset)
@@ -128,18 +128,18 @@ class OpenGroup:
         if name not in self._read:
             self._read[name] = dataset.whole()
         if not 0 <= start <= stop <= len(dataset):
-            raise DamagedFileError(f"{dataset.name} has {len(dataset)} values; {start} to {stop} were expected in it.")
+            raise DamagedFileError(f"Got {len(dataset)} values of {dataset.name}; expected values {start} to {stop}.")
         return self._read[name][start:stop]
 
     def span(self, name: str, number: int) -> tuple[int, int]:
-        """Return where value ``number`` begins and ends, by the offsets in member ``name``."""
+        """Return begin and end of value ``number``, from the offsets in member ``name``."""
         offsets = self.rows(name, number, number + 2)
         if offsets.dtype.kind not in "iu" or offsets.shape != (2,):
-            raise DamagedFileError(f"{self.path}/{name} is no list of offsets; expected one axis of integers.")
+            raise DamagedFileError(f"Got invalid offsets in {self.path}/{name}; expected one axis of integers.")
         return int(offsets[0]), int(offsets[1])
 
     def find(self, name: str) -> Any:
-        """Return a member that may be a group, for its attributes."""
+        """Return a member that may be a group, to read its attributes."""
         return find(self._file, f"{self.path}/{name}")
 
     def _dataset(self, name: str) -> OpenDataset:

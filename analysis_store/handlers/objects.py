@@ -1,4 +1,4 @@
-"""Reads columns of objects: a group with one member per event, each as its codecs told it."""
+"""Reader of columns of objects: a group with one member per event, each written by codecs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class LazyObjects(LazyGroup):
-    """A column of objects; each is made when it is asked for."""
+    """A column of objects, each created on access."""
 
     form = OBJECT_FORM
 
     def digest(self) -> str:
-        """Return the digest of the column, for which no type in it has to be known."""
+        """Return the digest of the column, which needs no type to be known."""
         with self._opened() as group:
             return digest_nodes([self._node(group, number) for number in range(group.group.get_num_objs())])
 
@@ -39,7 +39,7 @@ class LazyObjects(LazyGroup):
         rows = _rows(group)
         found = members if count is None else count
         if not max(0, (members - 1) * rows + (members > 0)) <= found <= members * rows:
-            raise DamagedFileError(f"{self!r} says that it has {found} objects, {rows} in each of {members} members.")
+            raise DamagedFileError(f"{self!r} declares {found} objects, but has {rows} in each of {members} members.")
         return found
 
     def _one(self, group: OpenGroup, number: int) -> Any:
@@ -53,7 +53,7 @@ class LazyObjects(LazyGroup):
         return self._some(group, range(count))
 
     def _some(self, group: OpenGroup, numbers: Sequence[int]) -> list[Any]:
-        """Return several objects; of a member that has several, those asked for one after the other are made once."""
+        """Return several objects; a member with several objects is read once for consecutive ones."""
         rows = _rows(group)
         if rows == 1:
             return [decode(self._node(group, number)) for number in numbers]
@@ -72,21 +72,21 @@ class LazyObjects(LazyGroup):
 def _rows(group: OpenGroup) -> int:
     rows = integer_attribute(group.group, OBJECT_ROWS)
     if rows is not None and rows < 1:
-        raise DamagedFileError(f"{group.path} says that each of its members has {rows} objects.")
+        raise DamagedFileError(f"{group.path} declares {rows} objects in each of its members.")
     return rows or 1
 
 
 def _row(block: Any, number: int) -> Any:
     if not isinstance(block, list) or number >= len(block):
-        raise DamagedFileError(f"A list of objects has none of number {number}; the file was changed.")
+        raise DamagedFileError(f"Got a list of objects without number {number}; the file was changed.")
     return block[number]
 
 
 class ObjectHandler(ColumnHandler):
-    """Reads the values of a column of objects; parameters as `ColumnHandler` has them.
+    """Reads the values of a column of objects; parameters as in `GroupHandler`.
 
-    A type that is not known here is named by the error; register its class with
-    `analysis_store.codecs.register_codec`, or install the package that brings it.
+    For an unknown type, the error has its name; register its class with
+    `analysis_store.codecs.register_codec`, or install the package that provides it.
     """
 
     specs: ClassVar[set[str]] = {OBJECT_SPEC}

@@ -1,4 +1,4 @@
-"""Reads columns whose values differ in shape: flat values, where each begins, and its shape."""
+"""Reader of columns whose values differ in shape: flat values, their offsets, and their shapes."""
 
 from __future__ import annotations
 
@@ -31,34 +31,36 @@ class LazyRagged(LazyGroup):
         lengths = _lengths(shape, end - begin)
         values = group.rows(VALUES, begin, end)
         if values.ndim != 1:
-            raise DamagedFileError(f"The values of {self!r} have {values.ndim} axes; expected one.")
+            raise DamagedFileError(f"Got {values.ndim} axes for the values of {self!r}; expected one.")
         return self._narrowed(group, number, values).reshape(lengths)
 
     def _narrowed(self, group: OpenGroup, number: int, values: AnyArray) -> AnyArray:
-        """Return values in the width they had; a dtype from a file is let through only where it is one of theirs."""
+        """Return values in their original width; a dtype from a file must be one that the writer can write."""
         if DTYPES not in group:
             return values
         (text,) = group.rows(DTYPES, number, number + 1)
         if not isinstance(text, bytes) or not _DTYPE.fullmatch(text):
-            raise DamagedFileError(f"The dtype of value {number} of {self!r} is {text!r}; expected one like b'<f4'.")
+            raise DamagedFileError(
+                f"Got {text!r} as the dtype of value {number} of {self!r}; expected one like b'<f4'."
+            )
         dtype = np.dtype(text.decode())
         if dtype.kind != values.dtype.kind or dtype.itemsize > values.dtype.itemsize:
-            raise DamagedFileError(f"Value {number} of {self!r} says {dtype}, which does not lie in {values.dtype}.")
+            raise DamagedFileError(f"Value {number} of {self!r} declares {dtype}, which {values.dtype} cannot hold.")
         return values.astype(dtype)
 
 
 def _lengths(shape: AnyArray, size: int) -> tuple[int, ...]:
-    """Return the shape of a value without what fills it up, if it is one of ``size`` elements."""
+    """Return the shape of a value without padding, if it has ``size`` elements."""
     if shape.dtype.kind not in "iu" or shape.ndim != 1 or len(shape) > _MOST_DIMENSIONS:
-        raise DamagedFileError("The shapes of a ragged column are no table of integers.")
+        raise DamagedFileError("Got invalid shapes of a ragged column; expected a table of integers.")
     lengths = tuple(int(length) for length in shape if length >= 0)
     if math.prod(lengths) != size or any(length >= 0 for length in shape[len(lengths) :]):
-        raise DamagedFileError(f"A value of shape {tuple(shape.tolist())} was given {size} elements.")
+        raise DamagedFileError(f"Got {size} elements for a value of shape {tuple(shape.tolist())}.")
     return lengths
 
 
 class RaggedHandler(ColumnHandler):
-    """Reads the values of a column of arrays that differ in shape; parameters as `ColumnHandler` has them."""
+    """Reads the values of a column of arrays that differ in shape; parameters as in `GroupHandler`."""
 
     specs: ClassVar[set[str]] = {RAGGED_SPEC}
     lazy = LazyRagged

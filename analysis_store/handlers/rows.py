@@ -1,4 +1,4 @@
-"""Reads values that are blocks of rows of one dataset: how a file that is there already becomes events."""
+"""Reader of values that are blocks of rows of one dataset, which turns existing files into events."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class RowsHandler(Handler):
     dataset : str
         Absolute path of the dataset in it.
     rows : int
-        How many rows one value has.
+        Number of rows per value.
     chunk_shape : sequence of int, optional
-        What Tiled reads at once; not needed here.
+        Chunks for Tiled; not needed here.
     swmr : bool
-        Whether the file is still being written.
+        True if the file is still being written.
     """
 
     specs: ClassVar[set[str]] = {ROWS_SPEC}
@@ -47,13 +47,13 @@ class RowsHandler(Handler):
         Raises
         ------
         DamagedFileError
-            The dataset has no such rows.
+            The dataset does not have these rows.
         """
         return self.unread(point_number)[()]
 
     def unread(self, point_number: int) -> Part:
-        """Return one block, of which only what is sliced is read."""
+        """Return one block, reading only the slices that are used."""
         first, length = point_number * self._rows, len(self._column)
         if first < 0 or (first >= length and first > 0):
-            raise DamagedFileError(f"{self._column!r} has {length} rows, none of block {point_number}.")
+            raise DamagedFileError(f"Got block {point_number} of {self._column!r}, which has only {length} rows.")
         return Part(self._column, range(first, min(first + self._rows, length)))

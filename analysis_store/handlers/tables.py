@@ -1,4 +1,4 @@
-"""Reads columns of pandas tables: the tables one below the other, each of their columns an HDF5 dataset."""
+"""Reader of columns of pandas tables: the concatenated tables, with one HDF5 dataset for each of their columns."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def _json(text: str | None, name: str) -> dict[str, Any]:
     try:
         told = json.loads(text or "null")
     except ValueError as error:
-        raise DamagedFileError(f"What {name!r} says of itself is not JSON: {error}.") from error
+        raise DamagedFileError(f"The description of {name!r} is not JSON: {error}.") from error
     if not isinstance(told, dict):
-        raise DamagedFileError(f"{name!r} does not say what it is; expected the attribute {PART} to be a JSON object.")
+        raise DamagedFileError(f"{name!r} has no valid description; expected a JSON object in the attribute {PART}.")
     return told
 
 
 class TableHandler(ColumnHandler):
-    """Reads the values of a column of pandas tables; parameters as `ColumnHandler` has them."""
+    """Reads the values of a column of pandas tables; parameters as in `GroupHandler`."""
 
     specs: ClassVar[set[str]] = {TABLE_SPEC}
     lazy = LazyTables

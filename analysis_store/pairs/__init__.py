@@ -1,4 +1,4 @@
-"""Pairs: which writer and handler a spec stands for, and the proof that two classes are a pair."""
+"""Pairs of writer and handler: the registry by spec, and the check that two classes are a pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proof that a writer and a handler are a pair: every fault at once, found with real files."""
+"""Check that a writer and a handler are a pair, with real files; it reports all faults at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_pair(
     resource_kwargs: Mapping[str, object] | None = None,
     suffix: str = ".h5",
 ) -> None:
-    """Prove that what ``writer`` writes is what ``handler`` reads.
+    """Check that ``handler`` reads the values that ``writer`` writes.
 
     Parameters
     ----------
@@ -43,12 +43,12 @@ def check_pair(
     handler : type
         A `Handler`, or a class that keeps databroker's protocol.
     values : sequence, optional
-        Values that the pair must give back. By default arrays of many shapes and dtypes are offered, tables to a
-        writer that refuses them all; of these the writer may refuse, by an exception, what it does not store.
+        Values that the pair must return. By default arrays of many shapes and dtypes are used, or tables for a
+        writer that refuses arrays; the writer may refuse some of these by an exception.
     resource_kwargs : mapping, optional
-        What both classes take besides the path. By default ``dataset`` is given where it is asked for.
+        Further arguments of both classes. By default ``dataset`` is given if they need it.
     suffix : str
-        Of the files that are written.
+        Suffix of the files that are written.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def check_pair(
             for check in (_keys_on_their_own, _several_keys, _closing, _file_list, _elsewhere):
                 faults += _guarded(check, bench, _telling(accepted))
         elif not found:
-            faults.append("the writer accepts none of the values it was offered; give some with values=[...]")
+            faults.append("the writer accepts no default value; give suitable ones with values=[...]")
     if faults:
         told = "\n".join(f"* {fault}" for fault in dict.fromkeys(faults))
         raise PairError(f"{writer.__qualname__} and {handler.__qualname__} are not a pair:\n{told}")
@@ -79,7 +79,7 @@ def check_pair(
 
 @dataclass
 class _Bench:
-    """Makes writers and handlers on fresh files."""
+    """Creates writers and handlers on new files."""
 
     writer: type
     handler: type
@@ -89,7 +89,7 @@ class _Bench:
     count: int = 0
 
     def path(self) -> str:
-        """Return the name of a file that is not there."""
+        """Return the name of a new file."""
         self.count += 1
         return str(self.folder / f"{self.count}{self.suffix}")
 
@@ -116,7 +116,7 @@ def _close(found: Any) -> None:
 
 
 def _guarded(check: Callable[[_Bench, Any], Iterator[str]], bench: _Bench, value: Any) -> list[str]:
-    """Return the faults that a check finds; one that breaks it is a fault like any other."""
+    """Return the faults that a check finds; an exception in it is a fault, too."""
     what = check.__name__.strip("_").replace("_", " ")
     try:
         return [f"{what}: {fault}" for fault in check(bench, value)]
@@ -131,7 +131,7 @@ def _signatures(writer: type, handler: type) -> Iterator[str]:
 
 
 def _parameters(found: type) -> list[tuple[str, Any]]:
-    """Return names and defaults of what a class is made with, but for the path, whose name is free."""
+    """Return names and defaults of the arguments of a class without the path, which may have any name."""
     parameters = list(inspect.signature(found).parameters.values())[1:]
     return [(str(parameter).split(":")[0].split("=")[0], parameter.default) for parameter in parameters]
 
@@ -142,7 +142,7 @@ def _needed(writer: type) -> dict[str, Any]:
     ]
     unknown = [name for name in names if name != "dataset"]
     if unknown:
-        raise PairError(f"{writer.__qualname__} needs {', '.join(unknown)}; say what with resource_kwargs={{...}}.")
+        raise PairError(f"{writer.__qualname__} needs {', '.join(unknown)}. Give them with resource_kwargs={{...}}.")
     return dict.fromkeys(names, "/entry/primary/value")
 
 
@@ -164,7 +164,7 @@ def _specs(writer: type, handler: type) -> Iterator[str]:
 
 
 def _round_trips(bench: _Bench, values: Sequence[Any] | None) -> tuple[list[Any], list[str]]:
-    """Return the values that came back equal, and what went wrong with the others."""
+    """Return the values that were read back equal, and the faults of the others."""
     if values is not None:
         return _tried(bench, values, must=True)
     accepted, faults = _tried(bench, list(_arrays()), must=False)
@@ -190,7 +190,7 @@ def _tried(bench: _Bench, values: Sequence[Any], must: bool) -> tuple[list[Any],
 
 
 def _copied(value: Any) -> Any:
-    """Return a copy of what can be changed; NumPy 2.0 crashes on a deep copy of variable text."""
+    """Return a copy of mutable values; NumPy 2.0 crashes on a deep copy of variable text."""
     return value.copy() if callable(getattr(value, "copy", None)) else value
 
 
@@ -215,7 +215,7 @@ def _found(bench: _Bench, path: str, datum_kwargs: Mapping[str, Any], value: Any
 
 
 def _difference(wanted: Any, found: Any) -> str | None:
-    """Return how two values differ in kind, dtype, shape or elements, None if they do not."""
+    """Return the difference of two values in kind, dtype, shape or elements, None if they are equal."""
     if type(wanted).__name__ == "DataFrame":
         import pandas
 
@@ -250,16 +250,16 @@ def _tables() -> Iterator[Any]:
 
 
 def _keys_on_their_own(bench: _Bench, value: Any) -> Iterator[str]:
-    """Two keys, one after the other with one writer: each is found by its own datum kwargs."""
+    """Yield faults of two keys written one after the other: each is located by its own datum kwargs."""
     path, other = bench.path(), _other(value)
     found = bench.write(path, dict(zip(_KEYS, (value, other), strict=True)))
     for key, wanted in zip(_KEYS, (value, other), strict=True):
         if difference := _difference(wanted, bench.read(path, found[key])):
-            yield f"key {key!r}, written with another beside it, does not come back: {difference}"
+            yield f"key {key!r}, written together with another, does not come back: {difference}"
 
 
 def _several_keys(bench: _Bench, value: Any) -> Iterator[str]:
-    """Two keys in one call: refused, or each with its own datum kwargs. The 2018 form is never called so."""
+    """Yield faults of two keys in one call: refused, or each with its own datum kwargs. The 2018 form has one key."""
     made: Any = bench.writer
     if not issubclass(made, Writer):
         return
@@ -280,14 +280,14 @@ def _several_keys(bench: _Bench, value: Any) -> Iterator[str]:
 
 
 def _other(value: Any) -> Any:
-    """Return a value of the same kind that differs, if there is one."""
+    """Return a different value of the same kind, if possible."""
     if type(value).__name__ == "DataFrame":
         return value.iloc[::-1].copy()
     return np.flip(np.asarray(value)).copy()
 
 
 def _telling(values: Sequence[Any]) -> Any:
-    """Return a value whose elements differ, if there is one: one that was mixed up is then seen."""
+    """Return a value whose elements differ, if there is one, so that mixed-up elements are detected."""
     numbers = [
         value
         for value in values
@@ -297,7 +297,7 @@ def _telling(values: Sequence[Any]) -> Any:
 
 
 def _closing(bench: _Bench, value: Any) -> Iterator[str]:
-    """Writer and handler may be closed twice, before and after use."""
+    """Yield faults of closing writer and handler twice, before and after use."""
     path = bench.path()
     writer = bench.writer(path, **bench.kwargs)
     datum_kwargs = call_writer(writer, "value", value)
@@ -312,7 +312,7 @@ def _closing(bench: _Bench, value: Any) -> Iterator[str]:
 
 
 def _file_list(bench: _Bench, value: Any) -> Iterator[str]:
-    """A handler that tells its files tells files that are there."""
+    """Yield faults of the list of files of a handler, which must exist."""
     path = bench.path()
     datum_kwargs = bench.write(path, {"value": value})["value"]
     handler = bench.handler(path, **bench.kwargs)
@@ -322,11 +322,11 @@ def _file_list(bench: _Bench, value: Any) -> Iterator[str]:
     _close(handler)
     missing = [file for file in files if not Path(file).exists()]
     if missing or not files:
-        yield f"get_file_list() names {missing or 'no file'}; expected the files that hold the data"
+        yield f"get_file_list() returns {missing or 'no file'}; expected the files that contain the data"
 
 
 def _elsewhere(bench: _Bench, value: Any) -> Iterator[str]:
-    """What databroker and Tiled read, where they are installed, is what was written."""
+    """Yield differences between the written values and those that databroker and Tiled read, if installed."""
     spec = getattr(bench.writer, "spec", None)
     array = np.asarray(value)
     if spec is None or array.dtype.kind not in "biuf" or type(value).__name__ == "DataFrame":

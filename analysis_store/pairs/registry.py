@@ -1,4 +1,4 @@
-"""Which class a spec stands for: our own, those of plug-ins, those registered by hand; loaded when asked for."""
+"""Registry of classes by spec: our own, those of plug-ins, and registered ones; loaded on first use."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 class Registry:
     """A mapping from spec to class.
 
-    A class that was given or registered comes first, then our own, then those of plug-ins.
+    Given and registered classes come first, then our own, then those of plug-ins.
 
     Parameters
     ----------
     given : mapping of str to class or str, optional
-        Classes by spec, or where to find them: ``"package.module:Class"``.
+        Classes by spec, or their location: ``"package.module:Class"``.
     """
 
     group: ClassVar[str]
-    """The entry-point group of its plug-ins."""
+    """Entry-point group of its plug-ins."""
 
     own: ClassVar[Mapping[str, str]]
     """The classes of this package."""
 
     role: ClassVar[str]
-    """What its classes are, for messages."""
+    """Role of its classes, for messages."""
 
     def __init__(self, given: Mapping[str, object] | None = None) -> None:
         self._given: dict[str, Any] = {}
@@ -42,18 +42,18 @@ class Registry:
             self.register(spec, found, overwrite=True)
 
     def register(self, spec: str, found: object, overwrite: bool = False) -> None:
-        """Let ``spec`` stand for a class, or for ``"package.module:Class"``.
+        """Register a class, or ``"package.module:Class"``, for ``spec``.
 
         Raises
         ------
         DuplicateSpecError
-            The spec stands for another class already, and ``overwrite`` is false.
+            The spec belongs to another class already, and ``overwrite`` is false.
         PairError
-            The class is none.
+            The value is not a class.
         """
         if not (callable(found) or (isinstance(found, str) and ":" in found)):
             raise PairError(
-                f"{found!r} came as the {self.role} of {spec!r}; expected a class, or 'package.module:Class'."
+                f"Got {found!r} as the {self.role} of {spec!r}; expected a class, or 'package.module:Class'."
             )
         if not overwrite and spec in self and self._given.get(spec) is not found:
             raise DuplicateSpecError(
@@ -63,12 +63,12 @@ class Registry:
         self._given[spec] = found
 
     def __getitem__(self, spec: str) -> Any:
-        """Return the class of a spec, which is loaded now.
+        """Return the class of a spec, loading it on first use.
 
         Raises
         ------
         UnknownSpecError
-            No class is known for it; the message lists the specs that are.
+            No class is known for it; the message lists the known specs.
         """
         if spec in self._given:
             return self._load(spec, self._given[spec])
@@ -80,7 +80,7 @@ class Registry:
             raise UnknownSpecError(
                 f"No {self.role} is known for the spec {spec!r}; known are {', '.join(sorted(self))}. Install "
                 "the package that "
-                f"brings it, or register one: store.register_{self.role}({spec!r}, ...)."
+                f"provides it, or register one: store.register_{self.role}({spec!r}, ...)."
             )
         return found
 
@@ -94,7 +94,7 @@ class Registry:
         return len(list(iter(self)))
 
     def keys(self) -> list[str]:
-        """Return the specs that are known; a plug-in among them may yet fail to load."""
+        """Yield the known specs, including plug-ins that may fail to load."""
         return list(self)
 
     def _load(self, spec: str, found: Any) -> Any:
@@ -112,7 +112,7 @@ class Registry:
 
 
 class HandlerRegistry(Registry):
-    """The handlers that a store reads with."""
+    """The handlers with which a store reads."""
 
     group = "databroker.handlers"
     own: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -128,7 +128,7 @@ class HandlerRegistry(Registry):
 
 
 class WriterRegistry(Registry):
-    """The writers that are installed."""
+    """The installed writers."""
 
     group = "analysis_store.writers"
     own: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -148,7 +148,7 @@ _OWN = frozenset({*HandlerRegistry.own.values(), *WriterRegistry.own.values()})
 
 @cache
 def _plug_ins(group: str) -> Mapping[str, EntryPoint]:
-    """Return the plug-ins of a group by spec; where two of them claim one spec, neither has it."""
+    """Return the plug-ins of a group by spec; if two of them claim one spec, neither has it."""
     found: dict[str, EntryPoint] = {}
     claimed: set[str] = set()
     for plug_in in sorted(set(entry_points(group=group)), key=_told):
@@ -170,7 +170,7 @@ def _plug_ins(group: str) -> Mapping[str, EntryPoint]:
 
 @cache
 def _load_plug_in(plug_in: EntryPoint) -> Any:
-    """Return the class of a plug-in, None where it is broken: one that is must not take the others with it."""
+    """Return the class of a plug-in, None if it is broken, so that others can still be used."""
     try:
         return plug_in.load()
     except Exception as error:  # noqa: BLE001 - whatever it raises, the others must be left whole

@@ -1,4 +1,4 @@
-"""Resource documents and the classes that serve them: where the file is, the handler for it, a writer's answer."""
+"""Resource documents and their classes: location of the file, its handler, and the datum kwargs of a writer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def resolve_path(resource: Document, root_map: Mapping[str, str] | None = None) -> Path:
-    """Return the file of a resource, with its root where ``root_map`` says it is now.
+    """Return the file of a resource, with its root replaced by that of ``root_map``.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def resolve_path(resource: Document, root_map: Mapping[str, str] | None = None) 
     Raises
     ------
     UnsafeFileError
-        The file lies outside the root: by ``..``, an absolute path, or a symbolic link.
+        The file is outside the root: by ``..``, an absolute path, or a symbolic link.
     """
     told, path = str(resource["root"]), str(resource["resource_path"])
     if resource.get("path_semantics") == "windows":
@@ -38,14 +38,12 @@ def resolve_path(resource: Document, root_map: Mapping[str, str] | None = None) 
     try:
         real, inside = (root / path).resolve(), root.resolve()
     except (ValueError, OSError, RuntimeError) as error:  # a NUL in the name, a circle of links
-        raise UnsafeFileError(
-            f"The resource {resource.get('uid')} names {path!r}, which is no path: {error}."
-        ) from error
+        raise UnsafeFileError(f"The resource {resource.get('uid')} has the invalid path {path!r}: {error}.") from error
     if not real.is_relative_to(inside):
         raise UnsafeFileError(
-            f"The resource {resource.get('uid')} names {path!r}, which leads to {real}, outside its root "
-            f"{inside}. Where the files "
-            "were moved, say so with root_map={old root: new root}."
+            f"The resource {resource.get('uid')} has the path {path!r}, which leads to {real}, outside its root "
+            f"{inside}. If the files "
+            "were moved, give root_map={old root: new root}."
         )
     return real
 
@@ -58,9 +56,9 @@ def open_handler(resource: Document, registry: Registry, root_map: Mapping[str, 
     UnknownSpecError
         No handler is known for the spec.
     UnsafeFileError
-        The file lies outside the root.
+        The file is outside the root.
     PairError
-        The handler does not take what the resource says.
+        The handler does not accept the arguments in the resource.
     """
     handler = registry[resource["spec"]]
     path = resolve_path(resource, root_map)
@@ -78,13 +76,13 @@ def open_handler(resource: Document, registry: Registry, root_map: Mapping[str, 
 def call_writer(writer: Any, key: str, value: object) -> dict[str, Any]:
     """Return the datum kwargs of one value, which ``writer`` writes now.
 
-    A `Writer` returns them by key. An object that is none has the form of 2018: it is called with one key at a
+    A `Writer` returns them by key. Another object has the form of 2018: it is called with one key at a
     time, and returns them flat.
 
     Raises
     ------
     PairError
-        The answer is not a mapping of that form.
+        The result is not a mapping of that form.
     """
     answer = writer({key: value})
     expected = f"{{{key!r}: datum kwargs}}" if isinstance(writer, Writer) else "the datum kwargs"
@@ -93,14 +91,14 @@ def call_writer(writer: Any, key: str, value: object) -> dict[str, Any]:
     if not isinstance(answer, Mapping) or not all(isinstance(name, str) for name in answer):
         raise PairError(
             f"The writer {_name(type(writer))} returned {answer!r} for {key!r}; expected a mapping, "
-            f"{expected}, with which its "
-            "handler finds the value again."
+            f"{expected}, from which its "
+            "handler finds the value."
         )
     return dict(answer)
 
 
 def call_handler(handler: Any, datum_kwargs: Mapping[str, object]) -> Any:
-    """Return one value, unread where the handler can leave it so; raises whatever the handler raises."""
+    """Return one value, lazily if the handler supports it; errors of the handler are not caught."""
     return (handler.unread if isinstance(handler, Handler) else handler)(**datum_kwargs)
 
 

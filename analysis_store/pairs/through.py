@@ -1,4 +1,4 @@
-"""Values read back by others: a small run of a pair, sent through databroker and through Tiled, in this process."""
+"""Values read by other programs: a small run of a pair, sent through databroker and through Tiled, in this process."""
 
 from __future__ import annotations
 
@@ -33,33 +33,33 @@ _HDF5 = "application/x-hdf5"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Values that a pair has written, as documents tell of them."""
+    """Values written by a pair, as documents describe them."""
 
     spec: str
-    """Of the pair."""
+    """Spec of the pair."""
 
     handler: type
-    """Which reads them."""
+    """Handler that reads them."""
 
     path: str
-    """The file they are in."""
+    """File that contains them."""
 
     resource_kwargs: Mapping[str, Any]
-    """What finds the values in the file."""
+    """Resource kwargs that locate the values in the file."""
 
     datums: Sequence[Mapping[str, Any]]
-    """The datum kwargs of each."""
+    """Datum kwargs of each."""
 
     value: AnyArray
     """One of them: all have its dtype and shape."""
 
 
 def read_through_databroker(sample: Sample) -> AnyArray | None:
-    """Return the values as databroker reads them with this handler, None where databroker is not installed."""
+    """Return the values as databroker reads them with this handler, None if databroker is not installed."""
     if not all(importlib.util.find_spec(name) for name in ("databroker", "mongomock")):
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other packages, about each other
+        warnings.simplefilter("ignore")  # warnings between other packages
         from databroker.mongo_normalized import MongoAdapter
         from tiled.client import Context, from_context
         from tiled.server.app import build_app
@@ -75,7 +75,7 @@ def read_through_databroker(sample: Sample) -> AnyArray | None:
 
 
 def read_through_tiled(sample: Sample) -> AnyArray | None:
-    """Return the values as Tiled reads them by itself, None where it is not installed, or cannot read such files."""
+    """Return the values as Tiled reads them, None if it is not installed, or cannot read such files."""
     if importlib.util.find_spec("bluesky_tiled_plugins") is None:
         return None
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def read_through_tiled(sample: Sample) -> AnyArray | None:
         if MIMETYPE_LOOKUP.get(sample.spec) != _HDF5:
             return None
         tree = in_memory(
-            named_memory=new_uid(),  # unnamed ones of a process are one and the same
+            named_memory=new_uid(),  # unnamed ones of a process are identical
             specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
             writable_storage=[f"{folder}/data", f"sqlite:///{folder}/tables.db"],
             readable_storage=[str(Path(sample.path).parent)],

@@ -100,7 +100,7 @@ def _check_complete(code: Code | None, found: Found, problems: list[str], *, doc
         why = f" ({found.trouble})" if found.trouble else ""
         known = f" of {code.name!r}" if code.name else ""
         problems.append(
-            f"code: {' and '.join(missing)}{known} unknown{why}. Give Provenance(code=Code(name=..., version=..., "
+            f"code: {' and '.join(missing)}{known} not known{why}. Give Provenance(code=Code(name=..., version=..., "
             'url=...)) or "commit"; or Provenance.capture(function) of the function that made the result.'
         )
 

@@ -147,7 +147,7 @@ def _kept(store: AnalysisStore, one: Any) -> str | Path:
         origin = Provenance(origin="synthetic", note="what a processor is tried on")
         return store.insert(gather_returned(one, "inputs"), {}, provenance=origin).uid
     if not hasattr(one, "documents"):
-        raise ProcessorError(f"inputs: {one!r:.200} came; expected plain data in a dict, a pathlib.Path or a run.")
+        raise ProcessorError(f"inputs: Got {one!r:.200}; expected plain data in a dict, a pathlib.Path or a run.")
     for name, document in one.documents(fill=True):
         store(name, document)
     return str(one.uid)

@@ -1,4 +1,4 @@
-"""Writers: values to files, one module per format, mirrored by `analysis_store.handlers`."""
+"""Writers of values to files, one module per format, mirrored by `analysis_store.handlers`."""
 
 if __name__ != "analysis_store.writers":
     raise ImportError(f"import analysis_store.writers, not {__name__!r}: the link at the top level is for people")

@@ -1,4 +1,4 @@
-"""Writes columns of arrays, each as one HDF5 dataset that keeps dtype and shape exactly."""
+"""Writer of columns of arrays, each as one HDF5 dataset with exactly their dtype and shape."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def write_array(
     Parameters
     ----------
     group : h5py.h5g.GroupID or h5py.h5f.FileID
-        Where the dataset is made, in a file on disk (h5py's default driver).
+        Parent of the dataset, in a file on disk (h5py's default driver).
     name : str
-        Of the dataset, without ``/``.
+        Name of the dataset, without ``/``.
     values : numpy.ndarray or sequence
-        The whole column, shape ``(n, *shape)``, or ``n`` values alike in dtype and shape. Large ones are not copied.
+        The whole column, shape ``(n, *shape)``, or ``n`` values of one dtype and shape. Large ones are not copied.
     compression : "auto", None or a filter of hdf5plugin
-        ``"auto"`` tries bitshuffle-lz4 on samples of columns of 1 MiB or more, and takes it where it saves a third.
+        ``"auto"`` tries bitshuffle-lz4 on samples of columns of 1 MiB or more, and uses it if it saves a third.
     attrs : mapping, optional
         Attributes of the dataset, e.g. ``{"units": "eV"}``.
 
     Raises
     ------
     InvalidDataError
-        The values cannot be stored; its ``index`` is the event to blame.
+        The values cannot be stored; its ``index`` is the event at fault.
     OSError
         The disk refused the write.
     """
@@ -59,8 +59,8 @@ def write_array(
     refuse(dtype)
     if len(shape) > MAX_NDIM:
         raise InvalidDataError(
-            f"Got a column of {len(shape)} dimensions, the events among them; expected at most {MAX_NDIM}, as HDF5 has "
-            "them. Use .reshape(...)."
+            f"Got a column of {len(shape)} dimensions including the events; expected at most {MAX_NDIM}, the limit of "
+            "HDF5. Use .reshape(...)."
         )
     digest = ValueDigest(shape, dtype)
     dataset, chunk = _write(group, name, column, compression=compression, digest=digest)
@@ -86,7 +86,7 @@ def _write(
 
 
 def _nothing(block: AnyArray) -> None:
-    """Take no digest: it was taken of the values before they were encoded."""
+    """Compute no digest: it was computed from the values before encoding."""
 
 
 class ArrayWriter(GrowingWriter):
@@ -95,13 +95,13 @@ class ArrayWriter(GrowingWriter):
     Parameters
     ----------
     path : str
-        The HDF5 file; made, or added to.
+        The HDF5 file; created if needed.
     dataset : str
         Absolute path of the dataset in it.
     chunk_shape : sequence of int, optional
-        What Tiled reads at once; not needed here.
+        Chunks for Tiled; not needed here.
     swmr : bool
-        Whether the file is to be readable while it is written.
+        True if others may read the file while it is written.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The contract of a writer: what finds the data again is enough to write them."""
+"""The contract of a writer: the arguments that locate data are sufficient to write them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 
 
 class Writer(ABC):
-    """Writes values to one resource. Its ``__init__`` has the signature of its handler's.
+    """Writes values to one resource. Its ``__init__`` has the same signature as its handler's.
 
-    ``Handler(path, **rk)(**Writer(path, **rk)({key: value})[key])`` gives ``value`` back.
+    ``Handler(path, **rk)(**Writer(path, **rk)({key: value})[key])`` returns ``value``.
     """
 
     spec: ClassVar[str]
-    """The name under which documents refer to this way of storing, e.g. ``"HDF5"``."""
+    """Name of this format in documents, e.g. ``"HDF5"``."""
 
     @abstractmethod
     def __call__(self, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Write one value per key; return the datum kwargs that find each again, by key."""
+        """Write one value per key; return the datum kwargs that locate each, by key."""
 
     @abstractmethod
     def close(self) -> None:
-        """Make what was written durable and let go of the resource. May be called twice."""
+        """Make the written values durable and close the resource. Idempotent."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Datasets that grow by an event at a time, and what the writers that use them share."""
+"""Datasets that grow by one event at a time, and the base class of their writers."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _WIDEST_CHARACTER = 4
 
 
 class GrowingWriter(Writer):
-    """A writer that adds the values of one data key to one dataset or group, in order.
+    """A writer that appends the values of one data key to one dataset or group, in order.
 
-    The file is open only while a value is written: a reader may open it in between, even in this process.
+    The file is open only while a value is written: between writes a reader may open it, even in this process.
     """
 
     def __init__(
@@ -45,12 +45,12 @@ class GrowingWriter(Writer):
         self._written = False
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """Add the value of the one key in ``data``; return ``{key: {"point_number": i}}``.
+        """Append the value of the one key in ``data``; return ``{key: {"point_number": i}}``.
 
         Raises
         ------
         InvalidDataError
-            There are several keys, or the value does not go with those before it.
+            There are several keys, or the value does not match earlier ones.
         StoreWriteError
             The file cannot be written.
         """
@@ -68,10 +68,10 @@ class GrowingWriter(Writer):
 
     @abstractmethod
     def _append(self, group: h5g.GroupID, name: str, value: Any) -> int:
-        """Add one value and return its number."""
+        """Append one value and return its number."""
 
     def close(self) -> None:
-        """Make what was written durable."""
+        """Make the written values durable."""
         if not self._written:
             return
         self._written = False
@@ -79,7 +79,7 @@ class GrowingWriter(Writer):
 
 
 def last_offset(group: h5g.GroupID, name: str) -> tuple[int, int]:
-    """Return how many values the offsets tell of, and where the last of them ends."""
+    """Return the number of values according to the offsets, and the end of the last one."""
     if utf8(name) not in group:
         return 0, 0
     dataset = h5d.open(group, utf8(name))
@@ -87,28 +87,28 @@ def last_offset(group: h5g.GroupID, name: str) -> tuple[int, int]:
 
 
 def add_offset(group: h5g.GroupID, name: str, end: int, number: int) -> None:
-    """Note where value ``number`` ends, in offsets that begin with 0."""
+    """Append the end of value ``number`` to offsets that begin with 0."""
     if number == 0:
         extend(group, name, np.zeros(1, np.int64), at=0)
     extend(group, name, np.array([end], np.int64), at=number + 1)
 
 
 def extend(group: h5g.GroupID, name: str, rows: AnyArray, at: int | None = None) -> int:
-    """Add rows to a dataset, which is made if need be; return the number of the first.
+    """Append rows to a dataset, which is created if needed; return the number of the first.
 
-    ``at`` is where they go, the end if it is None: what an interrupted call left behind there is overwritten.
+    ``at`` is their position, by default the end: rows that an interrupted call left there are overwritten.
 
     Raises
     ------
     InvalidDataError
-        The rows differ from those that are there, in dtype or shape.
+        The rows differ from existing ones in dtype or shape.
     """
     encoded, kind = _as_grown(rows)
     if utf8(name) not in group:
         dataset = _create(group, name, kind, rows)
         describe(dataset, rows.dtype, None)
     dataset = h5d.open(group, utf8(name))
-    if encoded.dtype.kind == "O" and dataset.get_type().equal(VARIABLE_BYTES):  # since a string with NUL in it
+    if encoded.dtype.kind == "O" and dataset.get_type().equal(VARIABLE_BYTES):  # because of an earlier string with NUL
         encoded, kind = as_bytes(encoded), VARIABLE_BYTES
     start = _check(dataset, kind, rows) if at is None else min(at, _check(dataset, kind, rows))
     if encoded.dtype.kind == "O":
@@ -124,12 +124,12 @@ def extend(group: h5g.GroupID, name: str, rows: AnyArray, at: int | None = None)
 
 
 def _forget(dataset: h5d.DatasetID, length: int) -> None:
-    """Clear what a call that was cut short may have left behind the end of text of variable length.
+    """Clear text of variable length after the end, which an interrupted call may have left.
 
-    HDF5 would look for the text that was there, in a part of the file that is not there any more.
+    Otherwise HDF5 would look up its old text in a part of the file that does not exist any more.
     """
     shape = dataset.shape[1:]
-    for each in (length + 1, length):  # what is cut off a chunk is cleared
+    for each in (length + 1, length):  # HDF5 clears the part cut off a chunk
         dataset.set_extent((each, *shape))
 
 
@@ -139,7 +139,7 @@ def _as_grown(rows: AnyArray) -> tuple[AnyArray, h5t.TypeID]:
     encoded, kind = as_stored(rows)
     if encoded.dtype.kind == "O":
         return encoded, kind
-    # Wide enough for whatever text of this dtype comes later.
+    # Wide enough for any later text of this dtype.
     width = max(1, rows.dtype.itemsize // np.dtype("U1").itemsize * _WIDEST_CHARACTER)
     return encoded.astype(f"S{width}"), utf8_type(width)
 
@@ -155,13 +155,13 @@ def _create(group: h5g.GroupID, name: str, kind: h5t.TypeID, rows: AnyArray) -> 
 
 
 def _check(dataset: h5d.DatasetID, kind: h5t.TypeID, rows: AnyArray) -> int:
-    """Return the length of a dataset that ``rows`` may be added to."""
+    """Return the length of a dataset after checking that ``rows`` can be appended."""
     attributes = h5py.Dataset(dataset).attrs
     named = attributes.get(DTYPE)
     shape, there = dataset.shape, dataset.get_type()
     if named != named_in_file(rows.dtype) or shape[1:] != rows.shape[1:] or not there.equal(kind):
         raise InvalidDataError(
-            f"A value of dtype {rows.dtype} and shape {rows.shape[1:]} does not go with those before it, "
+            f"Got a value of dtype {rows.dtype} and shape {rows.shape[1:]} after values of "
             f"{named or there.dtype} and "
             f"{shape[1:]}; expected them to be alike. Convert it, or use a data key of its own."
         )

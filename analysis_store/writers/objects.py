@@ -1,4 +1,4 @@
-"""Writes columns of objects: a group with one member per event, each as its codecs tell it."""
+"""Writer of columns of objects: a group with one member per event, each written by codecs."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def write_objects(
     Parameters
     ----------
     group : h5py.h5g.GroupID or h5py.h5f.FileID
-        Where the group is made.
+        Parent of the group.
     name : str
-        Of the group, without ``/``.
+        Name of the group, without ``/``.
     values : Objects or sequence of object
-        One object per event, each of whatever type.
+        One object per event, each of any type.
     compression : "auto", None or a filter of hdf5plugin
-        Of the arrays in the objects; as `analysis_store.codecs.dump` has it.
+        Filter for the arrays in the objects, as in `analysis_store.codecs.dump`.
     attrs : mapping, optional
         Attributes of the group.
 
     Raises
     ------
     InvalidDataError
-        An object cannot be stored; ``index`` is its event, the message names its path.
+        An object cannot be stored; ``index`` is its event, the message contains its path.
     """
     objects = values if isinstance(values, Objects) else Objects(values)
     nodes = objects.nodes()
@@ -68,13 +68,13 @@ class ObjectWriter(GrowingWriter):
     Parameters
     ----------
     path : str
-        The HDF5 file; made, or added to.
+        The HDF5 file; created if needed.
     dataset : str
         Absolute path of the group in it.
     chunk_shape : sequence of int, optional
-        As its handler takes it; not needed here.
+        As in its handler; not needed here.
     swmr : bool
-        Whether others may read while it is written.
+        True if others may read the file while it is written.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Writes columns whose values differ in shape: flat values, where each begins, and its shape."""
+"""Writer of columns whose values differ in shape: flat values, their offsets, and their shapes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis_store.hdf5.blocks import Compression
 
 _WIDENED = "iufcSU"
-"""Kinds of dtype that a wider one of the same kind holds exactly."""
+"""Kinds of dtype in which a wider dtype of the same kind holds values exactly."""
 
 
 def write_ragged(
@@ -40,20 +40,20 @@ def write_ragged(
     Parameters
     ----------
     group : h5py.h5g.GroupID or h5py.h5f.FileID
-        Where the group is made.
+        Parent of the group.
     name : str
-        Of the group, without ``/``.
+        Name of the group, without ``/``.
     values : sequence of array_like
         One value per event: any shapes, and one dtype, or dtypes that differ in width only (``<U3`` and ``<U5``).
     compression : "auto", None or a filter of hdf5plugin
-        Of the flat values; as `write_array` has it.
+        Filter for the flat values, as in `write_array`.
     attrs : mapping, optional
         Attributes of the group, e.g. ``{"units": "eV"}``.
 
     Raises
     ------
     InvalidDataError
-        A value cannot be stored with the others; ``index`` is the event it came from.
+        A value cannot be stored with the others; ``index`` is its event.
     """
     arrays = as_values(values)
     common = common_dtype(arrays)
@@ -67,7 +67,7 @@ def write_ragged(
 
 
 def _flat(arrays: Sequence[AnyArray], common: np.dtype) -> Any:
-    """Return the elements of all values; those that are not in memory are read when they are written."""
+    """Return the elements of all values; values outside memory are read when they are written."""
     if any(isinstance(array, LazyValue) for array in arrays):
         return Joined(arrays)
     flat = [array.ravel().astype(common, copy=False) for array in arrays]
@@ -80,19 +80,19 @@ def ragged_attrs(attrs: Mapping[str, object] | None) -> dict[str, Any]:
 
 
 def common_dtype(arrays: Sequence[AnyArray]) -> np.dtype:
-    """Return a dtype that holds all of them exactly.
+    """Return a dtype that holds all of these dtypes exactly.
 
     Raises
     ------
     InvalidDataError
-        There is none; ``index`` is the first that does not go with those before it.
+        There is no such dtype; ``index`` is the first that does not match earlier ones.
     """
     common = arrays[0].dtype if arrays else np.dtype(float)
     for index, array in enumerate(arrays):
         if array.dtype != common:
             if array.dtype.kind != common.kind or common.kind not in _WIDENED:
                 raise InvalidDataError(
-                    f"Value {index} has dtype {array.dtype}, those before it {common}; expected one dtype, or "
+                    f"Got value {index} of dtype {array.dtype} after values of {common}; expected one dtype, or "
                     "one kind in "
                     "several widths. Convert them with .astype(...), or use two data keys.",
                     index,
@@ -103,7 +103,7 @@ def common_dtype(arrays: Sequence[AnyArray]) -> np.dtype:
 
 
 def shapes_of(arrays: Sequence[AnyArray], ndim: int) -> AnyArray:
-    """Return the shapes, ``(n, ndim)``; what a value of fewer dimensions leaves over is -1."""
+    """Return the shapes, ``(n, ndim)``, padded with -1 for values of fewer dimensions."""
     shapes = np.full((len(arrays), ndim), -1, np.int64)
     for row, array in zip(shapes, arrays, strict=True):
         row[: array.ndim] = array.shape
@@ -116,13 +116,13 @@ class RaggedWriter(GrowingWriter):
     Parameters
     ----------
     path : str
-        The HDF5 file; made, or added to.
+        The HDF5 file; created if needed.
     dataset : str
         Absolute path of the group in it.
     chunk_shape : sequence of int, optional
-        As its handler takes it; not needed here.
+        As in its handler; not needed here.
     swmr : bool
-        Whether others may read while it is written.
+        True if others may read the file while it is written.
 
     Examples
     --------
@@ -140,7 +140,7 @@ class RaggedWriter(GrowingWriter):
         refuse(array.dtype)
         made = open_group(group, name) or create_group(group, name, ragged_attrs(None))
         number, begin = last_offset(made, OFFSETS)
-        # The offsets last: what was begun and not finished is then no value.
+        # The offsets last: an unfinished value is then not counted.
         extend(made, SHAPES, shapes_of([array], _ndim(made, array)), at=number)
         extend(made, VALUES, array.ravel(), at=begin)
         add_offset(made, OFFSETS, begin + array.size, number)
@@ -148,12 +148,10 @@ class RaggedWriter(GrowingWriter):
 
 
 def _ndim(group: h5g.GroupID, array: AnyArray) -> int:
-    """Return the dimensions that the shapes in the file have room for."""
+    """Return the number of dimensions that the shapes in the file can hold."""
     if SHAPES.encode() not in group:
         return array.ndim
     room = int(h5d.open(group, SHAPES.encode()).shape[1])
     if array.ndim > room:
-        raise InvalidDataError(
-            f"A value has {array.ndim} dimensions, the first had {room}; expected no more than that."
-        )
+        raise InvalidDataError(f"Got a value of {array.ndim} dimensions; expected at most {room}, as in the first one.")
     return room

@@ -1,4 +1,4 @@
-"""Writes values as blocks of rows of one dataset."""
+"""Writer of values as blocks of rows of one dataset."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class RowsWriter(GrowingWriter):
-    """Adds blocks of rows to a dataset: `rows` each, only the last may be shorter.
+    """Appends blocks of rows to a dataset: `rows` each, only the last may be shorter.
 
     Parameters
     ----------
     path, dataset, chunk_shape, swmr
-        As `RowsHandler` has them.
+        As in `RowsHandler`.
     rows : int
-        How many rows one value has.
+        Number of rows per value.
     """
 
     spec: ClassVar[str] = ROWS_SPEC
@@ -38,11 +38,11 @@ class RowsWriter(GrowingWriter):
         block = as_value(value)
         if block.ndim == 0 or len(block) > self._rows:
             raise InvalidDataError(
-                f"A block of shape {block.shape} came; expected up to {self._rows} rows. Use a key of its own."
+                f"Got a block of shape {block.shape}; expected up to {self._rows} rows. Use a key of its own."
             )
         first = extend(group, name, block)
         if first % self._rows:
             raise InvalidDataError(
-                f"The block before this one was short; only the last may have less than {self._rows}."
+                f"Got a block after a short one; only the last may have less than {self._rows} rows."
             )
         return first // self._rows

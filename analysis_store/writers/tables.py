@@ -1,4 +1,4 @@
-"""Writes columns of pandas tables: the tables one below the other, each of their columns an HDF5 dataset."""
+"""Writer of columns of pandas tables: the concatenated tables, with one HDF5 dataset for each of their columns."""
 
 from __future__ import annotations
 
@@ -55,21 +55,21 @@ def write_tables(
     Parameters
     ----------
     group : h5py.h5g.GroupID or h5py.h5f.FileID
-        Where the group is made.
+        Parent of the group.
     name : str
-        Of the group, without ``/``.
+        Name of the group, without ``/``.
     frames : sequence of pandas.DataFrame
-        One table per event: any lengths; the same columns, of the same kinds.
+        One table per event, of any length; with the same columns, of the same kinds.
     compression : "auto", None or a filter of hdf5plugin
-        Of each column; as `write_array` has it.
+        Filter for each column, as in `write_array`.
     attrs : mapping, optional
         Attributes of the group.
 
     Raises
     ------
     InvalidDataError
-        A table holds what cannot be stored, or differs from the first; ``index`` is its event, the message names
-        the column.
+        A table contains values that cannot be stored, or differs from the first; ``index`` is its event, the message
+        names the column.
     """
     tables = take_all_apart(frames)
     made = create_group(group, name, _attrs(attrs))
@@ -82,12 +82,12 @@ def write_tables(
 
 
 def take_all_apart(frames: Sequence[object]) -> list[Pieces]:
-    """Return the pieces of each table, after all were found to be alike.
+    """Return the pieces of each table, after checking that all have the same columns.
 
     Raises
     ------
     InvalidDataError
-        One is no table, or not like the first; ``index`` tells which.
+        A value is not a table, or differs from the first; ``index`` is its position.
     """
     tables: list[Pieces] = []
     for index, frame in enumerate(frames):
@@ -142,13 +142,13 @@ def _told(part: Part) -> str:
 
 
 def _true_names(pieces: Pieces) -> list[str]:
-    """Return the names of the columns: their labels as text, those of several levels joined."""
+    """Return the names of the columns: their labels as text, joined if they have several levels."""
     levels = (_texts(level, len(pieces.columns)) for level in pieces.labels)
     return [", ".join(label).replace("\0", "%00") for label in zip(*levels, strict=True)]
 
 
 def _names(pieces: Pieces) -> list[str]:
-    """Return the names under which the columns are stored."""
+    """Return the names by which the columns are stored."""
     return nexus_names(_true_names(pieces))
 
 
@@ -169,7 +169,7 @@ def _attrs(attrs: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _plan(tables: Sequence[Pieces]) -> Iterator[tuple[str, str, dict[str, str], list[Part]]]:
-    """Yield for each part where it goes, its name and its attributes there, and what each table has of it.
+    """Yield for each part its location, name and attributes, and its values in each table.
 
     The labels are the same in all tables: only those of the first are yielded.
     """
@@ -220,13 +220,13 @@ class TableWriter(GrowingWriter):
     Parameters
     ----------
     path : str
-        The HDF5 file; made, or added to.
+        The HDF5 file; created if needed.
     dataset : str
         Absolute path of the group in it.
     chunk_shape : sequence of int, optional
-        As its handler takes it; not needed here.
+        As in its handler; not needed here.
     swmr : bool
-        Whether others may read while it is written.
+        True if others may read the file while it is written.
 
     Examples
     --------
@@ -258,7 +258,9 @@ class TableWriter(GrowingWriter):
 def _check_like_file(group: h5g.GroupID, pieces: Pieces) -> None:
     there = [text.decode() for text in h5py.Dataset(h5d.open(group, ORDER.encode()))[:]]
     if there != _names(pieces):
-        raise InvalidDataError(f"A table has the columns {_names(pieces)}, those before it {there}; expected the same.")
+        raise InvalidDataError(
+            f"Got a table with the columns {_names(pieces)} after tables with {there}; expected the same."
+        )
     for where, member, attrs, (part,) in _plan([pieces]):
         path = f"{where}/{member}".encode()
         known = h5py.Group(group)[path].attrs if path in group else attrs

@@ -174,7 +174,7 @@ def test_labels_that_do_not_fit(file, label, values):
     except AnalysisStoreError as error:
         assert (
             "changed" in str(error)
-            or "cannot be made" in str(error)
+            or "cannot be created" in str(error)
             or "expected" in str(error)
             or "load" in str(error)
         )
@@ -420,9 +420,9 @@ def test_ways_out_and_round(file, secret, put_in, label):
 
 
 def test_named_types(file):
-    """What is neither a group nor a dataset is refused."""
+    """What is expected a group or a dataset is refused."""
     named_type(file.create_group("x"), None)
-    with pytest.raises(DamagedFileError, match="neither a group nor a dataset"):
+    with pytest.raises(DamagedFileError, match="expected a group or a dataset"):
         load(file["x"])
 
 

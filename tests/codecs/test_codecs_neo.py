@@ -178,7 +178,7 @@ def test_lazy_data_are_refused():
 
     held = neo.Segment()
     held._analogsignals._items.append(object.__new__(AnalogSignalProxy))  # a proxy opens no file before it loads
-    with pytest.raises(InvalidDataError, match=r"obj\.analogsignals\[0\].*AnalogSignalProxy came.*load\(\)"):
+    with pytest.raises(InvalidDataError, match=r"obj\.analogsignals\[0\].*AnalogSignalProxy,.*load\(\)"):
         through_file(held)
 
 
@@ -231,7 +231,7 @@ def test_crafted_states(make, change):
     """A state that somebody changed is refused."""
     value = make()
     codec = for_type(type(value))
-    with pytest.raises(DamagedFileError, match="cannot be made from its state"):
+    with pytest.raises(DamagedFileError, match="cannot be created from its state"):
         revive(codec, 1, {**codec.to_state(value), **change})
 
 

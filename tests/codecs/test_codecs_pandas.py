@@ -226,7 +226,7 @@ def test_arrow_of_other_types():
     """What Arrow nests is refused, with what to do."""
     pa = pytest.importorskip("pyarrow")
 
-    with pytest.raises(InvalidDataError, match=r"obj\.values: Values have Arrow's type list<.*astype\(object\)"):
+    with pytest.raises(InvalidDataError, match=r"obj\.values: Got values of Arrow's type list<.*astype\(object\)"):
         _trip(pd.Series([[1], [2]], dtype=pd.ArrowDtype(pa.list_(pa.int8()))))
 
 
@@ -498,7 +498,7 @@ LONG = pd.RangeIndex(10**12)
 )
 def test_crafted_to_be_large(name, state):
     """What takes no room in a file takes none in memory: a range where an array was is refused as such."""
-    with pytest.raises((TypeError, ValueError), match=r"came"):
+    with pytest.raises((TypeError, ValueError), match=r"(Got|got) "):
         for_name(name).from_state(state)
 
 
@@ -510,7 +510,7 @@ def test_crafted_names(name):
         label = (label, label)
     state = {"values": np.zeros(1), "index": pd.RangeIndex(1), "start": 0, "stop": 1, "step": 1, "name": label}
 
-    with pytest.raises(InvalidDataError, match="parts came to be hashed"):
+    with pytest.raises(InvalidDataError, match="parts to be hashed"):
         for_name(name).from_state(state)
 
 
@@ -535,5 +535,5 @@ def test_a_crafted_sort_order():
     codec = for_type(pd.MultiIndex)
     state = codec.to_state(pd.MultiIndex.from_tuples([(1, 2)]))
 
-    with pytest.raises(DamagedFileError, match="cannot be made from its state"):
+    with pytest.raises(DamagedFileError, match="cannot be created from its state"):
         revive(codec, 1, {**state, "sortorder": Decimal("1E+999999")})

@@ -61,7 +61,9 @@ def test_unknown_unit():
     """A unit that the registry of the process does not know is named, with a way out."""
     own = pint.UnitRegistry()
     own.define("flurb = 3 * volt")
-    with pytest.raises(DamagedFileError, match=r"unit 'flurb' is not in the unit registry.*set_application_registry"):
+    with pytest.raises(
+        DamagedFileError, match=r"unit 'flurb'; expected a name in the unit registry.*set_application_registry"
+    ):
         through_file(own.Quantity(2.0, "flurb"))
 
 
@@ -73,7 +75,7 @@ def test_measurement():
     assert (found.value, found.error) == (units.Quantity(1.5, "mV"), units.Quantity(0.1, "mV"))
     with pytest.raises(InvalidDataError, match=r"obj\[0\].*depends on others"):
         through_file([units.Quantity(1.5, "mV").plus_minus(0.1) * 2])
-    with pytest.raises(DamagedFileError, match="cannot be made from its state"):
+    with pytest.raises(DamagedFileError, match="cannot be created from its state"):
         revive(for_type(units.Measurement), 1, {"value": "1", "error": 1.0, "units": {}})
 
 
@@ -103,5 +105,5 @@ def test_fractions_as_exponents():
 )
 def test_crafted_states(cls, state):
     """A state that somebody made up is refused."""
-    with pytest.raises(DamagedFileError, match="cannot be made from its state"):
+    with pytest.raises(DamagedFileError, match="cannot be created from its state"):
         revive(for_type(cls), 1, state)

@@ -88,4 +88,4 @@ def test_a_plug_in_cannot_take_the_name_of_a_type_of_another(site: Path) -> None
         "import decimal\nfrom analysis_store.codecs.registry import for_type\nfor_type(decimal.Decimal)\n" + DUMP, site
     )
 
-    assert "CodecError: The name 'decimal.Decimal' stands for decimal.Decimal, not beamlib.Peak" in done.stderr
+    assert "CodecError: Got the name 'decimal.Decimal' for beamlib.Peak; it belongs to decimal.Decimal" in done.stderr

@@ -144,7 +144,7 @@ def test_shared_quantities_stay_shared():
 )
 def test_crafted_units(text):
     """Text of units from a file is looked up part by part; what is no unit is refused by name."""
-    with pytest.raises(DamagedFileError, match="is no unit of this version of quantities; expected names"):
+    with pytest.raises(DamagedFileError, match="which this version of quantities does not have; expected names"):
         revive(for_type(pq.Quantity), 1, {"magnitude": np.ones(2), "units": text})
 
 
@@ -168,5 +168,5 @@ def test_crafted_units(text):
 )
 def test_crafted_states(cls, state):
     """A state that somebody made up is refused."""
-    with pytest.raises(DamagedFileError, match="cannot be made from its state"):
+    with pytest.raises(DamagedFileError, match="cannot be created from its state"):
         revive(for_type(cls), 1, state)

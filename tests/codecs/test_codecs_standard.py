@@ -323,10 +323,10 @@ def _with_attribute(value):
     [
         (defaultdict(lambda: 1), "default_factory=.*lambda.*expected None or one of bool"),
         (defaultdict(os.getcwd), "default_factory='getcwd'"),
-        (_with_attribute(OrderedDict(a=1)), r"OrderedDict came with the attributes \['unit'\]"),
-        (_with_attribute(Counter("a")), r"Counter came with the attributes \['unit'\]"),
-        (_with_attribute(ChainMap({})), r"ChainMap came with the attributes \['unit'\]"),
-        (Fraction(2 << (1 << 20)), "bits came; expected at most 1048576"),
+        (_with_attribute(OrderedDict(a=1)), r"OrderedDict with the attributes \['unit'\]"),
+        (_with_attribute(Counter("a")), r"Counter with the attributes \['unit'\]"),
+        (_with_attribute(ChainMap({})), r"ChainMap with the attributes \['unit'\]"),
+        (Fraction(2 << (1 << 20)), "bits; expected at most 1048576"),
         (Text("a"), "no codec knows its type"),
         (Table(a=1), "no codec knows its type"),
         (bool, "no codec knows its type"),
@@ -345,7 +345,7 @@ def test_zone_without_a_key_is_refused(tmp_path):
     with path.open("rb") as file:
         zone = ZoneInfo.from_file(file)
 
-    with pytest.raises(InvalidDataError, match=r"obj: A ZoneInfo with the key None came"):
+    with pytest.raises(InvalidDataError, match=r"obj: Got a ZoneInfo with the key None"):
         through_file(zone)
 
 
@@ -416,7 +416,7 @@ CRAFTED = [
 @pytest.mark.parametrize(("name", "state"), CRAFTED)
 def test_crafted_states(name, state):
     """A state that nobody dumped is refused by the name of its type; nothing is executed, nothing large is made."""
-    with pytest.raises(DamagedFileError, match=f"'{name}' cannot be made from its state"):
+    with pytest.raises(DamagedFileError, match=f"'{name}' cannot be created from its state"):
         registry.revive(registry.for_name(name), 1, state)
 
 

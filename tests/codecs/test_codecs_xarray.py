@@ -109,7 +109,7 @@ def test_index_variable_of_several_levels():
     """A variable cannot say what its levels are; the array that it belongs to can."""
     array = xr.DataArray([1, 2], coords=xr.Coordinates.from_pandas_multiindex(_levels()[:2], "z"))
 
-    with pytest.raises(InvalidDataError, match=r"'z' has 2 levels.*DataArray"):
+    with pytest.raises(InvalidDataError, match=r"'z' with 2 levels.*DataArray"):
         _trip(array.coords["z"].variable)
 
 
@@ -293,7 +293,7 @@ def test_other_indexes_are_refused():
 
     array = xr.DataArray([1, 2], dims="x", coords={"x": [3, 4]}).drop_indexes("x").set_xindex("x", Nearest)
 
-    with pytest.raises(InvalidDataError, match=r"obj: The coordinates \['x'\] have .*Nearest.*drop_indexes"):
+    with pytest.raises(InvalidDataError, match=r"obj: Got the coordinates \['x'\] with .*Nearest.*drop_indexes"):
         _trip(array)
 
 

@@ -385,7 +385,7 @@ def test_ragged_is_plain_hdf5(stored):
 @pytest.mark.parametrize("values", [[np.zeros(2), np.zeros(3, int)], [np.zeros(1, "M8[s]"), np.zeros(2, "M8[D]")]])
 def test_ragged_of_two_kinds(stored, values):
     """Kinds of numbers are not mixed: one would be changed."""
-    with pytest.raises(InvalidDataError, match="Value 1 has dtype") as caught:
+    with pytest.raises(InvalidDataError, match="value 1 of dtype") as caught:
         stored(values, write_ragged)
     assert caught.value.index == 1
 

@@ -190,7 +190,7 @@ def test_path_outside_its_root(tmp_path, path):
     (root / "link").symlink_to(tmp_path)
     (root / "loop").symlink_to(tmp_path / "root" / ".." / "away")
 
-    with pytest.raises(UnsafeFileError, match="r1 names"):
+    with pytest.raises(UnsafeFileError, match="r1 has the "):
         resolve_path(resource(root, path))
 
 
@@ -428,9 +428,9 @@ class NoMapping(JsonWriter):
         (JsonWriter, Rounds, r"does not come back: expected float64\(3,\), got float32\(3,\)"),
         (JsonWriter, Forgets, r"got float64\(2,\)"),
         (JsonWriter, Breaks, "reading raises KeyError"),
-        (JsonWriter, Invents, "get_file_list.. names .*no/such/file"),
+        (JsonWriter, Invents, "get_file_list.. returns .*no/such/file"),
         (JsonWriter, ClosesOnce, "closing: RuntimeError: closed already"),
-        (OneFile, JsonHandler, "key 'one', written with another beside it, does not come back: the elements differ"),
+        (OneFile, JsonHandler, "key 'one', written together with another, does not come back: the elements differ"),
         (LastKeyOnly, JsonHandler, r"given the keys \['one', 'two'\], the writer answers for \['two'\]"),
         (NoDocument, JsonHandler, "do not fit into a document"),
         (Spoils, JsonHandler, "the writer changes an array of float64"),
@@ -471,7 +471,7 @@ def test_nothing_to_try():
         def __init__(self, path, colour):
             super().__init__(path)
 
-    with pytest.raises(PairError, match="accepts none of the values"):
+    with pytest.raises(PairError, match="accepts no default value"):
         check_pair(Nothing, JsonHandler)
-    with pytest.raises(PairError, match="needs colour; say what with resource_kwargs"):
+    with pytest.raises(PairError, match=r"needs colour\. Give them with resource_kwargs"):
         check_pair(NeedsMore, JsonHandler)

@@ -217,7 +217,7 @@ def test_objects_of_libraries() -> None:
     for thing in (json.dumps, math.sin, json, ThreadPoolExecutor):
         assert (captured(thing).name, captured(thing).version) == ("python", platform.python_version())
     assert captured(np.fft.fft).entry_point == "numpy.fft._pocketfft:fft"
-    with pytest.raises(ProvenanceError, match="capture: 3 is a int; expected a function, class or module"):
+    with pytest.raises(ProvenanceError, match="capture: Got 3, a int; expected a function, class or module"):
         Provenance.capture(3)
 
 
@@ -485,7 +485,7 @@ def test_what_is_typed_where_nothing_remembers_it_is_asked_for(tmp_path: Path) -
     done = subprocess.run(
         [sys.executable, "-"], cwd=tmp_path, input=SAVE + "\nanalyse()\n", capture_output=True, text=True, check=False
     )
-    assert "code: name and url and version or commit unknown (the source text of the code that runs in" in done.stderr
+    assert "code: name and url and version or commit not known (the source text of " in done.stderr
     assert "__main__ (<stdin>) is unknown, since it is not in a file)" in done.stderr
 
 

@@ -308,7 +308,7 @@ def test_git_that_is_missing(fit: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_git_that_refuses_tells_why(fit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In its own words, which name the remedy."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    with pytest.raises(ProvenanceError, match=r"git refuses: .*dubious ownership.*safe\.directory"):
+    with pytest.raises(ProvenanceError, match=r"git failed: .*dubious ownership.*safe\.directory"):
         look(fit)
 
 

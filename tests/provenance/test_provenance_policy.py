@@ -33,10 +33,10 @@ def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("rule", "value", "expected"),
     [
-        ("require_inputs", "yes", "require_inputs is 'yes'; expected true or false"),
-        ("allow_waiver", 1, "allow_waiver is 1; expected true or false"),
-        ("dirty", "warn", "dirty is 'warn'; expected one of 'allow', 'diff', 'refuse'"),
-        ("dirty", None, "dirty is None; expected one of"),
+        ("require_inputs", "yes", "Got require_inputs='yes'; expected true or false"),
+        ("allow_waiver", 1, "Got allow_waiver=1; expected true or false"),
+        ("dirty", "warn", "Got dirty='warn'; expected one of 'allow', 'diff', 'refuse'"),
+        ("dirty", None, "Got dirty=None; expected one of"),
     ],
 )
 def test_a_value_that_is_none_is_refused(rule: str, value: object, expected: str) -> None:
@@ -63,10 +63,10 @@ def test_an_argument_may_tighten(policy: Policy, other: Policy) -> None:
 @pytest.mark.parametrize(
     ("policy", "other", "named"),
     [
-        (Policy(), OPEN, "require_inputs=False, require_code=False would loosen"),
-        (STRICTEST, Policy(), "dirty='diff' which would loosen the policy of the store, dirty='refuse'"),
+        (Policy(), OPEN, "require_inputs=False, require_code=False, which would loosen"),
+        (STRICTEST, Policy(), "dirty='diff', which would loosen the policy of the store, dirty='refuse'"),
         (Policy(), Policy(dirty="allow"), "dirty='allow'"),
-        (Policy(), Policy(allow_waiver=True, dirty="refuse"), "allow_waiver=True would loosen"),
+        (Policy(), Policy(allow_waiver=True, dirty="refuse"), "allow_waiver=True, which would loosen"),
     ],
 )
 def test_an_argument_may_not_loosen(policy: Policy, other: Policy, named: str) -> None:

@@ -58,7 +58,7 @@ def test_one_error_names_everything_and_how_to_give_it(tmp_path: Path) -> None:
         "md['parent_uid']: Got int 5",
         "missing.xdi cannot be read: No such file or directory",
         f"{tmp_path} is a folder. Name the files in it",
-        "code: url of 'larch' unknown",
+        "code: url of 'larch' not known",
         "Provenance(code=Code(name=..., version=..., url=...))",
         "origin: Got 'dream'; expected one of 'simulation', 'synthetic', 'manual'",
         "waiver: the policy of this store allows no waiver",

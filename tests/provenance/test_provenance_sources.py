@@ -137,7 +137,7 @@ def test_a_source_that_cannot_be_asked_is_named(stores: tuple[AnalysisStore, Ana
 def test_what_runs_cannot_be_looked_up_in_is_refused(source: object) -> None:
     """When the store is opened, not when the first result is saved."""
     with pytest.raises(
-        SettingsError, match=r"sources: got .*; expected a Tiled client, a databroker Broker or another"
+        SettingsError, match=r"sources: Got .*; expected a Tiled client, a databroker Broker or another"
     ):
         Lookup("analysis", lambda uid: False, [source])
 

@@ -258,7 +258,7 @@ class TestHdf5:
                 read_columns(tmp_path / "a.h5", name)
 
     def test_virtual_and_external_storage(self, tmp_path, nexus):
-        """Values that are in other files are refused."""
+        """Values that lie in other files are refused."""
         with h5py.File(tmp_path / "virtual.h5", "w") as file:
             layout = h5py.VirtualLayout((3,), "f8")
             layout[:] = h5py.VirtualSource(nexus, "/entry/data/energy", (3,))
@@ -267,7 +267,7 @@ class TestHdf5:
             file.create_dataset("x", (4,), "u1", external=[("/etc/hostname", 0, 4)])
 
         for name in ("virtual.h5", "external.h5"):
-            with pytest.raises(UnsafeFileError, match="are in other files"):
+            with pytest.raises(UnsafeFileError, match="lie in other files"):
                 read_columns(tmp_path / name)
 
     def test_soft_link_by_name(self, nexus):

@@ -71,10 +71,10 @@ NEVER = object()
 """A value that nothing can store, the same each time it is compared."""
 
 BAD_DATA = {
-    "no data": (None, r"data: NoneType came where a list of events .* or a mapping"),
-    "text": ("primary", r"data: str came where a list of events"),
-    "an event that is none": ([*GOOD, 3], r"data\[3\]: int came where a mapping \{stream: \{key: value\}\}"),
-    "a stream that is none": ([*GOOD, {"primary": 3}], r'data\[3\]\["primary"\]: int came where a mapping'),
+    "no data": (None, r"data: Got NoneType; expected a list of events .* or a mapping"),
+    "text": ("primary", r"data: Got str; expected a list of events"),
+    "an event that is none": ([*GOOD, 3], r"data\[3\]: Got int; expected a mapping \{stream: \{key: value\}\}"),
+    "a stream that is none": ([*GOOD, {"primary": 3}], r'data\[3\]\["primary"\]: Got int; expected a mapping'),
     "key with a dot": ([{"primary": {"a.b": 1}}], r'data\[0\]\["primary"\]\["a\.b"\]: names must not hold.*\'a_b\''),
     "key with a slash": ([{"primary": {"a/b": 1}}], r'data\[0\]\["primary"\]\["a/b"\]: names must not hold'),
     "key that is no text": ([{"primary": {3: 1}}], r'data\[0\]\["primary"\]: the name 3 is no text'),
@@ -87,30 +87,30 @@ BAD_DATA = {
     "keys differing": (with_event(1, n=LACKS, z=1), r"data\[1\]\[\"primary\"\] lacks \['n'\] and adds \['z'\]"),
     "any object": (
         with_event(3, image=NEVER),
-        r'data\[3\]\["primary"\]\["image"\]: an object came, and a ndarray in event 0',
+        r'data\[3\]\["primary"\]\["image"\]: Got an object, and a ndarray in event 0',
     ),
     "any object everywhere": (
         [{"primary": {"n": {"a": NEVER}}}],
         r"""data\[0\]\["primary"\]\["n"\]\['a'\]: .*no codec""",
     ),
     "None": (with_event(3, n=None), r'data\[3\]\["primary"\]\["n"\]: .*None.*NaN'),
-    "set": (with_event(2, n={1}), r'data\[2\]\["primary"\]\["n"\]: a set came, and an int in event 0'),
-    "bytes": (with_event(2, n=b"x"), r'data\[2\]\["primary"\]\["n"\]: a bytes came, and an int in event 0'),
-    "mapping": (with_event(2, n={"a": 1}), r'data\[2\]\["primary"\]\["n"\]: a dict came, and an int in event 0'),
+    "set": (with_event(2, n={1}), r'data\[2\]\["primary"\]\["n"\]: Got a set, and an int in event 0'),
+    "bytes": (with_event(2, n=b"x"), r'data\[2\]\["primary"\]\["n"\]: Got a bytes, and an int in event 0'),
+    "mapping": (with_event(2, n={"a": 1}), r'data\[2\]\["primary"\]\["n"\]: Got a dict, and an int in event 0'),
     "array of objects": (
         with_event(3, image=np.array([[NEVER] * 5] * 5)),
-        r'data\[3\]\["primary"\]\["image"\]: an? ndarray came, and an? ndarray in event 0',
+        r'data\[3\]\["primary"\]\["image"\]: Got an? ndarray, and an? ndarray in event 0',
     ),
     "record array": (
         with_event(1, image=np.zeros(3, dtype="i4,f8")),
-        r'data\[1\]\["primary"\]\["image"\]: an? ndarray came, and an? ndarray in event 0',
+        r'data\[1\]\["primary"\]\["image"\]: Got an? ndarray, and an? ndarray in event 0',
     ),
     "masked array": (
         with_event(1, image=np.ma.masked_equal(np.arange(3), 1)),
-        r'data\[1\]\["primary"\]\["image"\]: .*MaskedArray came, and an? ndarray in event 0',
+        r'data\[1\]\["primary"\]\["image"\]: Got .*MaskedArray, and an? ndarray in event 0',
     ),
-    "text and numbers": (with_event(4, n="one"), r'data\[4\]\["primary"\]\["n"\]: .*came after'),
-    "bool among numbers": (with_event(4, n=True), r'data\[4\]\["primary"\]\["n"\]: .*came after'),
+    "text and numbers": (with_event(4, n="one"), r'data\[4\]\["primary"\]\["n"\]: Got .* after'),
+    "bool among numbers": (with_event(4, n=True), r'data\[4\]\["primary"\]\["n"\]: Got .* after'),
     "array after scalar": (with_event(4, n=np.zeros(3)), r'data\[4\]\["primary"\]\["n"\]: '),
     "dtype that changes": (with_event(2, image=np.zeros((5, 5), "i4")), r'data\[2\]\["primary"\]\["image"\]: '),
     "table among arrays": (with_event(2, image=pd.DataFrame({"a": [1]})), r'data\[[02]\]\["primary"\]\["image"\]: '),
@@ -120,11 +120,11 @@ BAD_DATA = {
     ),
     "ragged list": (
         with_event(1, image=[[1, 2], [3]]),
-        r'data\[1\]\["primary"\]\["image"\]: a list came, and an? ndarray in event 0',
+        r'data\[1\]\["primary"\]\["image"\]: Got a list, and an? ndarray in event 0',
     ),
     "mixed list": (
         with_event(1, image=[1, "a"]),
-        r'data\[1\]\["primary"\]\["image"\]: a list came, and an? ndarray in event 0',
+        r'data\[1\]\["primary"\]\["image"\]: Got a list, and an? ndarray in event 0',
     ),
     "text not Unicode": (
         [{"primary": {"s": "good"}}, {"primary": {"s": "\ud800"}}],
@@ -142,9 +142,9 @@ BAD_DATA = {
         {"primary": {"a": [1, 2], "b": [1]}},
         r'data\["primary"\]: the columns have different lengths \(a: 2, b: 1\)',
     ),
-    "column that is a scalar": ({"primary": {"a": 1}}, r'data\["primary"\]\["a"\]\[:\]: a single value, an int, came'),
+    "column that is a scalar": ({"primary": {"a": 1}}, r'data\["primary"\]\["a"\]\[:\]: Got a single value, an int;'),
     "column of objects": ({"primary": {"a": [1, NEVER]}}, r'data\["primary"\]\["a"\]\[1\]: '),
-    "columns that are none": ({"primary": 3}, r'data\["primary"\]: int came where a mapping \{key: column\}'),
+    "columns that are none": ({"primary": 3}, r'data\["primary"\]: Got int; expected a mapping \{key: column\}'),
     "dataset without events": (
         {"primary": xr.Dataset({"a": ((), 1.0)})},
         r'data\["primary"\]: a Dataset without an event dimension',
@@ -175,8 +175,8 @@ def test_data_are_refused_with_their_place(
 
 
 BAD_METADATA = {
-    "none": (None, r"md: NoneType came where a mapping"),
-    "a list": ([("a", 1)], r"md: list came where a mapping"),
+    "none": (None, r"md: Got NoneType; expected a mapping"),
+    "a list": ([("a", 1)], r"md: Got list; expected a mapping"),
     "key with a dot": ({"a": {"b.c": 1}}, r'md\["a"\]\["b\.c"\]: event-model refuses keys .*\'b_c\''),
     "key that is no text": ({"a": {3: 1}}, r'md\["a"\]: the key 3 is a int; keys of metadata are strings'),
     "set": ({"sample": {"tags": {1}}}, r'md\["sample"\]\["tags"\]: a set cannot be kept'),
@@ -221,7 +221,7 @@ def test_metadata_that_contain_themselves_are_refused(store: AnalysisStore) -> N
 
 
 BAD_DESCRIPTOR_MD = {
-    "no mapping": ([1], InvalidDataError, r"descriptor_md: list came where a mapping"),
+    "no mapping": ([1], InvalidDataError, r"descriptor_md: Got list; expected a mapping"),
     "stream not there": ({"other": {}}, InvalidDataError, r'descriptor_md\["other"\]: .*no such stream.*primary'),
     "key not there": (
         {"primary": {"data_keys": {"mu": {"units": "1"}}}},
@@ -436,7 +436,7 @@ def to(path: object, **kwargs: Any) -> dict[str, Any]:
 
 
 BAD_WRITERS = {
-    "no mapping": ([("image", TextWriter)], r"writers_dict: list came where a mapping"),
+    "no mapping": ([("image", TextWriter)], r"writers_dict: Got list; expected a mapping"),
     "entry that is none": ({"image": TextWriter}, r'writers_dict\["image"\]: .* names no writer; expected \{"writer"'),
     "no writer": ({"image": {"resource": to("x")}}, r'writers_dict\["image"\]: .* names no writer; expected'),
     "writer that is none": ({"image": {"writer": "W", "spec": "S"}}, r'writers_dict\["image"\]: .* names no writer'),
@@ -447,7 +447,7 @@ BAD_WRITERS = {
     ),
     "resource that is none": (
         {"image": {"writer": TextWriter, "spec": "S", "resource": "x"}},
-        r'writers_dict\["image"\]\["resource"\]: \'x\' came; expected \{"func"',
+        r'writers_dict\["image"\]\["resource"\]: Got \'x\'; expected \{"func"',
     ),
 }
 
@@ -563,7 +563,7 @@ def test_loosening_the_policy_is_refused(location: Path) -> None:
     with AnalysisStore(location, policy=Policy(dirty="refuse")):
         before = listing(location)
     for looser, told in (
-        (Policy(dirty="diff"), r"dirty='diff' would loosen .* dirty='refuse'"),
+        (Policy(dirty="diff"), r"dirty='diff', which would loosen .* dirty='refuse'"),
         (Policy(require_inputs=False, dirty="refuse"), r"require_inputs=False"),
         (Policy(require_code=False, dirty="refuse"), r"require_code=False"),
         (Policy(allow_waiver=True, dirty="refuse"), r"allow_waiver=True"),
@@ -581,7 +581,7 @@ def test_loosening_the_policy_is_refused(location: Path) -> None:
         ("layout = 99", StoreVersionError, r"layout 99"),
         ("colour = 3", SettingsError, r"unknown settings \['colour'\]; known: code, compression, layout, policy"),
         ("[policy]\nrequire_all = true", PolicyError, r"unknown 'require_all'; known: require_inputs, require_code"),
-        ("[policy]\ndirty = 3", PolicyError, r"dirty is 3; expected one of"),
+        ("[policy]\ndirty = 3", PolicyError, r"Got dirty=3; expected one of"),
         ("policy = 3", SettingsError, r"\[policy\] is 3; expected a table"),
         ("[code]\nversion = '1'", SettingsError, r"\[code\] is .* expected a table of name, url"),
         ("compression = 'zip9'", SettingsError, r"compression.*'zip9'.*auto"),
@@ -663,13 +663,13 @@ def test_an_open_run_refuses_an_event_and_stays_as_it_was(store: AnalysisStore) 
     run.event("primary", {"n": 1, "image": np.zeros((5, 5))})
     good = {"n": 1, "image": np.zeros((5, 5))}
     for row, told in (
-        (3, r"event: int came where a mapping"),
+        (3, r"event: Got int; expected a mapping"),
         ({**good, "a.b": 1}, r'event\["primary"\]\["a\.b"\]: names must not hold'),
         ({"n": 1}, r"event 1 of 'primary' lacks \['image'\] and adds \[\]"),
         ({**good, "z": 1}, r"event 1 of 'primary' lacks \[\] and adds \['z'\]"),
         ({**good, "image": NEVER}, r'event\[1\]\["image"\]: the .*object cannot be stored: no codec'),
-        ({**good, "n": "one"}, r'event\[1\]\["n"\]: .*<U3 came after <i8'),
-        ({**good, "image": np.zeros((5, 5), "i2")}, r'event\[1\]\["image"\]: dtype_numpy <i2 came after <f8'),
+        ({**good, "n": "one"}, r'event\[1\]\["n"\]: Got .*<U3 after <i8'),
+        ({**good, "image": np.zeros((5, 5), "i2")}, r'event\[1\]\["image"\]: Got dtype_numpy <i2 after <f8'),
     ):
         with pytest.raises(InvalidDataError, match=told):
             run.event("primary", row)  # type: ignore[arg-type]

@@ -162,7 +162,7 @@ def test_value_that_does_not_fit(tmp_path: Path) -> None:
     with ArrayWriter(tmp_path / "run.h5", "/entry/x") as writer:
         writer({"x": np.arange(3.0)})
         before = (tmp_path / "run.h5").read_bytes()
-        with pytest.raises(InvalidDataError, match="does not go with those before it"):
+        with pytest.raises(InvalidDataError, match="after values of"):
             writer({"x": np.arange(4.0)})
 
         assert (tmp_path / "run.h5").read_bytes() == before

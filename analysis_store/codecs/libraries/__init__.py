@@ -1,1 +1,1 @@
-"""The codecs of each library that brings types of its own; a module is loaded when such a type is met."""
+"""Codecs of libraries with types of their own; a module is loaded when such a type occurs."""

@@ -1,7 +1,7 @@
-"""What the arrays and shapes of a state have to be before NumPy and others are asked to take them.
+"""Checks of arrays and shapes in a state before they are passed to NumPy and other libraries.
 
-A range takes no room in a file, and all the memory there is as soon as it is made an array; compiled code follows
-numbers out of an array that has other axes than it thinks. So nothing but what was written is let through.
+A range is tiny in a file, and takes all memory as an array; compiled code follows wrong indices out of an array.
+So only values that could have been written are accepted.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ T = TypeVar("T")
 
 
 def some(kind: type[T], state: object) -> T:
-    """Return a state that is of a type or a subclass of it.
+    """Return a state after checking that it has a type or a subclass of it.
 
     Raises
     ------
     InvalidDataError
-        It is of another.
+        The state has another type.
     """
     if not isinstance(state, kind):
-        raise InvalidDataError(f"A {type(state).__name__} came as the state; expected a {kind.__name__}.")
+        raise InvalidDataError(f"Got a {type(state).__name__} as the state; expected a {kind.__name__}.")
     return state
 
 
 def array(state: object, kinds: str = "", axes: int | None = None) -> AnyArray:
-    """Return an array, whose dtype is of one of these kinds, with so many axes.
+    """Return an array after checking the kind of its dtype and its number of axes.
 
     Raises
     ------
     InvalidDataError
-        It is no array, or one of another dtype or shape.
+        The value is not an array, or has another dtype or shape.
     """
     found: AnyArray = expect(np.ndarray, state)
     if kinds and found.dtype.kind not in kinds:
-        raise InvalidDataError(f"An array of {found.dtype} came; expected one of kind {kinds!r}.")
+        raise InvalidDataError(f"Got an array of {found.dtype}; expected one of kind {kinds!r}.")
     if axes is not None and found.ndim != axes:
-        raise InvalidDataError(f"An array {found.shape} came; expected one with {axes} axes.")
+        raise InvalidDataError(f"Got an array {found.shape}; expected one with {axes} axes.")
     return found
 
 
 def shape(state: object) -> tuple[int, ...]:
-    """Return the shape that a list of whole numbers says.
+    """Return the shape given as a list of integers.
 
     Raises
     ------
     InvalidDataError
-        It is no such list.
+        The value is not such a list.
     """
     return tuple(expect(int, length) for length in expect(list, state))

@@ -1,4 +1,4 @@
-"""What the containers of the package `neo` are in a file; links from a part to what holds it are made again."""
+"""Codecs of the containers of the package `neo`; links from a part to its container are restored."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _container(cls: type, lists: tuple[str, ...], names: Mapping[str, str], stat
     for name in lists:
         getattr(value, name).extend(
             expect(list, state[name])
-        )  # makes the links from the parts, and refuses what does not belong
+        )  # creates the links of the parts, and refuses wrong parts
     if cls is not neo.Block:
         _give_trains(value, state["spiketrains"])
     if "allowed_types" in state:
@@ -61,7 +61,7 @@ def _container(cls: type, lists: tuple[str, ...], names: Mapping[str, str], stat
 
 def _give_trains(value: Any, trains: Any) -> None:
     if type(trains) is not SpikeTrainList:
-        raise InvalidDataError(f"A {type(trains).__name__} came as spike trains; expected a SpikeTrainList.")
+        raise InvalidDataError(f"Got a {type(trains).__name__} as spike trains; expected a SpikeTrainList.")
     value.spiketrains = trains
     if type(value) is neo.Segment:
         trains.segment = value
@@ -76,7 +76,7 @@ def _container_codec(cls: type, lists: tuple[str, ...], own: Mapping[str, str]) 
 
 
 def find(cls: type) -> Codec | None:
-    """Return a codec that refuses what neo has not read yet, by name; None for any other class."""
+    """Return a codec that refuses data that neo has not read yet, by name; None for any other class."""
     if not hasattr(cls, "proxy_for"):
         return None
     return Codec(f"neo.{cls.__name__}", cls, _refuse, _refuse)
@@ -84,8 +84,8 @@ def find(cls: type) -> Codec | None:
 
 def _refuse(value: Any) -> Any:
     raise InvalidDataError(
-        f"A {type(value).__name__} came, which stands for data that are still in the file they were recorded in; "
-        "expected the data. Put what its load() returns in its place, or read the block with lazy=False."
+        f"Got a {type(value).__name__}, which stands for data that are still in the file they were recorded in; "
+        "expected the data. Replace it by the result of its load(), or read the block with lazy=False."
     )
 
 

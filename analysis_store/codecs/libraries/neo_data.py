@@ -1,4 +1,4 @@
-"""What the data objects of the package `neo` are in a file: signals, spikes, events, and views of them."""
+"""Codecs of the data objects of the package `neo`: signals, spikes, events, and views of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _same(*names: str) -> dict[str, str]:
 
 
 COMMON = _same("name", "description", "file_origin", "annotations")
-"""What every object of neo has, and under which attribute."""
+"""Common properties of neo objects, with their attributes."""
 
 _ARRAYS: Mapping[type, tuple[int, Mapping[str, str]]] = {
     neo.AnalogSignal: (2, {"t_start": "_t_start", "sampling_rate": "_sampling_rate"}),
@@ -56,10 +56,10 @@ _TRAINS = {
 
 
 def tell(value: object, names: Mapping[str, str], told: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """Return attributes of an object by the names that files have for them, and those that its user gave it besides.
+    """Return attributes of an object by their names in files, including those that its user added.
 
-    Links to what holds the object are not told: they are made again by what holds it. ``told`` are attributes
-    which the caller tells.
+    Links to its container are left out, since the container restores them. ``told`` are attributes
+    that the caller saves.
     """
     there = vars(value)
     state = {name: there[attribute] for name, attribute in names.items()}
@@ -68,7 +68,7 @@ def tell(value: object, names: Mapping[str, str], told: frozenset[str] = frozens
 
 
 def give(value: Any, state: Mapping[str, Any], names: Mapping[str, str]) -> None:
-    """Set the attributes of an object which a state tells, as `tell` told them.
+    """Set the attributes of an object from a state of `tell`.
 
     Raises
     ------
@@ -76,19 +76,21 @@ def give(value: Any, state: Mapping[str, Any], names: Mapping[str, str]) -> None
         An attribute hides one of the class.
     """
     if not isinstance(state["annotations"], dict | None):
-        raise InvalidDataError(f"A {type(state['annotations']).__name__} came as annotations; expected a mapping.")
+        raise InvalidDataError(f"Got a {type(state['annotations']).__name__} as annotations; expected a mapping.")
     own = dict(state.get("attributes", {}))
     hidden = [name for name in own if type(name) is not str or hasattr(type(value), name) or name in names.values()]
     if hidden:
-        raise InvalidDataError(f"{hidden!r:.200} came as attributes; expected names that {type(value).__name__} lacks.")
+        raise InvalidDataError(f"Got {hidden!r:.200} as attributes; expected names that {type(value).__name__} lacks.")
     vars(value).update({attribute: state[name] for name, attribute in names.items()}, **own)
 
 
 def _checked(annotations: Any, length: int) -> ArrayDict:
     if not all(type(name) is str and isinstance(it, np.ndarray) for name, it in annotations.items()):
-        raise InvalidDataError("Array annotations came that are not arrays by name; expected one array for each.")
+        raise InvalidDataError(
+            "Got array annotations that are not a mapping of arrays; expected one array for each name."
+        )
     kept = ArrayDict(length)
-    dict.update(kept, annotations)  # its own method makes other arrays of them
+    dict.update(kept, annotations)  # its own method would convert the arrays
     return kept
 
 
@@ -104,12 +106,12 @@ def _array_state(names: Mapping[str, str], value: Any) -> dict[str, Any]:
 def _array(cls: type, ndim: int, names: Mapping[str, str], state: dict[str, Any]) -> Any:
     value = with_units(state["magnitude"], state["units"], cls)
     if value.ndim != ndim:
-        raise InvalidDataError(f"A {cls.__name__} of {value.ndim} axes came; expected {ndim}.")
+        raise InvalidDataError(f"Got a {cls.__name__} of {value.ndim} axes; expected {ndim}.")
     odd = [
         name for name in names if name not in COMMON and not isinstance(state[name], np.ndarray | float | int | None)
     ]
     if odd:
-        raise InvalidDataError(f"{odd} of a {cls.__name__} came as something else than quantities or arrays.")
+        raise InvalidDataError(f"Got {odd} of a {cls.__name__} with another type; expected quantities or arrays.")
     give(value, state, names)
     vars(value).update(dict.fromkeys(("segment", "unit") if cls is neo.SpikeTrain else ("segment",)))
     length = value._get_arr_ann_length()  # noqa: SLF001 - neo has no public name for it
@@ -126,7 +128,7 @@ def _view(cls: type, names: Mapping[str, str], state: dict[str, Any]) -> Any:
     seen = state["obj" if cls is neo.ChannelView else "image_sequence"]
     wanted = (neo.AnalogSignal, neo.IrregularlySampledSignal) if cls is neo.ChannelView else neo.ImageSequence
     if not isinstance(seen, wanted):
-        raise InvalidDataError(f"A {type(seen).__name__} came as what a {cls.__name__} shows; expected a signal.")
+        raise InvalidDataError(f"Got a {type(seen).__name__} as what a {cls.__name__} shows; expected a signal.")
     value: Any = object.__new__(cls)
     give(value, state, names)
     value.group = None

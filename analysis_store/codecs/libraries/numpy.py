@@ -1,9 +1,9 @@
 """Codecs of NumPy: scalars, dtypes, masked arrays, records, matrices, and arrays that HDF5 has no type for.
 
-Arrays of numbers, text and times need none. A memory-mapped array is refused: its type says where the values lie,
-and that is not kept. Metadata of a dtype, which do not count when dtypes are compared, are dropped.
+Arrays of numbers, text and times need none. A memory-mapped array is refused: its type contains the location of the
+values, which is not kept. Metadata of a dtype, which NumPy ignores in comparisons, are dropped.
 
-What the states hold::
+States::
 
     bool, int8, ... datetime64, void, record    the value as an array without axes; of str_ and bytes_, text and bytes
     ndarray                 see `numpy_arrays`
@@ -38,12 +38,12 @@ State = dict[str, Any]
 
 
 def _scalar(cls: type[Any], state: Any) -> Any:
-    """Return the scalar of a 0-d array; ``longlong`` is ``int64`` in the file, and comes back as what it was."""
+    """Return the scalar of a 0-d array; ``longlong`` is ``int64`` in the file, and is restored as ``longlong``."""
     if array(state).shape != ():
-        raise ValueError(f"a scalar came as an array {state.shape}, not as one without axes")
+        raise ValueError(f"got an array {state.shape} for a scalar; expected one without axes")
     made = state.astype(cls, casting="equiv")[()] if cls not in (np.datetime64, np.timedelta64, np.void) else state[()]
     if type(made) is not cls:
-        raise ValueError(f"a {cls.__name__} came as {state.dtype}")
+        raise ValueError(f"got {state.dtype} for a {cls.__name__}")
     return made
 
 
@@ -56,7 +56,7 @@ def _structure(value: Any) -> AnyArray:
 
 
 def _bare(value: AnyArray) -> AnyArray:
-    """Return a plain array of plain structures, where the type of either is of no matter to HDF5."""
+    """Return a plain array of plain structures; HDF5 does not distinguish their types."""
     plain = value.view(np.ndarray)
     return plain.view(np.dtype((np.void, plain.dtype))) if plain.dtype.type is np.record else plain
 
@@ -73,7 +73,7 @@ def _number(cls: type[Any], name: str) -> Codec:
 
 
 _SCALARS = (
-    # Where `int` of C has a name of its own, on other platforms than this one, files say so.
+    # On other platforms, where `int` of C has a name of its own, files contain it.
     *(_number(np.intc, "intc"), _number(np.uintc, "uintc")),
     *(_number(cls, cls.__name__) for cls in (*_NUMBERS, np.datetime64, np.timedelta64)),
     # Arrays would lose the zeros at the end of either, and so would str(...).
@@ -97,7 +97,7 @@ def _masked_state(value: Any) -> State:
 
 
 def _fill(value: Any) -> AnyArray | None:
-    """Return the fill value that was given; NumPy's own may not even fit the dtype, and is found again without."""
+    """Return the fill value that was set; NumPy's default may not even fit the dtype, and is found again without it."""
     fill, usual = np.asarray(value.fill_value), np.asarray(np.ma.default_fill_value(value.dtype))
     if fill.dtype == usual.dtype and fill.tobytes() == usual.tobytes():
         return None
@@ -120,7 +120,7 @@ def _view(cls: type[AnyArray], state: AnyArray) -> AnyArray:
 
 def _refuse_map(value: Any) -> None:
     raise InvalidDataError(
-        f"A memory-mapped array {value.shape} came; expected the values themselves. Use numpy.asarray(...), which "
+        f"Got a memory-mapped array {value.shape}; expected the values themselves. Use numpy.asarray(...), which "
         "copies nothing."
     )
 

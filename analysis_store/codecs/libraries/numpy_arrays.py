@@ -17,7 +17,7 @@ from analysis_store.errors import InvalidDataError
 if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
-_ROOM = 4096  # so many times the bytes of its fields may a record take up, or a small file could fill the memory
+_ROOM = 4096  # limit of record size / size of its fields, so that a small file cannot fill the memory
 
 
 def take_apart(array: AnyArray) -> dict[str, Any]:
@@ -26,14 +26,14 @@ def take_apart(array: AnyArray) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``dtype`` as `numpy_dtypes.tell` tells it, ``shape`` (list of int), ``order`` ("C" or "F"), and one of
+        ``dtype`` as in `numpy_dtypes.tell`, ``shape`` (list of int), ``order`` ("C" or "F"), and one of
         ``objects`` (list, C order), ``fields`` (name -> array of this shape), ``bytes`` (uint8, one more axis), or
         ``text`` (StringDType) with ``missing`` (bool).
 
     Raises
     ------
     InvalidDataError
-        The dtype cannot be told, or its records are almost all padding.
+        The dtype is not supported, or its records are almost all padding.
     """
     flags = array.flags
     order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
@@ -56,10 +56,10 @@ def _fields(array: AnyArray) -> dict[str, Any]:
     dtype = array.dtype
     if not _fits(dtype, array.size):
         raise InvalidDataError(
-            f"Records of {dtype.itemsize} bytes hold fields of far fewer; expected hardly any padding. Use "
+            f"Got records of {dtype.itemsize} bytes with much smaller fields; expected little padding. Use "
             "numpy.lib.recfunctions.repack_fields."
         )
-    # A view would keep the fields interleaved; a copy is what lies in the file.
+    # A view would keep the fields interleaved; a copy has the layout of the file.
     return {name: np.array(array[name], order="C") for name in dtype.names or ()}
 
 
@@ -70,14 +70,14 @@ def _fits(dtype: np.dtype, size: int) -> bool:
 
 def _missing(array: AnyArray, objects: AnyArray) -> AnyArray:
     mark: Any = getattr(array.dtype, "na_object", None)
-    if isinstance(mark, str):  # then NumPy itself does not tell the mark from the same text
+    if isinstance(mark, str):  # NumPy itself cannot distinguish the mark from the same text
         return np.zeros(array.shape, bool)
     found = np.fromiter((not isinstance(item, str) for item in objects.flat), bool, objects.size)
     return found.reshape(array.shape)
 
 
 def put_together(state: dict[str, Any]) -> AnyArray:
-    """Return the array that `take_apart` took apart.
+    """Return the array for the parts from `take_apart`.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def put_together(state: dict[str, Any]) -> AnyArray:
     """
     dtype, shape, order = restore(state["dtype"]), exact_shape(state["shape"]), state["order"]
     if expect(str, order) not in ("C", "F"):
-        raise ValueError(f"the order is {order!r}, not 'C' or 'F'")
+        raise ValueError(f"got the order {order!r}, expected 'C' or 'F'")
     if dtype.names is not None:
         return _from_fields(expect(dict, state["fields"]), dtype, shape, order)
     if "bytes" in state:
@@ -109,7 +109,7 @@ def _from_fields(fields: dict[str, AnyArray], dtype: Any, shape: tuple[int, ...]
         base, inner = dtype[name].subdtype or (dtype[name], ())
         if exact_array(fields[name]).dtype != base or fields[name].shape != (*shape, *inner):
             raise ValueError(f"the field {name!r} is {fields[name].dtype} {fields[name].shape}")
-    # Without fields nothing but the dtype speaks for the shape.
+    # Without fields only the dtype confirms the shape.
     if not _fits(dtype, math.prod(shape)):
         raise ValueError(f"records of {dtype.itemsize} bytes and the shape {shape} hold almost nothing")
     made: AnyArray = np.zeros(shape, dtype, order)

@@ -1,9 +1,9 @@
-"""How NumPy's dtypes are told in text, lists and numbers, and which of them are taken from a file.
+"""NumPy's dtypes as text, lists and numbers, and checks of those read from a file.
 
-What is told::
+Forms::
 
     a number, time, text or bytes       text, as ``dtype.str`` has it: "<f8", "|S3", "<M8[ns]", "|O"
-    a structure                         names, formats (told alike), offsets (bytes), itemsize (bytes), aligned [titles]
+    a structure                         names, formats (likewise), offsets (bytes), itemsize (bytes), aligned [titles]
                                         [record (true): its scalars are of `numpy.record`]
     an array in a structure             base, shape
     text of any length                  text ("variable"), coerce [na_object]
@@ -31,15 +31,15 @@ _SIMPLE = re.compile(
 
 
 def tell(dtype: np.dtype, depth: int = 0) -> Any:
-    """Return a dtype as ``dtype.str``, or as a mapping where it has fields, a shape or marks missing text.
+    """Return a dtype as ``dtype.str``, or as a mapping if it has fields, a shape or marks of missing text.
 
     Raises
     ------
     InvalidDataError
-        The dtype cannot be told: it is of another library, nested too deeply, or has titles that are no text.
+        The dtype is not supported: it is of another library, nested too deeply, or has titles that are not text.
     """
     if depth > _DEPTH:
-        raise InvalidDataError(f"A dtype is nested more than {_DEPTH} deep; expected fewer levels. Store its fields.")
+        raise InvalidDataError(f"Got a dtype nested more than {_DEPTH} deep; expected fewer levels. Store its fields.")
     if dtype.subdtype is not None:
         base, lengths = dtype.subdtype
         return {"base": tell(base, depth + 1), "shape": list(lengths)}
@@ -49,7 +49,7 @@ def tell(dtype: np.dtype, depth: int = 0) -> Any:
         told: dict[str, Any] = {"text": "variable", "coerce": bool(dtype.coerce)}
         return {**told, "na_object": dtype.na_object} if hasattr(dtype, "na_object") else told
     if not _SIMPLE.fullmatch(dtype.str):
-        raise InvalidDataError(f"The dtype {dtype!r} is none of NumPy's own; expected one of them. Use .astype(...).")
+        raise InvalidDataError(f"Got the dtype {dtype!r}; expected one of NumPy's own. Use .astype(...).")
     return dtype.str
 
 
@@ -58,7 +58,7 @@ def _tell_fields(dtype: np.dtype, depth: int) -> dict[str, Any]:
     titles = [field[2] if len(field) > 2 else None for field in fields]
     odd = [title for title in titles if title is not None and type(title) is not str]
     if odd:
-        raise InvalidDataError(f"The dtype {dtype} has the title {odd[0]!r}; expected text. Name its fields anew.")
+        raise InvalidDataError(f"Got the dtype {dtype} with the title {odd[0]!r}; expected text. Rename its fields.")
     return {
         "names": list(dtype.names or ()),
         "formats": [tell(field[0], depth + 1) for field in fields],
@@ -71,18 +71,18 @@ def _tell_fields(dtype: np.dtype, depth: int) -> dict[str, Any]:
 
 
 def restore(state: Any, depth: int = 0) -> np.dtype:
-    """Return the dtype that `tell` told; only its forms are let through to NumPy.
+    """Return the dtype for a state of `tell`; only its forms are passed to NumPy.
 
     Raises
     ------
     ValueError
-        The state is none of them.
+        The state has another form.
     """
     if depth > _DEPTH:
         raise ValueError(f"a dtype is nested more than {_DEPTH} deep")
     if type(state) is str:
         if not _SIMPLE.fullmatch(state):
-            raise ValueError(f"{state[:60]!r} is no dtype that this version knows")
+            raise ValueError(f"{state[:60]!r} is not a dtype that this version knows")
         return np.dtype(state)
     expect(dict, state)
     if "base" in state:
@@ -90,7 +90,7 @@ def restore(state: Any, depth: int = 0) -> np.dtype:
     if "text" in state:
         marked = {"na_object": state["na_object"]} if "na_object" in state else {}
         if any(np.iterable(mark) and type(mark) is not str for mark in marked.values()):
-            raise TypeError(f"{type(state['na_object']).__name__} came as a mark of missing text")
+            raise TypeError(f"got {type(state['na_object']).__name__} as the mark of missing text")
         made: np.dtype = StringDType(coerce=bool(state["coerce"]), **marked)
         return made
     return _restore_fields(state, depth)

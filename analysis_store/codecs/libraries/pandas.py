@@ -1,6 +1,6 @@
-"""Codecs of pandas: series, tables and their indexes, each column and each level an array of its own.
+"""Codecs of pandas: series, tables and their indexes, with a separate array for each column and each level.
 
-What the states hold; what is in brackets is there only where it says something::
+States; parts in brackets are present only if they hold information::
 
     Series          values, index, name [attrs, allows_duplicate_labels]
     DataFrame       data (label -> values; a list, where the labels are not all different texts), columns (an index),
@@ -8,9 +8,9 @@ What the states hold; what is in brackets is there only where it says something:
     Index, CategoricalIndex, PeriodIndex, IntervalIndex     values, name
     DatetimeIndex, TimedeltaIndex                           values, name, freq (one of pandas.offsets, or None)
     RangeIndex      start, stop, step, name
-    MultiIndex      levels (named indexes), codes (for each level, where in it a row is; -1: nowhere), sortorder
+    MultiIndex      levels (named indexes), codes (for each level, position of each row; -1: missing), sortorder
 
-Values are an array of NumPy, or of pandas where that has more to say (`pandas_arrays`).
+Values are an array of NumPy, or of pandas where NumPy has no such type (`pandas_arrays`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _index(cls: type[Any], state: State) -> Any:
     hashable([state["name"], *(values if values.dtype == object else ())])
     made: Any = pd.Index(values, dtype=values.dtype, name=state["name"], copy=False, tupleize_cols=False)
     if type(made) is not cls:
-        raise ValueError(f"values of {values.dtype} make no {cls.__name__}")
+        raise ValueError(f"values of {values.dtype} cannot form a {cls.__name__}")
     return made
 
 
@@ -85,7 +85,7 @@ def _multi(state: State) -> Any:
 
 
 def _told_aside(value: Any) -> State:
-    """Return what few have: attributes, and the flag that refuses labels which come twice."""
+    """Return the rare parts: attributes, and the flag that refuses duplicate labels."""
     aside: State = {"attrs": dict(value.attrs)} if value.attrs else {}
     return aside if value.flags.allows_duplicate_labels else {**aside, "allows_duplicate_labels": False}
 

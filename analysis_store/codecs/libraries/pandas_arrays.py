@@ -1,16 +1,16 @@
 """Codecs of the arrays of pandas: numbers and text with gaps, sparse ones, zoned times, categories, spans.
 
-What the states hold::
+States::
 
     IntegerArray, FloatingArray, BooleanArray   values (zero where one is missing), mask (True: missing)
     SparseArray         values, positions, fill_value, length, kind ("integer" or "block")
-    StringArray, ...    text, mask, missing ("NA" or "NaN"), storage ("python" or "pyarrow"; "python" where that is not
-                        installed, for it says only how text lies in memory)
+    StringArray, ...    text, mask, missing ("NA" or "NaN"), storage ("python" or "pyarrow"; "python" if it is not
+                        installed, since it only determines the memory layout of text)
     DatetimeArray       values (UTC), zone (its name, or None)
     TimedeltaArray, NumpyExtensionArray         the values themselves
     PeriodArray         ordinals (since 1970, in steps of freq), freq
     IntervalArray       left, right, closed ("left", "right", "both", "neither")
-    Categorical         codes (which category; -1: none), categories (an index), ordered
+    Categorical         codes (which category; -1: missing), categories (an index), ordered
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ from analysis_store.errors import InvalidDataError
 
 State = dict[str, Any]
 
-_LONGEST = 1 << 27  # a range says nothing of its length by the room it takes in the file
+_LONGEST = 1 << 27  # the size of a range in the file does not limit its length
 
 
 def unwrap(values: Any) -> Any:
-    """Return an array of pandas as NumPy's where that says it all, without a copy, else as it is."""
+    """Return an array of pandas as NumPy's if that holds everything, without a copy, else unchanged."""
     plain = type(values) is pd.arrays.NumpyExtensionArray or isinstance(values.dtype, np.dtype)
     return np.asarray(values) if plain else values
 
 
 def wrapped(values: object) -> Any:
-    """Return an array of NumPy or pandas that came from a file.
+    """Return an array of NumPy or pandas that was read from a file.
 
     Raises
     ------
     InvalidDataError
-        It is something else.
+        The value has another type.
     """
     return exact(values) if isinstance(values, np.ndarray) else some(pd.api.extensions.ExtensionArray, values)
 
 
 def short(index: Any) -> Any:
-    """Return an index that came from a file and is going to be looked up in.
+    """Return an index read from a file, before values are looked up in it.
 
     Raises
     ------
     InvalidDataError
-        It is no index, or longer than one can be that is held in memory.
+        The value is not an index, or is too long to be in memory.
     """
     if len(some(pd.Index, index)) > _LONGEST:
-        raise InvalidDataError(f"An index of {len(index)} values came; expected at most {_LONGEST}.")
+        raise InvalidDataError(f"Got an index of {len(index)} values; expected at most {_LONGEST}.")
     return index
 
 
@@ -103,7 +103,7 @@ def _sparse(state: State) -> Any:
         return array.from_indices(
             values, positions, expect(int, state["length"]), state["fill_value"], kind=state["kind"]
         )
-    # In pandas 2 no public name leads to the class of the index, which looks at the positions itself.
+    # In pandas 2 no public name leads to the class of the index, which checks the positions itself.
     index = type(array([0]).sp_index)(expect(int, state["length"]), positions)
     index = index.to_block_index() if state["kind"] == "block" else index
     return array(values, sparse_index=index, fill_value=state["fill_value"])
@@ -134,12 +134,12 @@ def _text(state: State) -> Any:
 
 
 def _text_dtype(storage: str, missing: Any) -> Any:
-    """Return the dtype of text; how it lies in memory is Python's own way where pyarrow is not installed."""
+    """Return the dtype of text, with Python storage if pyarrow is not installed."""
     here = storage == "pyarrow" and importlib.util.find_spec("pyarrow") is not None
     return pd.StringDtype("pyarrow" if here else "python", na_value=missing)
 
 
-_TEXT = (  # the last two are classes of their own in pandas 2 only; each later codec of one class is the one it gets
+_TEXT = (  # the last two are separate classes in pandas 2 only; the last codec of a class is used
     ("ArrowStringArrayNumpySemantics", "pyarrow", np.nan),
     ("StringArrayNumpySemantics", "python", np.nan),
     ("ArrowStringArray", "pyarrow", pd.NA),
@@ -197,7 +197,7 @@ def _shell(state: Any) -> Any:
 def _plain(cls: type[Any], state: Any) -> Any:
     made = pd.array(exact(state, "m", 1), dtype=state.dtype, copy=False)
     if type(made) is not cls:
-        raise ValueError(f"an array of {state.dtype} is no {cls.__name__}")
+        raise ValueError(f"an array of {state.dtype} is not a {cls.__name__}")
     return made
 
 

@@ -1,6 +1,6 @@
-"""Codec of the arrays of pandas that lie in Arrow's memory: numbers, text, bytes, decimals and times with gaps.
+"""Codec of the arrays of pandas that are stored by Arrow: numbers, text, bytes, decimals and times with gaps.
 
-Its state holds the type as Arrow writes it, and either values (numbers; of times those that Arrow counts) with a mask
+Its state holds the type in Arrow's notation, and either values (numbers; for times, Arrow's integers) with a mask
 (True: missing), or values as a list of text, bytes or decimals and None.
 """
 
@@ -29,12 +29,12 @@ _DECIMAL = re.compile(r"(decimal128|decimal256)\((\d{1,2}), (-?\d{1,2})\)")
 
 
 def _type(text: str) -> Any:
-    """Return the type of Arrow that a text names.
+    """Return the type of Arrow with a name.
 
     Raises
     ------
     ValueError
-        It is none that is kept.
+        The type is not supported.
     """
     import pyarrow as pa
 
@@ -47,11 +47,11 @@ def _type(text: str) -> Any:
         return pa.timestamp(time[2], str(restore_zone(time[3])))
     if decimal is not None:
         return getattr(pa, decimal[1])(int(decimal[2]), int(decimal[3]))
-    raise ValueError(f"{text[:60]!r} is no type of Arrow that this version knows")
+    raise ValueError(f"{text[:60]!r} is not a type of Arrow that this version knows")
 
 
 def _state(array: Any) -> State:
-    """Return numbers and times as numbers with a mask, all else as a list with None; the type says which."""
+    """Return numbers and times as numbers with a mask, other values as a list with None; the type determines which."""
     import pyarrow as pa
 
     kind = array.dtype.pyarrow_dtype
@@ -74,13 +74,14 @@ def _check(kind: Any) -> None:
         same = False
     if not same:
         raise InvalidDataError(
-            f"Values have Arrow's type {kind}; expected numbers, bool, text, bytes, decimals or times in a zone with a "
+            f"Got values of Arrow's type {kind}; expected numbers, bool, text, bytes, decimals or times in a zone with "
+            "a "
             "name. Use .astype(object)."
         )
 
 
 def _filled(values: Any, mask: Any) -> Any:
-    """Return numbers with zeros in the gaps; made of those that are there, for Arrow would go through floats."""
+    """Return numbers with zeros in the gaps, built from the valid ones, since Arrow would convert to floats."""
     there = values.drop_null().to_numpy(zero_copy_only=False)
     made = np.zeros(len(values), there.dtype)
     made[~mask] = there
@@ -97,7 +98,7 @@ def _array(state: State) -> Any:
         made = pa.array(exact(values, "biuf", 1), mask=exact(state["mask"], "b"))
         made = made if state["type"] in _NUMBERS else made.view(kind)
     if made.type != kind:
-        raise ValueError(f"values of {made.type} came as {kind}")
+        raise ValueError(f"got values of {made.type} for {kind}")
     return pd.arrays.ArrowExtensionArray(made)
 
 

@@ -1,16 +1,16 @@
-"""Codecs of single values of pandas: times, spans, periods, intervals, what is missing, and steps of calendars.
+"""Codecs of single values of pandas: times, spans, periods, intervals, missing values, and calendar offsets.
 
-What the states hold::
+States::
 
-    Timestamp           time (UTC, datetime64 in its unit), zone (its name, or None), fold (1 in the second of two equal
-                        hours, without a zone; with one, the time says it)
+    Timestamp           time (UTC, datetime64 in its unit), zone (its name, or None), fold (1: the second of two equal
+                        hours, without a zone; a zone determines it)
     Timedelta           the span, timedelta64 in its unit
     Period              ordinal (since 1970, in steps of freq), freq
     Interval            left, right, closed
     NaT, NA             nothing
-    offsets.*           n, normalize, and what else the class takes
+    offsets.*           n, normalize, and other arguments of the class
 
-A zone comes back as pandas makes it of the name: one of `zoneinfo` from pandas 3 on, one of `pytz` before.
+A zone is restored as pandas creates it from the name: by `zoneinfo` from pandas 3 on, by `pytz` before.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ State = dict[str, Any]
 
 
 def _timestamp_state(value: pd.Timestamp) -> State:
-    # A fold is told by the zone; without one it says nothing, but belongs to the value.
+    # A zone determines the fold; without a zone it has no effect, but belongs to the value.
     zone = zone_name(value.tz)
     return {"time": np.asarray(value.asm8), "zone": zone, "fold": value.fold if zone is None else 0}
 
@@ -44,7 +44,7 @@ def _timestamp_state(value: pd.Timestamp) -> State:
 def _timestamp(state: State) -> pd.Timestamp:
     time: Any = array(state["time"], "M")
     if time.shape != () or np.isnat(time):
-        raise ValueError(f"a time came as {time.dtype} {time.shape}")
+        raise ValueError(f"got {time.dtype} {time.shape} for a time")
     made: pd.Timestamp = pd.Timestamp(time[()])
     if state["zone"] is not None:
         return made.tz_localize("UTC").tz_convert(restore_zone(state["zone"]))
@@ -53,7 +53,7 @@ def _timestamp(state: State) -> pd.Timestamp:
 
 def _timedelta(state: Any) -> pd.Timedelta:
     if array(state, "m").shape != () or np.isnat(state):
-        raise ValueError(f"a span of time came as {state.dtype} {state.shape}")
+        raise ValueError(f"got {state.dtype} {state.shape} for a span of time")
     return pd.Timedelta(state[()])
 
 
@@ -80,14 +80,16 @@ def _interval(state: State) -> Any:
 def _offset_state(value: Any) -> State:
     state = {"n": value.n, "normalize": value.normalize, **value.kwds}
     if _offset(type(value), dict(state)) != value:
-        raise InvalidDataError(f"The frequency {value!r} is not made of what it tells; use one of pandas.offsets.")
+        raise InvalidDataError(
+            f"Got the frequency {value!r}, which its attributes do not define. Use one of pandas.offsets."
+        )
     return state
 
 
 def _offset(cls: type[Any], state: State) -> Any:
     odd = [value for value in expect(dict, state).values() if type(value) not in _TOLD_BY]
     if odd:
-        raise TypeError(f"{type(odd[0]).__name__} came in a frequency, not a number or text")
+        raise TypeError(f"got {type(odd[0]).__name__} in a frequency, expected a number or text")
     return cls(**state)
 
 
@@ -96,7 +98,7 @@ _TOLD_BY = (type(None), bool, int, float, str, datetime.timedelta)
 _OFFSETS = {
     getattr(pd.offsets, name)
     for name in dir(pd.offsets)
-    # Those of a calendar of one's own hold the calendar, business hours a list of them; two others are only bases.
+    # Custom calendar offsets contain the calendar, business hours a list of them; two others are only bases.
     if name[0] in string.ascii_uppercase and not name.startswith(("C", "BusinessHour", "BaseOffset", "Tick"))
 }
 

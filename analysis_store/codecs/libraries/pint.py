@@ -1,4 +1,4 @@
-"""What quantities of the package `pint` are in a file: a magnitude as it is, and units as names with exponents."""
+"""Codecs of the package `pint`: a quantity is a magnitude, and units as names with exponents."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def _registry() -> Any:
 
 
 def _units(told: Mapping[str, Any]) -> Any:
-    """Return units in the registry of this process, by name; no expression is parsed."""
+    """Return units of this process's registry by name, without parsing an expression."""
     registry = _registry()
     for name in told:
         if not _is_known(registry, name):
             raise InvalidDataError(
-                f"The unit {name!r:.60} is not in the unit registry of this process; expected one of its names. Define "
-                "it there, or make the registry that has it the one of the process: pint.set_application_registry()."
+                f"Got the unit {name!r:.60}; expected a name in the unit registry of this process. Define "
+                "it there, or use the registry that has it: pint.set_application_registry()."
             )
     units = registry.UnitsContainer(told)
     if dict(units) != dict(told):
         raise InvalidDataError(
-            f"The exponents {list(told.values())!r:.100} are not of a kind that the unit registry of this process "
-            "counts in; expected a registry with the same non_int_type. Set it with pint.set_application_registry()."
+            f"Got the exponents {list(told.values())!r:.100}, which the unit registry of this process cannot "
+            "use; expected a registry with the same non_int_type. Set it with pint.set_application_registry()."
         )
     return units
 
@@ -54,7 +54,7 @@ def _quantity_state(value: Any) -> dict[str, Any]:
 def _quantity(state: dict[str, Any]) -> Any:
     magnitude = state["magnitude"]
     if isinstance(magnitude, str | bytes | list | dict | None):
-        raise InvalidDataError(f"A {type(magnitude).__name__} came as magnitude; expected a number or an array.")
+        raise InvalidDataError(f"Got a {type(magnitude).__name__} as magnitude; expected a number or an array.")
     return _registry().Quantity(magnitude, _units(state["units"]))
 
 
@@ -69,8 +69,9 @@ def _unit(state: dict[str, Any]) -> Any:
 def _measurement_state(value: Any) -> dict[str, Any]:
     if type(value.magnitude).__name__ != "Variable":
         raise InvalidDataError(
-            f"The measurement {value:.3g} depends on others, which a file could not tell; expected an independent one. "
-            "Store its value and error, which value.plus_minus(error) makes an independent one of."
+            f"Got the measurement {value:.3g}, which depends on others that a file cannot hold; expected an "
+            "independent one. "
+            "Store its value and error, from which value.plus_minus(error) creates an independent one."
         )
     magnitude = value.magnitude
     return {"value": magnitude.n, "error": magnitude.s, "units": _tell_units(value.unit_items())}
@@ -79,7 +80,7 @@ def _measurement_state(value: Any) -> dict[str, Any]:
 def _measurement(state: dict[str, Any]) -> Any:
     numbers = [state["value"], state["error"]]
     if not all(isinstance(number, int | float) for number in numbers):
-        raise InvalidDataError(f"{numbers!r:.100} came as value and error of a measurement; expected numbers.")
+        raise InvalidDataError(f"Got {numbers!r:.100} as value and error of a measurement; expected numbers.")
     return _registry().Measurement(*numbers, _units(state["units"]))
 
 
@@ -91,7 +92,7 @@ CODECS = (
 
 
 def find(cls: type) -> Codec | None:
-    """Return the codec of a class that a unit registry made for itself; None for any other class."""
+    """Return the codec of a class that a unit registry created for itself; None for any other class."""
     if cls.__module__.partition(".")[0] != "pint":
         return None
     # A measurement is a quantity, too.

@@ -1,4 +1,4 @@
-"""What quantities of the package `quantities` are in a file: a magnitude as it is, and units as exact text."""
+"""Codecs of the package `quantities`: a quantity is a magnitude, and units as exact text."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _FACTOR = re.compile(r"([^\s*/()]+)(?:\*\*(-?\d{1,9}|-?\d{1,9}\.\d{1,17}|-?\d(?:
 _DIMENSIONLESS = "dimensionless"
 
 _own_by_class: WeakValueDictionary[str, Any] = WeakValueDictionary()
-"""Units that are not of the library, so that all values of a process share them: two of one name hardly compare."""
+"""Units that are not from the library, shared by all values of a process, since two of one name are rarely equal."""
 
 # ------------------------------------------------------------------------------------------------ units
 
 
 @cache
 def _library() -> dict[str, Any]:
-    """Return the units that the library brings by name and, where it stands for one unit only, by symbol.
+    """Return the units of the library by name and, if unambiguous, by symbol.
 
-    Its own registry evaluates the text that it is asked for, and holds what users made besides.
+    The library's own registry evaluates the text of a lookup, and also holds units of users.
     """
     found: dict[int, Any] = {}
     for module in (pq, pq.units, pq.constants):
@@ -52,9 +52,9 @@ def _is_of_library(unit: Any, label: str) -> bool:
 
 
 def tell_units(units: Dimensionality) -> Any:
-    """Return units as text, ``"kg*m**2*s**-2"``, or as pairs of unit and power where text would not say it all.
+    """Return units as text, ``"kg*m**2*s**-2"``, or as pairs of unit and power if text would not be exact.
 
-    The library's own text says ``m**1`` of ``m**10``.
+    The library's own text is ``m**1`` for ``m**10``.
     """
     factors = [_tell_factor(unit, power) for unit, power in units.items()]
     if any(factor is None for factor in factors):
@@ -71,19 +71,19 @@ def _tell_factor(unit: Any, power: Any) -> str | None:
 
 
 def read_units(told: Any) -> Dimensionality:
-    """Return the units of what `tell_units` told; names are looked up, and nothing is evaluated.
+    """Return the units for a result of `tell_units`; names are looked up, and nothing is evaluated.
 
     Raises
     ------
     InvalidDataError
-        A unit is not known, or the text is not one of units.
+        A unit is not known, or the text is invalid.
     """
     if type(told) is str:
         return _parse(told).copy()
     units = Dimensionality()
     for unit, power in told:
         if not isinstance(unit, pq.UnitQuantity):
-            raise InvalidDataError(f"A {type(unit).__name__} came as unit; expected a unit of the package quantities.")
+            raise InvalidDataError(f"Got a {type(unit).__name__} as unit; expected a unit of the package quantities.")
         units[unit] = power
     return units
 
@@ -96,7 +96,8 @@ def _parse(text: str) -> Dimensionality:
         unit = _library().get(match[1]) if match else None
         if match is None or unit is None:
             raise InvalidDataError(
-                f"{factor[:60]!r} in the units {text[:60]!r} is no unit of this version of quantities; expected names "
+                f"Got {factor[:60]!r} in the units {text[:60]!r}, which this version of quantities does not have; "
+                "expected names "
                 'or symbols of its units, with powers, joined by "*".'
             )
         power = match[2]
@@ -120,11 +121,13 @@ def _unit(cls: type, state: dict[str, Any]) -> Any:
     if state.keys() == {"name"}:
         unit = _library().get(state["name"])
         if type(unit) is not cls:
-            raise InvalidDataError(f"{state['name']!r:.60} is no {cls.__name__} of this version of quantities.")
+            raise InvalidDataError(
+                f"Got {state['name']!r:.60}, which is not a {cls.__name__} of this version of quantities."
+            )
         return unit
     if not isinstance(state["definition"], pq.Quantity | None):
-        raise InvalidDataError(f"A {type(state['definition']).__name__} came as definition; expected a quantity.")
-    # Not by calling the class, which would register the unit under its name for the whole process.
+        raise InvalidDataError(f"Got a {type(state['definition']).__name__} as definition; expected a quantity.")
+    # Without calling the class, which would register the unit under its name for the whole process.
     unit = pq.UnitQuantity.__new__(cls, **state)
     if cls is unitquantity.Dimensionless:
         unit._definition = unit  # noqa: SLF001 - as its __init__ does
@@ -151,7 +154,7 @@ def with_units(magnitude: object, units: object, cls: type) -> Any:
         The magnitude is not an array, or the units are not known.
     """
     if type(magnitude) is not np.ndarray:
-        raise InvalidDataError(f"A {type(magnitude).__name__} came as magnitude; expected an array.")
+        raise InvalidDataError(f"Got a {type(magnitude).__name__} as magnitude; expected an array.")
     value: Any = magnitude.view(cls)
     value._dimensionality = read_units(units)  # noqa: SLF001 - the setter rescales
     return value
@@ -165,7 +168,7 @@ def _uncertain(state: dict[str, Any]) -> Any:
     value = with_units(state["magnitude"], state["units"], pq.UncertainQuantity)
     uncertainty = state["uncertainty"]
     if not isinstance(uncertainty, pq.Quantity) or uncertainty.shape != value.shape:
-        raise InvalidDataError("The uncertainty of a quantity has another shape; expected one number for each value.")
+        raise InvalidDataError("Got an uncertainty of another shape; expected one number for each value.")
     value._uncertainty = uncertainty  # noqa: SLF001 - the setter rescales
     return value
 

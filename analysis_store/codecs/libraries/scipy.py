@@ -1,11 +1,11 @@
 """Codecs of SciPy: sparse arrays and matrices in each of their forms, and results of fits.
 
-What the states hold; nothing is sorted, added up or left out::
+States; nothing is sorted, summed or left out::
 
     csr, csc, bsr, lil      data, indices, indptr, shape (of ``lil``, those of csr)
     coo, dok                data, coords (an array for each axis), shape
     dia                     data, offsets, shape
-    OptimizeResult          what it holds, by name
+    OptimizeResult          its items, by name
     LbfgsInvHessProduct     steps, gradients
 """
 
@@ -33,11 +33,11 @@ def _compressed_state(matrix: Any) -> State:
 
 
 def _compressed(cls: type[Any], state: State) -> Any:
-    """Return a matrix whose every index was looked at: compiled code would follow a wrong one out of the array."""
+    """Return a matrix after checking every index: compiled code would follow a wrong one out of the array."""
     indices, indptr = array(state["indices"], "i"), array(state["indptr"], "i")
     made = cls((_values(state), indices, indptr), shape=shape(state["shape"]))
     made.check_format(full_check=True)
-    # SciPy narrows indices where it can; they were as wide before.
+    # SciPy narrows indices where it can; restore their original width.
     made.indices, made.indptr = indices, indptr
     return made
 

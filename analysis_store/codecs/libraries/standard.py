@@ -44,16 +44,16 @@ def _ratio_state(value: Fraction) -> dict[str, int]:
 
 
 def _ratio(state: Any) -> Fraction:
-    """Return a fraction of integers; of text, ``"1e999999999"`` would be computed."""
+    """Return a fraction of integers; text such as ``"1e999999999"`` would be computed."""
     return Fraction(*map(_limited, _integers(state, "numerator", "denominator")))
 
 
 def _limited(value: int) -> int:
-    """Refuse integers of which a crafted file could hold some that are reduced for hours."""
+    """Raise for large integers, since reducing those of a crafted file could take hours."""
     if value.bit_length() > _MAX_BITS:
         raise InvalidDataError(
-            f"A Fraction of integers of {value.bit_length()} bits came; expected at most {_MAX_BITS}. Store numerator "
-            "and denominator themselves."
+            f"Got a Fraction of integers of {value.bit_length()} bits; expected at most {_MAX_BITS}. Store numerator "
+            "and denominator separately."
         )
     return value
 

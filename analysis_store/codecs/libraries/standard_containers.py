@@ -26,38 +26,38 @@ FACTORIES: Mapping[str, Callable[[], Any]] = {
     "decimal.Decimal": Decimal,
     "fractions.Fraction": Fraction,
 }
-"""What a defaultdict may make its values with: a file can name these, and nothing else is ever called."""
+"""Factories that a defaultdict may have: a file can name these, and nothing else is ever called."""
 
 _SORTED_AS_THEY_ARE = frozenset({int, str, bytes})
 
 
 def _bare(value: Any, *own: str) -> Any:
-    """Refuse a container with attributes: Python lets some have them, and its state has no place for them."""
+    """Raise for a container with attributes, which Python allows for some and their state cannot hold."""
     further = vars(value).keys() - set(own)
     if further:
         raise InvalidDataError(
-            f"A {type(value).__name__} came with the attributes {sorted(further)}; expected its items alone. "
-            "Keep the attributes beside it, in a class of your own."
+            f"Got a {type(value).__name__} with the attributes {sorted(further)}; expected its items alone. "
+            "Keep the attributes separately, in a class of your own."
         )
     return value
 
 
 def ordered(members: Collection[object]) -> list[Any]:
-    """Return the members of a set in an order that depends on their values alone.
+    """Return the members of a set in an order that depends only on their values.
 
-    The order in which Python goes through a set differs from process to process, and a digest must not.
+    Python's order of a set differs from process to process, but a digest must not.
     """
     kinds = set(map(type, members))
     if len(kinds) == 1 and kinds <= _SORTED_AS_THEY_ARE:
         return sorted(members)
     try:
         return sorted(members, key=_rank)
-    except (TypeError, ValueError):  # one cannot be stored, and is refused in its turn
+    except (TypeError, ValueError):  # a value cannot be stored, and is refused later
         return list(members)
 
 
 def _rank(value: Any) -> tuple[Any, ...]:
-    """Return what a value is sorted by: its type and state, which a value of an unknown type has, too."""
+    """Return the sort key of a value: its type and state, which a value of an unknown type has, too."""
     kind = type(value)
     if kind is float:
         return "float", value != value, value  # noqa: PLR0124 - NaN is neither less nor more, so it goes to the end
@@ -82,7 +82,7 @@ def _rank(value: Any) -> tuple[Any, ...]:
 def _deque(state: Any) -> deque[Any]:
     items, maxlen = parts(state, items=list, maxlen=object)
     if maxlen is not None and len(items) > expect(int, maxlen):
-        raise InvalidDataError(f"{len(items)} items came for a deque of at most {maxlen}.")
+        raise InvalidDataError(f"Got {len(items)} items for a deque of at most {maxlen}.")
     return deque(items, maxlen)
 
 
@@ -91,7 +91,7 @@ def _defaultdict_state(value: defaultdict[Any, Any]) -> dict[str, Any]:
     names = [name for name, kind in FACTORIES.items() if kind is factory]
     if factory is not None and not names:
         raise InvalidDataError(
-            f"A defaultdict came with default_factory={getattr(factory, '__qualname__', factory)!r:.100}, which a file "
+            f"Got a defaultdict with default_factory={getattr(factory, '__qualname__', factory)!r:.100}, which a file "
             f"cannot hold; expected None or one of {', '.join(FACTORIES)}. Store dict(value)."
         )
     return {"default_factory": names[0] if names else None, "items": dict(value)}
@@ -100,18 +100,18 @@ def _defaultdict_state(value: defaultdict[Any, Any]) -> dict[str, Any]:
 def _defaultdict(state: Any) -> defaultdict[Any, Any]:
     name, items = parts(state, default_factory=object, items=dict)
     if name is not None and name not in FACTORIES:
-        raise InvalidDataError(f"{name!r:.100} came as default_factory; expected None or one of {list(FACTORIES)}.")
+        raise InvalidDataError(f"Got {name!r:.100} as default_factory; expected None or one of {list(FACTORIES)}.")
     return defaultdict(None if name is None else FACTORIES[name], items)
 
 
 def _mapping_proxy(state: Any) -> types.MappingProxyType[Any, Any]:
-    if not isinstance(state, Mapping):  # text would do for the constructor
-        raise InvalidDataError(f"A {type(state).__name__} came as the state; expected a mapping.")
+    if not isinstance(state, Mapping):  # the constructor would accept text
+        raise InvalidDataError(f"Got a {type(state).__name__} as the state; expected a mapping.")
     return types.MappingProxyType(state)
 
 
 def _container(name: str, cls: type, kind: type = list, state: Callable[[Any], Any] | None = None) -> Codec:
-    """Return the codec of a type whose state is what it is made from."""
+    """Return the codec of a type whose state is its constructor's argument."""
     return Codec(name, cls, state or kind, lambda told: cls(expect(kind, told)), lazy=True)
 
 

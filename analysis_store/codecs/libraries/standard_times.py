@@ -1,4 +1,4 @@
-"""Codecs of dates, times, spans of time and zones: ISO 8601 text where that tells all."""
+"""Codecs of dates, times, spans of time and zones: ISO 8601 text if that is complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ZONE = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}")
 
 
 def _clock_state(value: datetime | time) -> Any:
-    """Return ISO 8601 text, or where that does not tell the zone, a mapping with the zone beside the text."""
+    """Return ISO 8601 text, or if that lacks the zone, a mapping with the text and the zone."""
     zone = value.tzinfo
     if not value.fold and (zone is None or zone is UTC or (type(zone) is timezone and _is_told(zone))):
         return value.isoformat()
@@ -26,17 +26,17 @@ def _clock(kind: type[datetime | time], state: Any) -> datetime | time:
     if type(state) is str:
         return kind.fromisoformat(state)
     text, zone, fold = parts(state, time=str, zone=object, fold=int)
-    # The offset in the text is for readers: rules of zones change, and the value is the time on the wall.
+    # The offset in the text is for readers: zone rules change, and the value is the local time.
     return kind.fromisoformat(text).replace(tzinfo=zone, fold=fold)
 
 
 def _is_told(zone: timezone) -> bool:
-    """Say whether the text tells an offset; of one of less than a second Python reads UTC."""
+    """Return True if the text holds an offset; Python reads an offset of less than a second as UTC."""
     return _zone_name(zone) is None and not zone.utcoffset(None).microseconds
 
 
 def _zone_name(zone: timezone) -> str | None:
-    """Return the name of an offset, where it has one that does not follow from the offset."""
+    """Return the name of an offset, if it has one that does not follow from the offset."""
     name = zone.tzname(None)
     return None if name == timezone(zone.utcoffset(None)).tzname(None) else name
 
@@ -49,20 +49,22 @@ def _offset(state: Any) -> timezone:
 def _zone_key(zone: ZoneInfo) -> str:
     if not _ZONE.fullmatch(zone.key or ""):
         raise InvalidDataError(
-            f"A ZoneInfo with the key {zone.key!r} came; expected the key of a zone that other machines find too, "
+            f"Got a ZoneInfo with the key {zone.key!r}; expected the key of a zone that other machines find too, "
             'e.g. ZoneInfo("Europe/Berlin").'
         )
     return zone.key
 
 
 def _zone(state: Any) -> ZoneInfo:
-    # Keys become the names of files and of modules of the package tzdata: nothing else than keys may get there.
+    # Keys become names of files and of modules of the package tzdata: only valid keys may reach them.
     if not _ZONE.fullmatch(expect(str, state)):
-        raise InvalidDataError(f'{state!r:.100} came as the key of a time zone; expected e.g. "Europe/Berlin".')
+        raise InvalidDataError(f'Got {state!r:.100} as the key of a time zone; expected e.g. "Europe/Berlin".')
     try:
         return ZoneInfo(state)
     except KeyError as error:
-        raise InvalidDataError(f"This machine knows no time zone {state!r}; install the package tzdata.") from error
+        raise InvalidDataError(
+            f"This machine does not know the time zone {state!r}. Install the package tzdata."
+        ) from error
 
 
 TIMES = (

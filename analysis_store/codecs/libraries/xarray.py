@@ -1,19 +1,19 @@
 """Codecs of xarray: variables, arrays, datasets and trees, with coordinates, their indexes, and attributes.
 
-Values that are computed or read when they are asked for (dask, files) are computed and read; ``encoding``, which says
-how a file held them, is dropped. Of indexes, those that xarray makes of pandas' come back; others are refused.
+Lazy values (dask, files) are computed and read; ``encoding``, which describes an earlier file,
+is dropped. Indexes that xarray creates from pandas' are restored; others are refused.
 
-What the states hold::
+States::
 
     Variable, IndexVariable     dims, values, attrs
     DataArray                   name, dims, values, attrs, coords, indexed, indexes
     Dataset                     data (name -> variable), attrs, coords, indexed, indexes
     DataTree                    name, nodes (path -> Dataset without what it inherits)
 
-    coords      name -> variable; without values, where these would be tuples of levels, which are coordinates too
-    indexed     names of the coordinates whose index is made of their values
-    indexes     of those whose values do not say all (levels, frequencies, categories, zones): coords (names),
-                index (of pandas), dtypes (of the values of each, None where they are of pandas)
+    coords      name -> variable; without values, if these would be tuples of levels, which are coordinates too
+    indexed     names of the coordinates whose index follows from their values
+    indexes     for values that do not determine them (levels, frequencies, categories, zones): coords (names),
+                index (of pandas), dtypes (of the values of each, None for those of pandas)
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _variable_state(variable: Any) -> State:
 
 
 def _values(variable: Any) -> Any:
-    """Return the values in memory, of the type that holds them: of NumPy, of units, of pandas."""
+    """Return the values in memory, in the type that holds them: of NumPy, of units, of pandas."""
     data = variable.data
     data = variable.compute().data if hasattr(data, "__dask_graph__") else data
     inside = getattr(data, "array", None)  # older versions of xarray put an array of pandas into one of their own
@@ -54,8 +54,9 @@ def _index_variable_state(variable: Any) -> State:
     index = variable.to_index()
     if isinstance(index, pd.MultiIndex):
         raise InvalidDataError(
-            f"The variable of the dimension {variable.dims[0]!r} has {index.nlevels} levels, which are coordinates of "
-            "their own; expected the DataArray or Dataset that it belongs to, or variable.to_index()."
+            f"Got the variable of the dimension {variable.dims[0]!r} with {index.nlevels} levels, which are "
+            "coordinates of "
+            "their own; expected the DataArray or Dataset of which it is a part, or variable.to_index()."
         )
     return _variable_state(variable)
 
@@ -63,7 +64,7 @@ def _index_variable_state(variable: Any) -> State:
 def _variable(cls: type[Any], state: State) -> Any:
     values, dims = state["values"], expect(list, state["dims"])
     if not hasattr(values, "dtype") or isinstance(values, pd.Index):
-        raise TypeError(f"{type(values).__name__} came, not an array")
+        raise TypeError(f"got {type(values).__name__}, expected an array")
     if any(np.iterable(dim) and type(dim) not in (str, tuple) for dim in dims):
         raise TypeError(f"the names of the dims are {dims!r:.60}")
     return cls(tuple(hashable(dims)), values, expect(dict, state["attrs"]))
@@ -73,15 +74,16 @@ def _variable(cls: type[Any], state: State) -> Any:
 
 
 def _coords_state(owner: Any) -> State:
-    """Return the coordinates as variables, and which of them have an index that their values do not tell."""
+    """Return the coordinates as variables, and those with an index that their values do not determine."""
     plain: list[Any] = []
     indexes: list[State] = []
     for index, variables in owner.xindexes.group_by_index():
         names = list(variables)
         if type(index) not in (PandasIndex, PandasMultiIndex):
             raise InvalidDataError(
-                f"The coordinates {names} have an index of type {type(index).__name__}; expected one of pandas. Use "
-                ".drop_indexes(...) and make it again from the coordinates."
+                f"Got the coordinates {names} with an index of type {type(index).__name__}; expected one of pandas. "
+                "Use "
+                ".drop_indexes(...) and create it again from the coordinates."
             )
         if type(index) is PandasIndex and _follows(index, names[0], variables[names[0]]):
             plain.append(names[0])
@@ -93,12 +95,12 @@ def _coords_state(owner: Any) -> State:
 
 
 def _coord_state(variable: Any, *, bare: bool) -> State:
-    """Return a coordinate; one whose values are tuples of the levels beside it goes without them."""
+    """Return a coordinate, without values if these are tuples of the levels."""
     return {"dims": list(variable.dims), "attrs": dict(variable.attrs)} if bare else _variable_state(variable)
 
 
 def _follows(index: PandasIndex, name: Hashable, variable: Any) -> bool:
-    """Return whether the index is what xarray makes of the values as they are kept."""
+    """Return True if the index is the one that xarray creates from the stored values."""
     made = _made(name, xr.Variable((index.dim,), _values(variable)))
     same_steps = getattr(made.index, "freq", None) == getattr(index.index, "freq", None)
     same = type(made.index) is type(index.index) and made.index.identical(index.index) and same_steps
@@ -106,7 +108,7 @@ def _follows(index: PandasIndex, name: Hashable, variable: Any) -> bool:
 
 
 def _dtypes(index: Any, names: list[Any]) -> list[Any]:
-    """Return what NumPy calls the values of each coordinate, None where they are pandas' own."""
+    """Return NumPy's dtype of the values of each coordinate, None for those of pandas."""
     told = index.level_coords_dtype if isinstance(index, PandasMultiIndex) else {}
     dtypes = [told.get(name, index.coord_dtype) for name in names]
     return [dtype if isinstance(dtype, np.dtype) else None for dtype in dtypes]
@@ -131,7 +133,7 @@ def _coords(state: State) -> xr.Coordinates:
 
 
 def _places(indexes: list[State]) -> dict[Any, State]:
-    """Return what stands in for the values of coordinates until their index makes them."""
+    """Return placeholders for the values of coordinates until their index creates them."""
     levels = [told for told in indexes if isinstance(told["index"], pd.MultiIndex)]
     return {
         name: {"values": np.zeros(len(told["index"]), bool)}

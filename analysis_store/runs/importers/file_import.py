@@ -71,7 +71,7 @@ def measured_run(
     """Return what `AnalysisStore.insert_file` saves."""
     file = Path(path).expanduser().absolute()
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
-        raise InvalidDataError(f"chunk: {chunk!r} came; expected a number of rows, 1 or more.")
+        raise InvalidDataError(f"chunk: Got {chunk!r}; expected a number of rows, 1 or more.")
     found = read_columns(file, dataset, lazy=True)
     if not copy:
         _check_stays(found, file)

@@ -64,7 +64,7 @@ class Notes:
     def retract(self, uid: str, reason: str) -> list[Note]:
         """Note on a run and on all that came from it that they are retracted; see `AnalysisStore.retract`."""
         if not str(reason or "").strip():
-            raise InvalidMetadataError(f"reason: {reason!r} came; say why run {uid!r} shall not be used any more.")
+            raise InvalidMetadataError(f"reason: Got {reason!r}; say why run {uid!r} shall not be used any more.")
         self._catalog.get(uid)
         if (told := retraction_of(self._catalog, uid)) is not None:
             raise InputError(f"run {uid} is retracted already: {retraction_text(told)}.")
@@ -79,7 +79,7 @@ class Notes:
     def reinstate(self, uid: str, reason: str) -> list[Note]:
         """Lift a retraction, from all the runs that it reached; see `AnalysisStore.reinstate`."""
         if not str(reason or "").strip():
-            raise InvalidMetadataError(f"reason: {reason!r} came; say why run {uid!r} may be used again.")
+            raise InvalidMetadataError(f"reason: Got {reason!r}; say why run {uid!r} may be used again.")
         told = retraction_of(self._catalog, uid)
         if told is None:
             raise InputError(f"run {uid} is not retracted, so there is nothing to lift.")
@@ -103,7 +103,7 @@ class Notes:
     def annotate(self, uid: str, body: object) -> Note:
         """Keep what became known of a run; see `AnalysisStore.annotate`."""
         if not isinstance(body, Mapping) or not body or not all(isinstance(key, str) for key in body):
-            raise InvalidMetadataError(f"{body!r:.200} came; expected a mapping of names to what is known.")
+            raise InvalidMetadataError(f"Got {body!r:.200}; expected a mapping of names to what is known.")
         self._catalog.get(uid)
         note = Note(uid, ANNOTATION, self._moment([uid], ANNOTATION), who(), dict(body))
         self._keep([note], durable=True)

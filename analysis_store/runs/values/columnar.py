@@ -47,7 +47,7 @@ def as_table(given: Any, where: str) -> Table:
         return Table(_of_frame(given, where), {}, clean_metadata(given.attrs, f"{where}.attrs"))
     if not isinstance(given, Mapping):
         raise InvalidDataError(
-            f"{where}: {kind} came where a mapping {{key: column}}, an xarray.Dataset or a DataFrame was expected."
+            f"{where}: Got {kind}; expected a mapping {{key: column}}, an xarray.Dataset or a DataFrame."
         )
     for key, column in given.items():
         for name, labels in _labels(column):

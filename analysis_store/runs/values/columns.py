@@ -67,7 +67,7 @@ def of_array(values: Any, where: Place) -> Column:
 def _check_axis(array: Any, values: Any, where: Place) -> None:
     if not getattr(array, "shape", ()):
         raise InvalidDataError(
-            f"{where.at(':')}: a single value, {_named(values)}, came where a column was expected, one value per "
+            f"{where.at(':')}: Got a single value, {_named(values)}; expected a column, one value per "
             "event; give a list of event mappings, or columns of equal length."
         )
 
@@ -100,7 +100,7 @@ def _of_scalars(values: Sequence[Any], kinds: set[type], where: Place) -> Column
     if len(kinds) > 1 and kinds != {int, float}:
         other = next(i for i, value in enumerate(values) if type(value) is not type(values[0]))
         raise InvalidDataError(
-            f"{where.at(other)}: {_named(values[other])} came after {_named(values[0])} in event 0; "
+            f"{where.at(other)}: Got {_named(values[other])} after {_named(values[0])} in event 0; "
             "all events of a stream give a key values of one kind. Convert them, or use two keys."
         )
     try:
@@ -171,7 +171,7 @@ def _check_kinds(values: Sequence[Any], where: Place) -> None:
     odd, plain = objects[0], arrays[0]
     advice = " For a missing number use NaN." if values[odd] is None or values[odd] is np.ma.masked else ""
     raise InvalidDataError(
-        f"{where.at(odd)}: {_named(values[odd])} came, and {_named(values[plain])} in event {plain}; all events of a "
+        f"{where.at(odd)}: Got {_named(values[odd])}, and {_named(values[plain])} in event {plain}; all events of a "
         f"stream give a key values of one kind. Convert them, or use two keys.{advice}"
     )
 
@@ -185,7 +185,7 @@ def _of_arrays(arrays: list[np.ndarray], where: Place) -> Column:
     elif len(dtypes) > 1:
         odd = next(i for i, array in enumerate(arrays) if array.dtype != first.dtype)
         raise InvalidDataError(
-            f"{where.at(odd)}: dtype {arrays[odd].dtype} came after {first.dtype} in event 0; all events of a "
+            f"{where.at(odd)}: Got dtype {arrays[odd].dtype} after {first.dtype} in event 0; all events of a "
             "stream give a key values of one dtype. Convert them, or use two keys."
         )
     if len({array.shape for array in arrays}) == 1:
@@ -214,7 +214,7 @@ def _of_ragged(arrays: list[np.ndarray], where: Place) -> Column:
     odd = next((i for i, array in enumerate(arrays) if array.ndim != first.ndim), None)
     if odd is not None:
         raise InvalidDataError(
-            f"{where.at(odd)}: {arrays[odd].ndim} dimensions came after {first.ndim} in event 0; the size of an "
+            f"{where.at(odd)}: Got {arrays[odd].ndim} dimensions after {first.ndim} in event 0; the size of an "
             "array may change from event to event, the number of its dimensions may not."
         )
     shapes = [array.shape for array in arrays]
@@ -254,7 +254,7 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
     odd = next((i for i, value in enumerate(values) if not _is_table(type(value))), None)
     if odd is not None:
         raise InvalidDataError(
-            f"{where.at(odd)}: {_named(values[odd])} came where other events have a DataFrame; give all events of "
+            f"{where.at(odd)}: Got {_named(values[odd])}; other events have a DataFrame. Give all events of "
             "a key values of one kind."
         )
     from analysis_store.frames import fits_arrays  # whoever has a table has loaded pandas

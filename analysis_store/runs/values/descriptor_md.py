@@ -84,7 +84,7 @@ def check_options(given: Mapping[str, object], known: Collection[str], where: st
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidDataError(f"{where}: {type(value).__name__} came where a mapping was expected.")
+        raise InvalidDataError(f"{where}: Got {type(value).__name__}; expected a mapping.")
     return value
 
 

@@ -45,8 +45,8 @@ def gather(
         streams = _by_event(data, foreign)
     else:
         raise InvalidDataError(
-            f"data: {type(data).__name__} came where a list of events [{{stream: {{key: value}}}}] or a mapping "
-            "{stream: {key: column}} was expected."
+            f"data: Got {type(data).__name__}; expected a list of events [{{stream: {{key: value}}}}] or a mapping "
+            "{stream: {key: column}}."
         )
     add_descriptor_md(streams, descriptor_md)
     return streams
@@ -92,7 +92,7 @@ def check_writers(writers_dict: Mapping[str, WriterEntry] | None) -> frozenset[s
         check_options(entry, tuple(WriterEntry.__annotations__), where)
         resource = entry.get("resource")
         if resource is not None and not (isinstance(resource, Mapping) and callable(resource.get("func"))):
-            raise InvalidDataError(f'{where}["resource"]: {resource!r} came; expected {{"func": f, "kwargs": {{}}}}.')
+            raise InvalidDataError(f'{where}["resource"]: Got {resource!r}; expected {{"func": f, "kwargs": {{}}}}.')
         check_options(resource or {}, tuple(WriterResource.__annotations__), f'{where}["resource"]')
         if not isinstance(entry.get("spec", getattr(entry["writer"], "spec", None)), str):
             raise InvalidDataError(f'{where}: a writer without a spec of its own needs one here: "spec": "NAME".')
@@ -108,7 +108,7 @@ def _by_event(data: Sequence[Any], foreign: frozenset[str]) -> dict[str, StreamD
     for number, event in enumerate(data):
         if type(event) is not dict and not isinstance(event, Mapping):
             raise InvalidDataError(
-                f"data[{number}]: {type(event).__name__} came where a mapping {{stream: {{key: value}}}} was expected."
+                f"data[{number}]: Got {type(event).__name__}; expected a mapping {{stream: {{key: value}}}}."
             )
         for stream, row in event.items():
             rows.setdefault(stream, []).append(row)
@@ -124,7 +124,7 @@ def _stream_of_rows(
     for row, number in zip(rows, numbers, strict=True):
         if type(row) is not dict and not isinstance(row, Mapping):
             raise InvalidDataError(
-                f'data[{number}]["{stream}"]: {type(row).__name__} came where a mapping {{key: value}} was expected.'
+                f'data[{number}]["{stream}"]: Got {type(row).__name__}; expected a mapping {{key: value}}.'
             )
     keys = rows[0].keys()
     for row, number in zip(rows, numbers, strict=True):

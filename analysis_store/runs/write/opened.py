@@ -83,7 +83,7 @@ class OpenRun:
         """
         self._check_open()
         if not isinstance(data, Mapping):
-            raise InvalidDataError(f"event: {type(data).__name__} came where a mapping {{key: value}} was expected.")
+            raise InvalidDataError(f"event: Got {type(data).__name__}; expected a mapping {{key: value}}.")
         stream = check_name(stream, "event")
         growing = self._growing(stream)
         growing.add_row({check_name(key, f'event["{stream}"]'): value for key, value in data.items()})
@@ -262,7 +262,7 @@ class _Growing:
             if "object" in (column.form, self._first[key].form):
                 was, other = ("an object" if c.form == "object" else "none" for c in (self._first[key], column))
                 raise InvalidDataError(
-                    f"{column.where.at(0)}: {other} came after {was} in event 0; all events of a stream give a key "
+                    f"{column.where.at(0)}: Got {other} after {was} in event 0; all events of a stream give a key "
                     "values of one kind. Convert them (NaN for a missing number), or use two keys."
                 )
             known = self._first[key].data_key
@@ -273,7 +273,7 @@ class _Growing:
                     continue
                 if before != now and not _text(before, now):
                     raise InvalidDataError(
-                        f"{column.where.at(0)}: {told} {now} came after {before} in event 0; convert the value, or use "
+                        f"{column.where.at(0)}: Got {told} {now} after {before} in event 0; convert the value, or use "
                         "another key."
                     )
 

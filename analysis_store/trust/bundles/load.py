@@ -139,7 +139,9 @@ def remarks(prospect: Prospect, notes: Iterable[Note]) -> list[Finding]:
     ]
     stubs = {note.uid: str(note.body.get("catalog")) for note in notes if note.kind == EXTERNAL_NOTE}
     return found + [
-        Finding("stub", uid, f"only its documents came; the run is in {place}", "load it, too, if it is needed here")
+        Finding(
+            "stub", uid, f"only its documents were loaded; the run is in {place}", "load it, too, if it is needed here"
+        )
         for uid, place in stubs.items()
     ]
 

@@ -100,7 +100,7 @@ def dump(
 ) -> BundleReport:
     """Write runs and what they came from into one file; see `AnalysisStore.dump`."""
     if parents not in {"closure", "stubs"}:
-        raise InvalidDataError(f"parents: {parents!r} came; expected 'closure' or 'stubs'.")
+        raise InvalidDataError(f"parents: Got {parents!r}; expected 'closure' or 'stubs'.")
     path = Path(target).expanduser().absolute()
     selection = select(store, chosen(store, runs), closure=parents == "closure")
     report = BundleReport(str(path), stubs=selection.stubs, missing=selection.missing)

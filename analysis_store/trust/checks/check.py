@@ -133,6 +133,6 @@ def _drawn(paths: Collection[str], sample: float | None, *, quick: bool) -> Coll
         return None
     whole = isinstance(sample, int)
     if sample < 0 or not (whole or sample <= 1):
-        raise InputError(f"sample: {sample!r} came; expected a number of runs, as 20, or a part of them, as 0.1.")
+        raise InputError(f"sample: Got {sample!r}; expected a number of runs, as 20, or a part of them, as 0.1.")
     number = int(sample) if whole else math.ceil(sample * len(paths))
     return frozenset(random.sample(sorted(paths), min(number, len(paths))))

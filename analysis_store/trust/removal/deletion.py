@@ -82,7 +82,7 @@ def delete(store: RunStore, uid: str, reason: str, *, dry_run: bool = True) -> R
     saved meanwhile either is found, or finds that (`analysis_store.runs.notes.removal_records.refuse_removed`).
     """
     if not str(reason or "").strip():
-        raise InvalidMetadataError(f"reason: {reason!r} came; say why run {uid!r} shall be deleted.")
+        raise InvalidMetadataError(f"reason: Got {reason!r}; say why run {uid!r} shall be deleted.")
     if dry_run:
         removal = _removal(store, uid, reason)
         return _report(removal, Naming(store, [removal], quarantine=False).look()[uid], done=False)

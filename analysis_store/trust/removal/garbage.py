@@ -92,7 +92,7 @@ def gc(store: RunStore, *, dry_run: bool = True, grace: datetime.timedelta = GRA
     Nobody can come to name a run while it is looked whether it is named: who saves finds it marked.
     """
     if grace < datetime.timedelta(0):
-        raise SettingsError(f"grace: {grace!r} came; expected a timedelta of 0 or more.")
+        raise SettingsError(f"grace: Got {grace!r}; expected a timedelta of 0 or more.")
     with removing(store.root), writing(store.root):
         before = time.time() - grace.total_seconds()
         whole = [removal for removal in removals(store.root) if not is_cut_short(store, removal)]
