@@ -1,4 +1,4 @@
-"""Analyses as registered, versioned things: run on selections of inputs, kept with their identity, never done twice."""
+"""Registered, versioned analyses of selected inputs, whose results are stored with their identity and computed once."""
 
 from __future__ import annotations
 

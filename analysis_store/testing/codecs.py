@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _PACKING = 1200
-"""Small values beside others, that make the engine pack all into columns."""
+"""Number of small values that make the engine pack all into columns."""
 
 _SIMPLE = {h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM}
 
@@ -74,7 +74,7 @@ class CodecTests:
     # ------------------------------------------------------------------------------------------ the codec
 
     def test_has_a_name(self) -> None:
-        """The type has a codec, which is found by its name, and whose name tells the package."""
+        """The type has a codec, which is found by its name; the name begins with the package."""
 
         def check(value: Any) -> None:
             codec = _codec(value)
@@ -277,7 +277,7 @@ def content(item: h5py.Group | h5py.Dataset) -> Any:
 
 
 def _values(values: Any) -> Any:
-    """Return what tells values apart to the last bit; those of text of variable length are objects."""
+    """Return a form that distinguishes values to the last bit; those of text of variable length are objects."""
     is_packed = hasattr(values, "tobytes") and values.dtype.kind != "O"
     return values.tobytes() if is_packed else repr(getattr(values, "tolist", lambda: values)())
 

@@ -53,7 +53,7 @@ def check_processor(processor: Processor | str, inputs: InputsLike, **parameters
         Of what it is tried: plain data ``{stream: {key: value}}`` or ``{stream: Dataset}``, which are saved first; a
         `pathlib.Path` of a file; a run; or a list of these. It is called some six times, once in another process.
     **parameters
-        Those that shall not have their defaults.
+        Parameters that differ from their defaults.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def check_processor(processor: Processor | str, inputs: InputsLike, **parameters
         faults += chain.from_iterable(_guarded(check, bench) for check in checks)
     if faults:
         told = "\n".join(f"* {fault}" for fault in dict.fromkeys(faults))
-        raise ProcessorError(f"{found.id} {found.version} is no processor whose results can be reused:\n{told}")
+        raise ProcessorError(f"{found.id} {found.version} is not a processor whose results can be reused:\n{told}")
 
 
 class ProcessorTests:
@@ -103,11 +103,11 @@ class ProcessorTests:
     """The processor, or its id."""
 
     parameters: ClassVar[Mapping[str, Any]] = {}
-    """Those that shall not have their defaults."""
+    """Parameters that differ from their defaults."""
 
     def inputs(self, folder: Path) -> Any:
         """Return what it is tried on, as `check_processor` takes it; files are made in the folder."""
-        raise NotImplementedError(f"{type(self).__name__} says not what it is tried on; define inputs(self, folder).")
+        raise NotImplementedError(f"{type(self).__name__} has no inputs for the trial. Define inputs(self, folder).")
 
     def test_results_can_be_reused(self, tmp_path: Path) -> None:
         """It passes `check_processor`."""
@@ -127,7 +127,7 @@ class _Bench:
     """What the first call returned."""
 
     def inputs(self) -> Inputs:
-        """Return the inputs, found anew."""
+        """Return the inputs, looked up again."""
         return Inputs.of(self.given, self.store)
 
     def call(self, preset: Preset | None = None) -> Told:
@@ -213,7 +213,7 @@ def _schema(bench: _Bench) -> Iterator[str]:
     """The schema is read."""
     schema = bench.preset.processor.parameters.schema
     if not jsonschema_rs.meta.is_valid(schema):
-        yield "the schema of its parameters is no JSON Schema"
+        yield "the schema of its parameters is not a JSON Schema"
         return
     for error in jsonschema_rs.validator_for(schema).iter_errors(bench.preset.parameters):
         yield f"a default, or a parameter that was given, breaks its schema: {error.message}"

@@ -160,7 +160,7 @@ def test_all_of_the_package_are_proved():
             ["a parameter that was given, breaks its schema: 0 is less", "level=-1 is outside its schema"],
         ),
         (broken.raising, {}, ["it raises .*KeyNotFoundError.* has no key 'y'|it refuses them: .*no key 'y'"]),
-        (broken.defaults, {"width": "wide"}, ["the parameters given are refused: .*'wide' came"]),
+        (broken.defaults, {"width": "wide"}, ["the parameters given are refused: .*Got 'wide'"]),
     ],
     ids=lambda value: getattr(value, "id", None),
 )
@@ -210,7 +210,7 @@ def test_sound_processor_passes_with_runs(store, origin):
 
 def test_inputs_that_are_none():
     """What is no input is refused by what was expected."""
-    with pytest.raises(ProcessorError, match=r"3 came; expected plain data in a dict, a pathlib\.Path or a run"):
+    with pytest.raises(ProcessorError, match=r"Got 3; expected plain data in a dict, a pathlib\.Path or a run"):
         check_processor("peak_statistics", 3)
-    with pytest.raises(NotImplementedError, match="Unfinished says not what it is tried on"):
+    with pytest.raises(NotImplementedError, match="Unfinished has no inputs for the trial"):
         type("Unfinished", (ProcessorTests,), {})().inputs(None)

@@ -262,7 +262,7 @@ def test_given_up_before_it_began(store: AnalysisStore) -> None:
     worker.give_up()
     outcome = worker.outcome(run.uid)
 
-    assert [one.error for one in outcome.failures] == ["given up: the analysis was closed"]
+    assert [one.error for one in outcome.failures] == ["abandoned: the analysis was closed"]
     assert results(store) == []
 
 
@@ -350,7 +350,7 @@ def test_end_of_python(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["scanned", "analysed", "2"]
-    assert "still to be analysed" in done.stderr
+    assert "wait for analysis" in done.stderr
     (log,) = (tmp_path / "raw" / "files" / "tasks").glob("*.jsonl")
     assert '"status":"done"' in log.read_text().splitlines()[-1]
 

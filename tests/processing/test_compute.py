@@ -176,11 +176,11 @@ class TestDocuments:
 
     def test_metadata_that_cannot_be(self, store: AnalysisStore, raw: Run) -> None:
         """Refused before anything is computed."""
-        with pytest.raises(InvalidMetadataError, match=r'md\["processing"\] is said by the store'):
+        with pytest.raises(InvalidMetadataError, match=r'md\["processing"\]: Got a key that the store sets'):
             store.compute(scale, raw, md={"processing": {}})
-        with pytest.raises(InvalidMetadataError, match=r'md\["uid"\]: 2 runs are made'):
+        with pytest.raises(InvalidMetadataError, match=r'md\["uid"\]: Got one uid for 2 runs'):
             store.compute(scale | total, raw, md={"uid": "x"})
-        with pytest.raises(InvalidMetadataError, match="md: list came"):
+        with pytest.raises(InvalidMetadataError, match="md: Got list"):
             compute(store, scale, raw, md=[])  # type: ignore[arg-type]
         assert len(store) == 1
 
@@ -357,7 +357,7 @@ class TestByHand:
 
     def test_plain_data_are_no_origin(self, store: AnalysisStore) -> None:
         """A result that is kept must tell what it came from."""
-        with pytest.raises(InputError, match=r"plain data came .*insert_analysis\(data, md\)"):
+        with pytest.raises(InputError, match=r"Got plain data .*insert_analysis\(data, md\)"):
             (scale | total).run({"primary": {"counts": np.arange(30.0)}}, store=store)
 
 

@@ -52,11 +52,11 @@ class TestForms:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            (3, "int came; expected a run, the uid of one"),
-            (b"abc", "bytes came"),
-            ({"primary": {}}, r"dict came; .*insert_analysis\(data, md\)"),
-            (np.ones(3), "ndarray came; .*Save plain data first"),
-            ([None], "NoneType came"),
+            (3, "Got int; expected a run, the uid of one"),
+            (b"abc", "Got bytes"),
+            ({"primary": {}}, r"Got dict; .*insert_analysis\(data, md\)"),
+            (np.ones(3), "Got ndarray; .*Save plain data first"),
+            ([None], "Got NoneType"),
         ],
     )
     def test_nothing_of_that_kind(self, store: AnalysisStore, value: Any, message: str) -> None:
@@ -71,7 +71,7 @@ class TestForms:
             message = f"'abc' was not found in {third.location}, {second.location}"
             with pytest.raises(InputError, match=message):
                 Inputs.of("abc", third)
-        with pytest.raises(InputError, match="'abc' came and no store to look it up in"):
+        with pytest.raises(InputError, match="Got the uid 'abc' and no store to look it up in"):
             Inputs.of("abc")
         monkeypatch.chdir(tmp_path)
         Path("abc.dat").touch()
@@ -105,7 +105,7 @@ class TestAccess:
     def test_several_inputs(self, raw: Run) -> None:
         """Have to be told apart."""
         inputs = Inputs.of([raw, raw])
-        with pytest.raises(InputError, match=r'there are 2 inputs; say which: inputs\[0\]\["primary"\]'):
+        with pytest.raises(InputError, match=r'Got 2 inputs. Choose one, inputs\[0\]\["primary"\]'):
             inputs["primary"]
         with pytest.raises(InputError, match=r"inputs\[0\]\.start"):
             _ = inputs.start
@@ -196,7 +196,7 @@ class TestState:
             if fine:
                 Inputs.of(run).check(store)
                 continue
-            with pytest.raises(InputError, match="is a result that ended as 'abort'; compute it again"):
+            with pytest.raises(InputError, match=r"is a result that ended as 'abort'\. Compute it again"):
                 Inputs.of(run).check(store)
 
     def test_unreadable(self, store: AnalysisStore, raw: Run) -> None:

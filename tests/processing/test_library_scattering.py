@@ -112,7 +112,7 @@ def test_geometry_that_is_not_told(tmp_path):
 
 def test_one_point():
     """The library needs two; fewer are refused before anything is read."""
-    with pytest.raises(ParameterError, match="points: 1 came; input should be greater than or equal to 2"):
+    with pytest.raises(ParameterError, match="points: Got 1; input should be greater than or equal to 2"):
         azimuthal_integration.preset(points=1)
 
 

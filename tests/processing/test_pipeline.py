@@ -74,7 +74,7 @@ class TestPreset:
 
     def test_faults(self):
         """What is wrong is told before anything runs."""
-        with pytest.raises(ParameterError, match="bye: is no parameter; the nearest: by"):
+        with pytest.raises(ParameterError, match="bye: is not a parameter; the nearest: by"):
             add.preset(bye=2)
         with pytest.raises(UnknownProcessorError, match="did you mean 'pipeline_tests_add'"):
             Preset("pipeline_tests_ad")
@@ -171,11 +171,11 @@ class TestTravel:
             {"norm": add, "b": (sub, ["nrm"])},
             "step 'b': its parent 'nrm' is no step of the pipeline; did you mean 'norm'",
         ),
-        ({"a": add, "b": (sub, "a")}, "step 'b': parents 'a' came; expected a list"),
+        ({"a": add, "b": (sub, "a")}, "step 'b': Got parents 'a'; expected a list"),
         ([add], r"expected the steps by name, \{name: \(preset, \[parents\]\)\}"),
-        ({1: add}, "step 1: int came; expected a text as the name"),
-        ({"a": add, "b": (sub, [["a"]])}, r"step 'b': parents \[\['a'\]\] came; expected a list of names"),
-        ({"a": 3}, "3 came; expected a processor, its id, a Preset or a Pipeline"),
+        ({1: add}, "step 1: Got int; expected a text as the name"),
+        ({"a": add, "b": (sub, [["a"]])}, r"step 'b': Got parents \[\['a'\]\]; expected a list of names"),
+        ({"a": 3}, "Got 3; expected a processor, its id, a Preset or a Pipeline"),
         ({"a": len}, "Decorate it with @processor"),
     ],
 )
@@ -195,8 +195,8 @@ def test_refused(steps, told):
             {"steps": {"a": {"processor": add.id, "params": {}}}},
             r"unknown keys \['params'\]; known: processor, version",
         ),
-        ({"steps": {"a": {"processor": add.id, "parameters": {"by": "x"}}}}, "by: 'x' came"),
-        ({"steps": {"a": {"processor": add.id, "parameters": [1]}}}, r"step 'a': parameters \[1\] came"),
+        ({"steps": {"a": {"processor": add.id, "parameters": {"by": "x"}}}}, "by: Got 'x'"),
+        ({"steps": {"a": {"processor": add.id, "parameters": [1]}}}, r"step 'a': Got parameters \[1\]"),
         ({"steps": {"a": {"processor": add.id, "parents": "a"}}}, "expected a list"),
     ],
 )

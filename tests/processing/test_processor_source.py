@@ -288,7 +288,7 @@ def test_edited_between(packages, what):
     path.write_text(text.replace(*EDITS[what]))
     modules._kept.clear()
 
-    with pytest.raises(ProcessorError, match=r"was changed after it was loaded, .* start Python again"):
+    with pytest.raises(ProcessorError, match=r"was changed after it was loaded, .* restart Python"):
         source_of(loaded.work)
 
     path.write_text(text.replace("# here", "").replace("        return 1", "        return 1  # that is all"))

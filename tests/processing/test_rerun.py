@@ -87,7 +87,7 @@ def test_a_file_that_changed(store: AnalysisStore, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"dark\.bin has the digest blake3:\w+, and had {recorded}"):
         store.rerun(first.uid)
     file.unlink()
-    with pytest.raises(InputError, match=r"1 of its 1 inputs is not what it was: .*dark\.bin"):
+    with pytest.raises(InputError, match=r"1 of its 1 inputs are missing or have changed: .*dark\.bin"):
         store.rerun(first.uid)
     assert len(store) == before
     file.write_bytes(b"dark")
@@ -146,7 +146,7 @@ def test_a_processor_that_is_gone(store: AnalysisStore, run: Run, monkeypatch: p
 
 def test_a_run_that_no_processor_made(store: AnalysisStore, run: Run) -> None:
     """The error says how it could be made again; one that is not there is named."""
-    with pytest.raises(ProcessorError, match=rf"{run.uid} was made by no processor.*@processor.*compute"):
+    with pytest.raises(ProcessorError, match=rf"{run.uid} was not computed by a processor.*@processor.*compute"):
         store.rerun(run.uid)
     with pytest.raises(RunNotFoundError, match="nobody"):
         store.rerun("nobody")

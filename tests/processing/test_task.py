@@ -218,7 +218,7 @@ def test_unknown_and_ambiguous(store: AnalysisStore, uids: list[str]) -> None:
     for uid in ("aa-1", "aa-2"):
         Task(steps.double, uids[0], store=store, uid=uid).run()
 
-    with pytest.raises(RunNotFoundError, match="no task's uid is or begins with 'b'"):
+    with pytest.raises(RunNotFoundError, match="No task's uid is or begins with 'b'"):
         Task.load(store, "b")
     with pytest.raises(AmbiguousUidError, match="2 tasks"):
         Task.load(store, "aa")

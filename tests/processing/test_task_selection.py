@@ -135,7 +135,7 @@ def test_wrong_query_is_refused_at_once() -> None:
         ({"parts": [{"walk": "a"}]}, InputError, '"query"'),
         ({"parts": [{"query": {"Zoo": {}}}]}, QueryError, "Compare"),
         ({"parts": [{"query": {"In": {"key": "n", "values": []}}}]}, QueryError, '"start" or "stop"'),
-        ({"parts": [{"query": {"In": {"values": []}}}]}, QueryError, "which is no In"),
+        ({"parts": [{"query": {"In": {"values": []}}}]}, QueryError, "which is not a valid In"),
         ({"parts": [{"query": {"And": {"parts": 3}}}]}, QueryError, "list of nodes"),
     ],
 )

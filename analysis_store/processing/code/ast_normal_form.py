@@ -1,6 +1,6 @@
-"""The form of Python code: what of it counts, written the same by every version of Python.
+"""Normal form of Python code: the part that counts, written the same by every version of Python.
 
-Only the standard library is used here, so that any interpreter can be asked for the form.
+Only the standard library is used here, so that any interpreter can compute the form.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import ast
 from collections.abc import Iterator
 
 _DOCUMENTED = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-# How a name is used follows from where it stands; the rest is told by comments or by the spelling of a constant.
+# The use of a name follows from its position; the other fields hold comments or the spelling of a constant.
 _IDLE = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
 
 def form(node: ast.AST) -> str:
-    """Return the form of a piece of code: without comments, layout, line numbers and docstrings.
+    """Return the normal form of a piece of code: without comments, layout, line numbers and docstrings.
 
-    Not `ast.dump`: what that writes differs from one version of Python to the next.
+    Not `ast.dump`, whose output differs between versions of Python.
     """
     pieces: list[str] = []
     _write(node, pieces)
@@ -50,7 +50,7 @@ def _fields(node: ast.AST) -> Iterator[tuple[str, object]]:
             member = without_docstring(node)
         elif name == "values" and isinstance(node, ast.JoinedStr):
             member = _joined(node.values)
-        # Fields that newer versions have are empty in code that older ones can read.
+        # Fields of newer versions are empty in code that older ones can read.
         if member is not None and member != [] and name not in _IDLE:
             yield name, member
 
@@ -61,7 +61,7 @@ def without_docstring(node: ast.Module | ast.FunctionDef | ast.AsyncFunctionDef 
 
 
 def _joined(values: list[ast.expr]) -> list[ast.expr]:
-    """Return the parts of an f-string with neighbouring texts as one; versions cut them differently."""
+    """Return the parts of an f-string with adjacent texts joined, since versions split them differently."""
     joined: list[ast.expr] = []
     for value in values:
         last = joined[-1] if joined else None

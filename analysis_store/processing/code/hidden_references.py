@@ -1,4 +1,4 @@
-"""Code that a piece of code uses without naming it: found by a text, or where nobody can know."""
+"""Code that a piece of code uses without naming it: found by a text, or unknowable."""
 
 from __future__ import annotations
 
@@ -25,37 +25,37 @@ _UNKNOWN = {
     "runpy:run_path",
     "sys:modules",
 }
-"""What finds code by a text, wherever it is; only the text says which."""
+"""Functions that look up code by a text; only the text shows which."""
 
 _ALL_HERE = {"builtins:eval", "builtins:globals", "inspect:currentframe", "numexpr:evaluate", "sys:_getframe"}
-"""What may use any name of the module that it stands in."""
+"""Functions that may use any name of their module."""
 _ALL_HERE_METHODS = {"eval", "query"}
-"""Those of a DataFrame look names up that only a text has."""
+"""Methods of a DataFrame that look up names in a text."""
 
 
 @dataclass(slots=True)
 class Hidden:
-    """What a piece of code uses that no name in it stands for."""
+    """Uses of a piece of code that no name in it shows."""
 
     modules: list[str] = field(default_factory=list)
     """Modules that it names by a text."""
 
     all_here: bool = False
-    """Whether it may use any name of its own module."""
+    """True if it may use any name of its own module."""
 
     unknown: str = ""
-    """What it calls that may run code from anywhere."""
+    """Functions that it calls and that may run any code."""
 
 
 def hidden_in(piece: Piece, used: Iterable[tuple[ast.AST, str]]) -> Hidden:
-    """Return what a piece of code uses without naming it.
+    """Return the uses of a piece of code that no name in it shows.
 
     Parameters
     ----------
     piece : Piece
         The code.
     used : iterable of (node, meaning)
-        What it names: ``"importlib:import_module"``.
+        Names in it and their meaning: ``"importlib:import_module"``.
     """
     found = Hidden(all_here=not piece.attributes.isdisjoint(_ALL_HERE_METHODS))
     for node, meaning in used:

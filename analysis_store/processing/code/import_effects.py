@@ -1,4 +1,4 @@
-"""What a module does by being loaded, beyond giving values to its own names: it registers, fills, changes."""
+"""Effects of loading a module, other than defining its own names: it registers, fills, changes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 def effects(module: ModuleText, is_foreign: Callable[[str], bool]) -> list[ast.stmt]:
-    """Return the statements of a module that may change something outside it, or in its own tables.
+    """Return the statements of a module that may change something outside it, or its own tables.
 
     Parameters
     ----------
     module : ModuleText
-        Its text.
+        Text of the module.
     is_foreign : callable
-        Whether a name stands for something of an installed package or of Python, whose calls change nothing here.
+        Returns True if a name belongs to an installed package or to Python, whose calls change nothing here.
     """
     return [one for one in module.tree.body if not _is_inert(one, is_foreign)]
 
@@ -52,7 +52,7 @@ def _bases(statement: ast.stmt) -> list[ast.expr]:
 
 
 def _roots(node: ast.AST) -> Iterator[str]:
-    """Yield the names that an expression begins with; "" where that is no name."""
+    """Yield the names with which an expression begins; "" if it begins otherwise."""
     while isinstance(node, (ast.Attribute, ast.Call, ast.Subscript)):
         node = node.func if isinstance(node, ast.Call) else node.value
     yield node.id if isinstance(node, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""What the names in a piece of code stand for, by the text of its module and by what is loaded."""
+"""Resolution of the names in a piece of code, from the text of its module and from loaded modules."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from analysis_store.processing.memory.watch import Watch
 
 COMPILED = "<file>"
-"""Stands for a module that is no text."""
+"""Stands for a module without source text."""
 LOADING = "<import>"
-"""Stands for what a module does by being loaded."""
+"""Stands for the effects of loading a module."""
 
 _DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _BUILTINS = vars(builtins)
@@ -32,23 +32,23 @@ _Seen = frozenset[tuple[str, tuple[str, ...]]]
 
 
 class Meaning:
-    """Finds what names stand for.
+    """Resolves names.
 
     Parameters
     ----------
     own : Own
-        The code that is one's own.
+        The user's code.
     watch : Watch
-        Sees each name that is looked up in memory.
+        Records each name that is looked up in memory.
     take : callable
-        Is told of each place of one's own that a name leads to.
+        Called with each place in user code that a name leads to.
     """
 
     def __init__(self, own: Own, watch: Watch, take: Callable[[Place], None]) -> None:
         self._own, self._watch, self._take = own, watch, take
 
     def used(self, statement: ast.stmt, text: ModuleText) -> Iterator[tuple[Chain, ast.AST, str]]:
-        """Yield each name that a statement uses, where it stands in it, and what it stands for."""
+        """Yield each name that a statement uses, its position, and its meaning."""
         piece = piece_of(statement, text)
         for chain, node in piece.chains:
             found = False
@@ -58,7 +58,7 @@ class Meaning:
             if not found and chain[0] in _BUILTINS:
                 self._watch.name(_BUILTINS, chain[0])
                 yield chain, node, f"builtins:{'.'.join(chain)}{self._replaced(_BUILTINS[chain[0]], text)}"
-        if isinstance(statement, _DEFINITION):  # what a function imports is loaded when it runs
+        if isinstance(statement, _DEFINITION):  # imports in a function are loaded when it runs
             self._load_all(piece.imports)
 
     def _of(self, chain: Chain, text: ModuleText, inside: dict[str, list[Target]]) -> Iterator[str]:
@@ -69,7 +69,7 @@ class Meaning:
             yield from self.follow(text.name, chain)
 
     def follow(self, module: str, way: Chain, seen: _Seen = frozenset()) -> Iterator[str]:
-        """Yield what lies at the end of a way that begins at a module; what is one's own is taken."""
+        """Yield the end of a path of names that begins at a module; report user code on the way."""
         text = self._own.text(module)
         if text is None:
             if self._is_below(module, way):
@@ -83,13 +83,13 @@ class Meaning:
             yield from self._follow_name(text, way[0], way[1:], seen | {(module, way)})
 
     def names(self, text: ModuleText) -> set[str]:
-        """Return all names of a module, those that only memory has among them."""
+        """Return all names of a module, including those only in memory."""
         found = {*text.bound, *text.imports}
         module = loaded(text.name)
         return found | {name for name in (vars(module) if module is not None else ()) if not name.startswith("__")}
 
     def load(self, module: str) -> None:
-        """Take what a module does by being loaded, and the packages that it is in."""
+        """Report the effects of loading a module and its packages."""
         if self._own.has(module):
             parts = module.split(".")
             for number in range(len(parts)):
@@ -102,7 +102,7 @@ class Meaning:
             self.load(f"{module}.{way[0]}" if self._is_below(module, way) else module)
 
     def load_imports(self, text: ModuleText) -> None:
-        """Take what the modules that a module imports do by being loaded."""
+        """Report the effects of loading the modules that a module imports."""
         self._load_all(text.imports)
         for star in text.stars:
             self.load(star)
@@ -120,7 +120,7 @@ class Meaning:
             yield from self._follow_unbound(text, name, rest, seen)
 
     def _follow_unbound(self, text: ModuleText, name: str, rest: Chain, seen: _Seen) -> Iterator[str]:
-        """Yield what a name may be that a module does not bind: a module below, one of a star, one that memory has."""
+        """Yield possible meanings of a name that a module does not bind: a submodule, a star import, or in memory."""
         if self._is_below(text.name, (name,)):
             yield from self.follow(f"{text.name}.{name}", rest, seen)
             return
@@ -145,7 +145,7 @@ class Meaning:
             yield from self.follow(star, (name, *rest), seen)
 
     def _is_below(self, module: str, way: Chain) -> bool:
-        """Whether the way goes on to a module of one's own."""
+        """Return True if the path continues to a user's module."""
         if not way or not (self._own.is_above(module) or (self._own.has(module) and _has_modules(module))):
             return False
         below = f"{module}.{way[0]}"
@@ -158,7 +158,7 @@ class Meaning:
     # ---------------------------------------------------------------------------------------- in memory
 
     def _held(self, module: str, name: str) -> Any:
-        """Return what a name stands for in memory, without having a module make it."""
+        """Return the value of a name in memory, without triggering lazy creation in its module."""
         there = loaded(module)
         if there is None:
             return ABSENT
@@ -166,7 +166,7 @@ class Meaning:
         return value_of(there, name)
 
     def _foreign(self, module: str, way: Chain) -> str:
-        """Say what is found in a module of others, or in one that is no text."""
+        """Yield an object found in a foreign module, or in one without text."""
         if self._own.has(module) and file_of(module) is not None:
             self._take((module, COMPILED))
         value: Any = loaded(module)
@@ -178,7 +178,7 @@ class Meaning:
         return f"{module}:{'.'.join(way)}{self._replaced(value, None)}"
 
     def _replaced(self, value: Any, text: ModuleText | None) -> str:
-        """Say what is in the place of something of others, if it is one's own."""
+        """Yield a replacement for a foreign object, if it is user code."""
         module = (
             value.__globals__.get("__name__") if isinstance(value, FunctionType) else getattr(value, "__module__", "")
         )
@@ -194,18 +194,16 @@ class Meaning:
         return f"={told}"
 
     def _held_instead(self, text: ModuleText, name: str, targets: list[Target]) -> Iterator[str]:
-        """Yield what a name stands for that is not what was imported under it.
+        """Yield the value of a name that differs from the imported one.
 
         Raises
         ------
         ProcessorError
-            It was imported from a module of one's own, which was loaded anew, or it was replaced.
+            It was imported from a user's module that was reloaded later, or it was replaced.
         """
         held = self._held(text.name, name)
         meant = [self._meant(target) for target in targets]
-        is_state = any(
-            map(self._is_state, targets)
-        )  # what was imported stays what it was, whatever becomes of the other
+        is_state = any(map(self._is_state, targets))  # the imported object stays, even if the other changes
         if held is ABSENT or (not is_state and any(one is held for one in meant)):
             return
         known = [target for target, one in zip(targets, meant, strict=True) if one is not ABSENT]
@@ -227,7 +225,7 @@ class Meaning:
 
 
 def value_of(module: ModuleType, name: str) -> Any:
-    """Return what a name of a module stands for; one that its ``__getattr__`` makes is made."""
+    """Return the value of a module attribute; one that its ``__getattr__`` provides is created."""
     space = vars(module)
     if name in space:
         return space[name]

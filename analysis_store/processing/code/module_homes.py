@@ -1,6 +1,6 @@
-"""Where modules are at home: in Python or an installed package, whose version is known, or in files of one's own.
+"""Classification of modules: those of Python or an installed package with a version, and user files.
 
-No module is loaded to find that out.
+Classifying loads no module.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist
 
 
 def within(module: str, package: str) -> bool:
-    """Whether a module is the package or in it."""
+    """Return True if a module is the package or in it."""
     return module == package or module.startswith(f"{package}.")
 
 
 def file_of(name: str) -> Path | None:
-    """Return the file of a module; one that is not loaded is looked for where it would be loaded from."""
+    """Return the file of a module; if it is not loaded, the file from which it would be loaded."""
     loaded = sys.modules.get(name)
     if loaded is not None:
         file = getattr(loaded, "__file__", None)
@@ -37,14 +37,14 @@ def file_of(name: str) -> Path | None:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a module comes with Python or with an installed package: it counts by its name."""
+    """Return True if a module is part of Python or an installed package, so that its name identifies it."""
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top == _OURS:  # the machinery is as foreign to our own processors as to others
+    if top in sys.stdlib_module_names or top == _OURS:  # our own processors treat the rest of this package as foreign
         return top != "__main__"
     file = file_of(name)
     if file is not None:
         return _is_installed_file(str(file))
-    folders = _folders(top)  # a namespace, or a module that a package made while running
+    folders = _folders(top)  # a namespace, or a module that a package created at run time
     return bool(folders) and all(_is_installed_file(folder) for folder in folders)
 
 
@@ -60,7 +60,7 @@ def _python_folders() -> tuple[str, ...]:
 
 
 def _found(top: str) -> Path | None:
-    with suppress(ImportError, ValueError, AttributeError):  # whatever finders of others do
+    with suppress(ImportError, ValueError, AttributeError):  # third-party finders may raise these
         spec = find_spec(top)
         if spec is not None and spec.has_location and spec.origin:
             return Path(spec.origin)
@@ -68,7 +68,7 @@ def _found(top: str) -> Path | None:
 
 
 def _folders(top: str) -> list[str]:
-    """Return the folders in which the modules of a package are."""
+    """Return the folders of the modules of a package."""
     loaded = sys.modules.get(top)
     if loaded is not None:
         return list(getattr(loaded, "__path__", ()))

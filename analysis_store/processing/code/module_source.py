@@ -1,4 +1,4 @@
-"""What the text of a module says: the names that it binds, by definition or by import; nothing is run for it."""
+"""The text of a module: the names that it binds, by definition or by import, found without running it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from analysis_store.errors import ProcessorError
 from analysis_store.processing.code.module_homes import file_of, is_installed, within
 
 Target = tuple[str, tuple[str, ...]]
-"""A module, and the way from it to what is imported: attributes, or modules below it."""
+"""A module, and the path from it to the imported object: attributes or submodules."""
 
 _BLOCKS = ("body", "orelse", "finalbody")
 
@@ -34,62 +34,60 @@ class ModuleText:
 
     @cached_property
     def tree(self) -> ast.Module:
-        """Its syntax."""
+        """Syntax tree of the module."""
         try:
             with quiet():
                 return ast.parse(self.text, str(self.path))
         except SyntaxError as error:
-            raise ProcessorError(
-                f"{self.path} cannot be read as Python ({error}); mend it, and load it anew."
-            ) from error
+            raise ProcessorError(f"{self.path} cannot be read as Python ({error}). Fix and reload it.") from error
 
     @cached_property
     def bound(self) -> dict[str, list[ast.stmt]]:
-        """The statements at the level of the module by which a name gets its value, or has it changed."""
+        """Statements at module level that bind or change each name."""
         return bound_by(self.tree.body, self.imports)
 
     @cached_property
     def imports(self) -> dict[str, list[Target]]:
-        """What the names that it imports stand for; several, where ``try`` or ``if`` decides."""
+        """Meanings of the names it imports; several, if ``try`` or ``if`` decides."""
         return imports_in(_outside(self.tree), self)
 
     @cached_property
     def stars(self) -> list[str]:
-        """The modules of which it imports all names."""
+        """Modules of which it imports all names."""
         nodes = [node for node in _outside(self.tree) if isinstance(node, ast.ImportFrom)]
         return [_base(node, self) for node in nodes if any(alias.name == "*" for alias in node.names)]
 
     @cached_property
     def package(self) -> str:
-        """The package that it is in, from which its relative imports go."""
+        """Its package, to which its relative imports refer."""
         return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
 
     @cached_property
     def globals_set(self) -> frozenset[str]:
-        """The names that functions of it bind anew while the program runs."""
+        """Names that its functions bind again at run time."""
         return frozenset(name for node in ast.walk(self.tree) if isinstance(node, ast.Global) for name in node.names)
 
 
 def bound_by(body: list[ast.stmt], imports: Container[str] = ()) -> dict[str, list[ast.stmt]]:
-    """Return the statements of a module or class by which each name gets its value, or has it changed."""
+    """Return the statements of a module or class that bind or change each name."""
     found: dict[str, list[ast.stmt]] = defaultdict(list)
     for statement in body:
         for name in dict.fromkeys(_names_bound(statement)):
             if not (isinstance(statement, _DEFINITION) and name != statement.name and name in imports):
-                found[name].append(statement)  # a decorator of another module changes nothing here
+                found[name].append(statement)  # decorators of other modules change nothing here
     return dict(found)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what the compiler has to say of the text to itself; it said so when the module was loaded."""
+    """Ignore compiler warnings about the text, which appeared when the module was loaded."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def imports_in(nodes: Iterator[ast.AST], module: ModuleText) -> dict[str, list[Target]]:
-    """Return what names stand for after the imports among these nodes."""
+    """Return the meanings of names after the imports among these nodes."""
     found: dict[str, list[Target]] = defaultdict(list)
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -104,7 +102,7 @@ def imports_in(nodes: Iterator[ast.AST], module: ModuleText) -> dict[str, list[T
 
 
 def _base(node: ast.ImportFrom, module: ModuleText) -> str:
-    """Return the module that is imported from, in full where it is told by dots."""
+    """Return the full name of the module of an import, also for relative ones."""
     if not node.level:
         return node.module or ""
     parts = module.name.split(".")
@@ -122,7 +120,7 @@ def _outside(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _names_bound(statement: ast.stmt) -> Iterator[str]:
-    """Yield the names that a statement defines, assigns or changes; imports are looked at apart."""
+    """Yield the names that a statement defines, assigns or changes; imports are handled separately."""
     for node in [statement, *_outside(statement)]:
         if isinstance(node, _DEFINITION):
             yield node.name
@@ -155,12 +153,12 @@ def _first_name(node: ast.AST) -> Iterator[str]:
 
 _kept: dict[str, ModuleText] = {}
 _seen: set[str] = set()
-"""The modules that were looked at once; most are of installed packages."""
+"""Modules that were parsed; most belong to installed packages."""
 _keeping = threading.Lock()
 
 
 def keep_text(module: str, package: str) -> None:
-    """Keep the text of a module that is being loaded, and of all of one's own that are; files may change later."""
+    """Keep the texts of a module that is being loaded, and of all loaded user modules, since files may change later."""
     with _keeping:
         _kept.pop(module, None)
         loaded = list(sys.modules)
@@ -168,17 +166,17 @@ def keep_text(module: str, package: str) -> None:
         _seen.update(new)
     near = [name for name in loaded if within(name, package)]
     for name in dict.fromkeys([*near, *(name for name in new if not is_installed(name))]):
-        with suppress(ProcessorError):  # said when it is used
+        with suppress(ProcessorError):  # reported when it is used
             module_text(name)
 
 
 def module_text(name: str, *, anew: bool = False) -> ModuleText | None:
-    """Return a module as it was written when it was first seen after it was loaded, or as it is written now.
+    """Return a module as written when it was first seen after loading, or as it is written now.
 
     Returns
     -------
     ModuleText or None
-        None if there is no text in Python.
+        None if there is no Python text.
     """
     with _keeping:
         kept = _kept.get(name)
@@ -200,4 +198,4 @@ def _read(path: Path) -> str:
         with tokenize.open(path) as file:
             return file.read()
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise ProcessorError(f"{path} cannot be read as Python ({error}); mend it, and load it anew.") from error
+        raise ProcessorError(f"{path} cannot be read as Python ({error}). Fix and reload it.") from error

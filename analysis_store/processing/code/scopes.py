@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 Chain = tuple[str, ...]
-"""A name with the attributes that are taken of it: ``a.b.c`` is ``("a", "b", "c")``."""
+"""A name with the attributes accessed on it: ``a.b.c`` is ``("a", "b", "c")``."""
 
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSION = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -14,10 +14,10 @@ _SCOPE = (*_FUNCTION, ast.Lambda, ast.ClassDef, *_COMPREHENSION)
 
 
 def chains(node: ast.AST, local: frozenset[str] = frozenset()) -> Iterator[tuple[Chain, ast.AST]]:
-    """Yield each name that is used and is not local, with its attributes and where it stands.
+    """Yield each name that is used and not local, with its attributes and its position.
 
-    What cannot be said for sure counts as not local. Names that a function imports are not local either: what they
-    stand for is known.
+    Unclear cases count as not local. Names that a function imports are not local either, since their
+    meaning is known.
     """
     attributes: list[str] = []
     inner = node
@@ -84,7 +84,7 @@ def _here(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _names_of(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a node gives a value to."""
+    """Yield the names that a node binds."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
         yield node.id
     elif isinstance(node, (*_FUNCTION, ast.ClassDef, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:

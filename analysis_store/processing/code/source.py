@@ -1,7 +1,7 @@
-"""The code of a processor: its function, and the functions, classes and data of one's own that this uses.
+"""The code of a processor: its function, and the user functions, classes and data that it uses.
 
-It is found in the text of the modules and compared with what is loaded. What belongs to Python or to an installed
-package counts by its name only; its version is in the environment of the run. What counts and what does not:
+It is found in the text of the modules and compared with the loaded code. Python and installed
+packages count by name only; their versions are in the environment of the run. All rules:
 ``docs/explanations/decisions/0050-what-runs-is-what-is-written.md``.
 """
 
@@ -24,32 +24,32 @@ _OURS = __name__.partition(".")[0]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is known of the code of a processor."""
+    """The code of a processor, as far as it is known."""
 
     digest: str
     parts: tuple[tuple[str, str], ...]
     """``("module:name", digest)`` of each function, class and value that counts, sorted."""
 
     walk: Walk | None = field(default=None, compare=False, repr=False)
-    """How it was found."""
+    """The search that found it."""
 
     @property
     def holds(self) -> bool:
-        """Whether all that was seen in memory is as it was."""
+        """Return True if everything seen in memory is unchanged."""
         return self.walk is None or self.walk.watch.holds()
 
 
 ONLY_VERSION = Source(digest_of("only the version"), ())
-"""That of a processor whose author says by the version alone whether its code is the same."""
+"""Code of a processor whose author identifies the code by the version alone."""
 
 
 def remember(function: Callable[..., object]) -> bool:
-    """Keep the text of a function that is being registered: what runs is this, whatever its file says later.
+    """Keep the text of a function that is being registered: this text runs, even if its file changes later.
 
     Returns
     -------
     bool
-        Whether there is a text.
+        True if there is a text.
     """
     keep_text(function.__module__, package_of(function.__module__))
     return module_text(function.__module__) is not None
@@ -61,7 +61,7 @@ def source_of(function: Callable[..., object]) -> Source:
     Raises
     ------
     ProcessorError
-        There is no text of it; the text is not that of the code which runs; or nobody can know which code runs.
+        There is no text of it; the text differs from the running code; or the running code cannot be known.
     """
     walk = _walk(function)
     parts = sorted((f"{module}:{name}", digest) for (module, name), digest in walk.parts.items())
@@ -70,12 +70,12 @@ def source_of(function: Callable[..., object]) -> Source:
 
 @contextmanager
 def unchanged(before: Source, function: Callable[..., object]) -> Iterator[None]:
-    """Let code run; what it changes itself, such as a cache, counts afterwards as what it was before.
+    """Run code; values that it changes itself, such as a cache, count as unchanged afterwards.
 
     Raises
     ------
     ProcessorError
-        Something was changed by others while it ran, so that nobody knows what has run.
+        Other code changed something while it ran, so that the code that ran is unknown.
     """
     try:
         yield
@@ -94,7 +94,8 @@ def _settle(before: Source, function: Callable[..., object]) -> None:
     if changed:
         names = ", ".join(f"{module}:{name}" for module, name in changed)
         raise ProcessorError(
-            f"{names} was changed while {function.__qualname__} ran, and nobody knows what has run; its result was not "
+            f"{names} was changed while {function.__qualname__} ran, so that the code that ran is unknown. Its result "
+            "was not "
             "kept. Run it again."
         )
     state.accept(was.found, now.found)
@@ -102,7 +103,7 @@ def _settle(before: Source, function: Callable[..., object]) -> None:
 
 def package_of(module: str) -> str:
     """Return the package whose code counts for a function of this module: the topmost one."""
-    if within(module, _OURS):  # the machinery is as foreign to our own processors as to those of others
+    if within(module, _OURS):  # our own processors treat the rest of this package as foreign
         return module.rpartition(".")[0] or module
     return module.partition(".")[0]
 
@@ -111,7 +112,7 @@ def _walk(function: Callable[..., object]) -> Walk:
     try:
         return _walked(function, anew=False)
     except ProcessorError:
-        return _walked(function, anew=True)  # a module that was loaded anew is what its file says now
+        return _walked(function, anew=True)  # a reloaded module matches its file as it is now
 
 
 def _walked(function: Any, *, anew: bool) -> Walk:

@@ -1,4 +1,4 @@
-"""What the code itself changes while it runs, such as a cache or a counter: it counts as what it was before."""
+"""State that the code itself changes while it runs, such as a cache or a counter: it counts as unchanged."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _changing = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found at a place."""
+    """Values found at a place."""
 
     form: str
     """Digest of the text."""
 
     digest: str
-    """Digest of the text, and of what is there in memory."""
+    """Digest of the text and of the value in memory."""
 
     value: Any
-    """What is there in memory."""
+    """Value in memory."""
 
 
 def canonical(place: Place, digest: str) -> str:
-    """Return the digest that a place had before processors ran here, if they alone have changed it since."""
+    """Return the digest that a place had before processors ran here, if only they changed it since."""
     return _same.get((place, digest), digest)
 
 
 def changes(before: dict[Place, Found], after: dict[Place, Found], rebound: set[str]) -> list[Place]:
-    """Return the places that are other than before a processor ran, and not by what its code may do to them.
+    """Return the places that changed while a processor ran, by other causes than its own code.
 
     Parameters
     ----------
     before, after : dict
-        What was found.
+        Places before and after.
     rebound : set of str
-        The names to which the code gives other values.
+        Names that the code assigns.
     """
     return [
         place
@@ -52,7 +52,7 @@ def changes(before: dict[Place, Found], after: dict[Place, Found], rebound: set[
 
 
 def accept(before: dict[Place, Found], after: dict[Place, Found]) -> None:
-    """Let what is found now count as what was found before."""
+    """Accept the present values as the earlier ones."""
     with _changing:
         for place, was in before.items():
             now = after.get(place)

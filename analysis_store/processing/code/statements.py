@@ -1,4 +1,4 @@
-"""What the text of one statement of a module says by itself: names, imports, what it changes. Looked at once."""
+"""Facts from the text of one statement of a module: names, imports, changes. Computed once."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A statement, looked at."""
+    """A parsed statement."""
 
     form: str
-    """What of it counts; see `analysis_store.processing.code.ast_normal_form`."""
+    """Its normal form; see `analysis_store.processing.syntax`."""
 
     chains: tuple[tuple[Chain, ast.AST], ...]
-    """The names that it takes from outside, and where."""
+    """Names from outside that it uses, and their positions."""
 
     imports: dict[str, list[Target]]
-    """What it imports."""
+    """Imports of it."""
 
     attributes: frozenset[str]
-    """The attributes that it takes of anything."""
+    """Attributes that it accesses of any object."""
 
     rebound: frozenset[str]
-    """The names of modules and attributes of objects to which it gives a value."""
+    """Names of modules and attributes of objects that it assigns."""
 
     asked: dict[int, str]
-    """The texts that are given to functions and tables, by the id of these: perhaps names of modules."""
+    """Texts passed to functions and tables, by the id of these: possible names of modules."""
 
 
 @lru_cache(maxsize=8192)
 def piece_of(statement: ast.stmt, text: ModuleText) -> Piece:
-    """Return what a statement of a module says."""
+    """Return the facts of a statement of a module."""
     nodes = list(ast.walk(statement))
     attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
     stored = {node.attr for node in attributes if isinstance(node.ctx, ast.Store)}
@@ -56,7 +56,7 @@ def piece_of(statement: ast.stmt, text: ModuleText) -> Piece:
 
 
 def _asked_for(nodes: list[ast.AST], package: str) -> Iterator[tuple[int, str]]:
-    """Yield whatever is given a constant text, by id, with that text as the name of a module; "" for ``__name__``."""
+    """Yield objects that receive a constant text, by id, with the text as the name of a module; "" for ``__name__``."""
     for node in nodes:
         if isinstance(node, ast.Call) and node.args:
             asked, name = node.func, _named(node.args[0], node.args[1:], package)
@@ -81,7 +81,7 @@ def _named(text: ast.AST, more: list[ast.expr], package: str) -> str | None:
 
 
 def _resolved(name: str, package: str) -> str:
-    """Return the full name of a module that is given by dots."""
+    """Return the full name of a module given by dots."""
     plain = name.lstrip(".")
     parts = package.split(".")
     kept = parts[: len(parts) - (len(name) - len(plain) - 1)]

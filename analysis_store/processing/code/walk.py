@@ -1,4 +1,4 @@
-"""The way from a function to all code and data of one's own that it uses, in the text and in memory."""
+"""The walk from a function to all user code and data that it uses, in the text and in memory."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ _SCALARS = (bool, int, float, complex, str, bytes, type(None))
 
 
 class Walk:
-    """Goes from a function to all that it uses.
+    """Walks from a function to everything that it uses.
 
     Parameters
     ----------
     function : callable
-        Where it begins.
+        Function to begin with.
     package : str
-        All modules of this package are one's own, and all that are of no installed package.
+        All modules of this package are user code, and all that are in no installed package.
     anew : bool
-        Whether to read what the files say now, and not what they said when they were loaded.
+        True to read the files as they are now, not as they were when they were loaded.
 
     Raises
     ------
     ProcessorError
-        What runs is not what is written, or nobody can know what runs.
+        The running code differs from its source, or cannot be known.
     """
 
     def __init__(self, function: FunctionType, package: str, *, anew: bool) -> None:
         self.watch: Watch = Watch()
         self.parts: dict[Place, str] = {}
-        """The digest of each place."""
+        """Digest of each place."""
         self.found: dict[Place, Found] = {}
         self.rebound: set[str] = set()
-        """Names to which the code gives other values while it runs."""
+        """Names that the code assigns while it runs."""
         self._own = Own(package, anew=anew)
         self._meaning = Meaning(self._own, self.watch, self._take)
         self._taken: set[Place] = set()
@@ -79,13 +79,13 @@ class Walk:
             )
         self._take((module, name.partition(".")[0]))
         told, places = self._described(function, text)
-        if told != ["function", f"{module}:{name}"]:  # it is wrapped
+        if told != ["function", f"{module}:{name}"]:  # the function is wrapped
             self._enter((module, f"{name}()"), digest_of(told), digest_of(told), function)
         for place in places:
             self._take(place)
 
     def _enter(self, place: Place, text: str, whole: str, value: Any) -> bool:
-        """Enter what was found at a place; tell whether it is what it was before processors ran here."""
+        """Add a place; return True if it is unchanged since before processors ran here."""
         self.found[place] = Found(text, whole, value)
         self.parts[place] = canonical(place, whole)
         return self.parts[place] == whole
@@ -132,7 +132,7 @@ class Walk:
         return self._enter(place, written, digest_of([written, told]), value)
 
     def _used(self, statement: ast.stmt, text: ModuleText, place: Place) -> set[tuple[str, str]]:
-        """Return the names that a statement uses, each with what it stands for; take what it uses without naming it."""
+        """Yield the names that a statement uses with their meanings; add its unnamed uses."""
         used = list(self._meaning.used(statement, text))
         piece = piece_of(statement, text)
         hidden = hidden_in(piece, ((node, meaning) for _, node, meaning in used))
@@ -148,7 +148,7 @@ class Walk:
         return {(".".join(chain), meaning) for chain, _, meaning in used if meaning != f"{text.name}:{place[1]}"}
 
     def _go_to_file(self, place: Place) -> None:
-        """Enter a module that is no text by the bytes of its file."""
+        """Add a module without text by the bytes of its file."""
         path = file_of(place[0])
         if path is not None and path.is_file():
             digest = digest_file(path)
@@ -194,7 +194,7 @@ class Walk:
 
 
 def _check(text: ModuleText, name: str, statements: list[ast.stmt], value: Any) -> None:
-    """Raise `ProcessorError` if a name stands for another function, class, number or text than is written."""
+    """Raise `ProcessorError` if the value of a name differs from the written function, class, number or text."""
     only = statements[0] if len(statements) == 1 else None
     if is_plain_definition(statements):
         is_it = isinstance(value, FunctionType) and value.__code__.co_qualname == name
@@ -210,7 +210,7 @@ def _check(text: ModuleText, name: str, statements: list[ast.stmt], value: Any) 
 
 
 def _is_given(statement: ast.stmt | None) -> bool:
-    """Whether a statement gives names a value once and for all."""
+    """Return True if a statement binds names once and for all."""
     if isinstance(statement, ast.Assign):
         return all(isinstance(target, ast.Name) for target in statement.targets)
     return isinstance(statement, ast.AnnAssign) and statement.value is not None
@@ -240,7 +240,7 @@ def _subclasses(one: type) -> tuple[type, ...]:
 
 def _undecidable(place: Place, what: str) -> ProcessorError:
     return ProcessorError(
-        f"Got {place[0]}:{place[1]}, which calls {what}, so that nobody can know which code it runs; expected imports "
-        "and names that are written. Write them, or give the processor only_version=True and change its version "
+        f"Got {place[0]}:{place[1]}, which calls {what}, so that the code it runs is unknown; expected imports "
+        "and names in the text. Write them, or give the processor only_version=True and change its version "
         "whenever the code changes."
     )

@@ -1,4 +1,4 @@
-"""The stored runs of a result, and which of them can be reused."""
+"""The stored runs of a result, and a check which of them can be reused."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A stored run of a result, looked at."""
+    """A stored run of a result, after the check."""
 
     run: Run
     fault: str = ""
-    """Why it cannot be reused, a sentence without its stop; empty where it can."""
+    """Reason why it cannot be reused, without a full stop; empty if it can."""
 
     is_damaged: bool = False
-    """Whether its data are not what they were."""
+    """True if its data were changed."""
 
 
 def stored(store: RunStore, key: str, but: Container[str] = ()) -> Iterator[Found]:
-    """Return the stored runs of a result, newest first but for some, each looked at when it is asked for."""
+    """Yield the stored runs of a result, newest first except some, each checked when it is requested."""
     return (looked_at(run) for run in store.results(key) if run.uid not in but)
 
 
 def looked_at(run: Run) -> Found:
-    """Return a run and whether it can be reused: it succeeded, was not retracted, and its data verify."""
+    """Return a run with the result of its check: it must have succeeded, not be retracted, and its data must verify."""
     status = (run.stop or {}).get("exit_status")
     if status != "success":
         reason = (run.stop or {}).get("reason")

@@ -1,4 +1,4 @@
-"""Two runs compared, stream by stream and key by key, by digest where that suffices and else by value."""
+"""Comparison of two runs, stream by stream and key by key: by digest if possible, else by value."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 Verdict = Literal["identical", "close", "different", "shape", "dtype", "only in a", "only in b", "unreadable"]
 
 _BLOCK = 16 << 20
-"""Bytes of each of two arrays that are compared at once."""
+"""Size in bytes of the parts of two arrays that are compared at once."""
 
 _WHOLE = ("ragged", "table", "object")
-"""What has no blocks: it is compared event by event."""
+"""Forms without blocks, which are compared event by event."""
 
 _TEXT = re.compile(r"[<>]U\d|object$|StringDType")
 
@@ -34,22 +34,22 @@ _HEAD = ("stream", "key", "verdict", "differ", "largest", "relative", "first")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How one data key of two runs compares."""
+    """Comparison of one data key of two runs."""
 
     stream: str
     key: str
     verdict: Verdict
-    """``identical``, ``close`` (within the tolerances), ``different``; ``shape`` or ``dtype``, of which no
-    more was compared; ``only in a`` or ``b``; ``unreadable``."""
+    """``identical``, ``close`` (within the tolerances), ``different``; ``shape`` or ``dtype``, whose values were
+    not compared; ``only in a`` or ``b``; ``unreadable``."""
 
     told: str = ""
-    """Where the first difference is, and what is there; or the two shapes or dtypes; or the error."""
+    """Position of the first difference, and the values there; or the two shapes or dtypes; or the error."""
 
     differ: int = 0
-    """How many values differ; of ``close`` ones, how many are not equal."""
+    """Number of values that differ; for ``close`` ones, the number that are not equal."""
 
     of: int = 0
-    """How many values were compared; 0 where the digests are equal and nothing was read."""
+    """Number of values compared; 0 if the digests are equal and nothing was read."""
 
     largest: float | None = None
     """The largest absolute difference, in the units of the key."""
@@ -63,18 +63,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two runs compare; true when every value of each is in the other, identical or close."""
+    """Comparison of two runs; true if every value of each is in the other, identical or close."""
 
     a: str
-    """The uid of the first."""
+    """Uid of the first run."""
 
     b: str
-    """The uid of the second."""
+    """Uid of the second run."""
 
     rtol: float
     atol: float
     events: Mapping[str, tuple[int | None, int | None]]
-    """How many events each stream has in a and in b; None where the stream is missing."""
+    """Number of events of each stream in a and in b; None if the stream is missing."""
 
     rows: Sequence[Row]
 
@@ -88,7 +88,7 @@ class Comparison:
         return len(self.rows)
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the comparison as JSON."""
         events = {stream: list(counts) for stream, counts in self.events.items()}
         told = {"a": self.a, "b": self.b, "rtol": self.rtol, "atol": self.atol, "same": bool(self), "events": events}
         return {**told, "rows": [asdict(row) for row in self.rows]}
@@ -106,11 +106,11 @@ class Comparison:
 
 
 def compare(store: RunStore, a: str | Run, b: str | Run, *, rtol: float = 1e-5, atol: float = 0.0) -> Comparison:
-    """Return how the values of two runs differ; see `AnalysisStore.compare`."""
+    """Return the differences between the values of two runs; see `AnalysisStore.compare`."""
     tolerances: dict[str, Any] = {"rtol": rtol, "atol": atol}
     for name, value in tolerances.items():
         if not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
-            raise InvalidDataError(f"{name}: {value!r} came; expected a number of at least 0.")
+            raise InvalidDataError(f"{name}: Got {value!r}; expected a number of at least 0.")
     ours, theirs = (run if isinstance(run, Run) else store[run] for run in (a, b))
     keys = _keys(ours), _keys(theirs)
     digests = _digests(ours), _digests(theirs)
@@ -157,16 +157,16 @@ def _row(
         if kinds[0] != kinds[1]:
             return Row(*place, "dtype", f"{kinds[0]} and {kinds[1]}")
         row = _compared(ours[key], theirs[key], place, tolerance, in_blocks=kinds[0] not in _WHOLE)
-    except AnalysisStoreError as error:  # the other keys can be compared still
+    except AnalysisStoreError as error:  # other keys can still be compared
         return Row(*place, "unreadable", str(error))
     return row
 
 
 def _kind(values: LazyArray, data_key: Document) -> str:
-    """Return what two columns have in common that can be compared: a dtype, or the form of what is no array."""
+    """Return a property that comparable columns share: a dtype, or the form of a column that is not an array."""
     if values.form != "array":
         return values.form
-    named = str(data_key.get("dtype_numpy"))  # text of variable length is made of objects in memory
+    named = str(data_key.get("dtype_numpy"))  # text of variable length has dtype object in memory
     return "text" if values.dtype.kind == "O" and _TEXT.match(named) else kind_of(values.dtype)
 
 
@@ -189,7 +189,7 @@ def _compared(
 
 
 def blocks(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
-    """Yield slices that cover an array of this shape, each of no more than about ``most`` elements."""
+    """Yield slices that cover an array of this shape, each of at most about ``most`` elements."""
     inner = math.prod(shape[1:])
     if inner <= most or len(shape) == 1:
         step = max(1, most // max(inner, 1))

@@ -1,4 +1,4 @@
-"""A result, found or made: the whole way, from the inputs to the run in the store."""
+"""Computation or reuse of a result: all steps from the inputs to the run in the store."""
 
 from __future__ import annotations
 
@@ -35,51 +35,52 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger(__name__)
 
 REUSE = "reuse"
-"""The kind of the notes that tell who asked for a result that was there already."""
+"""Kind of the notes that record who requested an existing result."""
 
 
 def compute(
     store: RunStore, preset: PipelineLike, inputs: InputsLike, *, md: Mapping[str, object] | None = None
 ) -> Run:
-    """Return the result of a processor on inputs: the stored run of it, or one that is computed and stored now.
+    """Return the result of a processor on inputs: its stored run, or one that is computed and stored now.
 
-    Of several processes and threads that ask for one result, one computes it. A result that failed, was retracted or
+    Of several processes and threads that request one result, one computes it. A result that failed, was retracted or
     is damaged is not reused.
 
     Parameters
     ----------
     store : AnalysisStore
-        Where it is looked for, and kept.
+        Store in which the result is searched and kept.
     preset : Preset, Processor, str or Pipeline
-        What is computed: a processor or its id stands for its defaults; a pipeline has one last step, whose result
+        The computation: a processor or its id uses its defaults; a pipeline must have one last step, whose result
         is returned.
     inputs
-        A run of whatever library, a uid, a `pathlib.Path`, or a list of these.
+        A run of any library, a uid, a `pathlib.Path`, or a list of these.
     md : mapping, optional
-        Metadata of the run, if one is made. They are no part of what is looked for.
+        Metadata of the run if one is computed. They do not affect the search.
 
     Raises
     ------
     ParameterError, UnknownProcessorError, ProcessorError
-        The preset is none; what the function returned is no result.
+        The preset is invalid; or the function returned an invalid result.
     InputError
-        An input cannot be one.
+        An input is invalid.
     InvalidDataError
-        A value that the function returned cannot be stored; names its path.
+        A value that the function returned cannot be stored; the message has its path.
     ProvenanceError
-        The origin of the result is not told as the policy of the store demands.
+        The provenance of the result does not satisfy the policy of the store.
     StoreWriteError
-        The disk or the database refused; nothing was kept.
+        The disk or the database failed; nothing was kept.
     """
     pipeline = Pipeline.of(preset)
     if len(pipeline.leaves) > 1:
         names = [pipeline.name_of(leaf) for leaf in pipeline.leaves]
         raise ProcessorError(
-            f"the pipeline ends in {len(names)} steps, {', '.join(names)}, and compute returns one run; "
-            "pipeline.run(inputs, store=store) returns the result of every step."
+            f"Got a pipeline that ends in {len(names)} steps, {', '.join(names)}; expected one, since compute returns "
+            "one run. "
+            "Use pipeline.run(inputs, store=store), which returns the result of every step."
         )
     results = run_pipeline(pipeline, Inputs.of(inputs, store), store, md=md)
-    return cast("Run", results[pipeline.name_of(pipeline.leaves[0])].run)  # with a store every result has one
+    return cast("Run", results[pipeline.name_of(pipeline.leaves[0])].run)  # with a store every result has a run
 
 
 def run_pipeline(
@@ -91,33 +92,33 @@ def run_pipeline(
     extra: Mapping[str, object] | None = None,
     failed: Callable[[str, BaseException], None] | None = None,
 ) -> Results:
-    """Run every step of a pipeline, parents first; what a step returns is the input of the next as it is.
+    """Run every step of a pipeline, parents first, passing the result of each step unchanged to the next.
 
     Parameters
     ----------
     pipeline : Pipeline
-        What is run.
+        Pipeline to run.
     inputs : Inputs
-        What the first steps get.
+        Inputs of the first steps.
     store : AnalysisStore or None
-        Where the results are looked for and kept; without one nothing is written.
+        Store in which results are searched and kept; without one nothing is written.
     md : mapping, optional
-        Metadata of every run that is made.
+        Metadata of every computed run.
     extra : mapping, optional
-        More to be said under ``start["processing"]``.
+        Further entries for ``start["processing"]``.
     failed : callable, optional
-        ``failed(step, error)`` is told of each step that fails; the steps that need its result are left out, the
-        others go on. Without it the first error is raised.
+        ``failed(step, error)`` is called for each step that fails; steps that need its result are skipped, the
+        others continue. Without it the first error is raised.
 
     Returns
     -------
     Results
-        Of the steps that have one.
+        Results of the steps that succeeded.
 
     Raises
     ------
     InputError
-        An input cannot be one.
+        An input is invalid.
     """
     inputs.check(store)
     work = _Work(pipeline, inputs, store, _metadata(pipeline, md), extra or {})
@@ -135,16 +136,16 @@ def run_pipeline(
 
 def _metadata(pipeline: Pipeline, md: Mapping[str, Any] | None) -> dict[str, Any]:
     if md is not None and not isinstance(md, Mapping):
-        raise InvalidMetadataError(f"md: {type(md).__name__} came where a mapping was expected; {{}} says nothing.")
+        raise InvalidMetadataError(f"md: Got {type(md).__name__}; expected a mapping. Use {{}} for no metadata.")
     if "processing" in (md or {}):
-        raise InvalidMetadataError('md["processing"] is said by the store; leave it out.')
+        raise InvalidMetadataError('md["processing"]: Got a key that the store sets. Leave it out.')
     if "uid" in (md or {}) and len(pipeline) > 1:
-        raise InvalidMetadataError(f'md["uid"]: {len(pipeline)} runs are made, and cannot have one uid; leave it out.')
+        raise InvalidMetadataError(f'md["uid"]: Got one uid for {len(pipeline)} runs. Leave it out.')
     return dict(md or {})
 
 
 class _Work:
-    """One walk through a pipeline."""
+    """One execution of a pipeline."""
 
     def __init__(
         self,
@@ -158,15 +159,15 @@ class _Work:
         self.extra = {**({"pipeline": pipeline.digest} if len(pipeline) > 1 else {}), **extra}
         self.done: dict[Step, Result] = {}
         self.tried: set[Step] = set()
-        """Done or failed; a step of two names has one turn."""
+        """Return True if a step is done or failed; a step with two names runs once."""
         self._wanted = Counter(parent for step in pipeline.steps for parent in set(step.parents))
 
     def is_possible(self, step: Step) -> bool:
-        """Whether there are the results that a step needs."""
+        """Return True if the results exist that a step needs."""
         return all(parent in self.done for parent in step.parents)
 
     def do(self, step: Step) -> None:
-        """Find or make the result of a step."""
+        """Find or compute the result of a step."""
         began = time.perf_counter()
         self.tried.add(step)
         inputs = Inputs([self.done[parent].content for parent in step.parents]) if step.parents else self.inputs
@@ -181,14 +182,14 @@ class _Work:
         if self.store is None:
             streams, _ = called(step.preset, inputs)
             return Result(FreshInput(streams, f"the result of {step.preset.processor.id}"), None)
-        # an inner result is as durable as the last one, which is saved after it
+        # an inner result is durable once the last one is, which is saved after it
         run, made = found_or_made(self.store, step.preset, inputs, self.md, self.extra, durable=not self._wanted[step])
         home = self.store.location
         content = SavedInput(run, made, home) if made is not None and self._wanted[step] else RunInput(run, home)
         return Result(content, run, reused=made is None)
 
     def _let_go(self, step: Step) -> None:
-        """Forget values in memory that nobody needs any more and the disk has."""
+        """Release values in memory that no further step needs and that are on disk."""
         for parent in set(step.parents):
             self._wanted[parent] -= 1
             run = self.done[parent].run
@@ -197,7 +198,7 @@ class _Work:
 
 
 def identity_of(preset: Preset, inputs: Inputs, source: Source | None = None) -> Identity:
-    """Return the identity of the result of a preset on inputs, made by its code as it is now or was looked at."""
+    """Return the identity of the result of a preset on inputs, with its code as it is now or as given."""
     processor = preset.processor
     code = processor.source if source is None else source
     return Identity(processor.id, processor.version, code.digest, digest_of(preset.parameters), inputs.digests)
@@ -212,14 +213,14 @@ def found_or_made(
     *,
     durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData] | None]:
-    """Return the stored run of a result, and its streams if they were made now."""
+    """Return the stored run of a result, and its streams if they were computed now."""
     identity = identity_of(preset, inputs)
     spoilt: set[str] = set()
     run = _reused(store, identity.key, extra, spoilt)
     if run is not None:
         return run, None
     with claimed(store.root, identity.key, f"{preset.processor.id} of {inputs.label}"):
-        run = _reused(store, identity.key, extra, spoilt)  # somebody may have made it between our look and our claim
+        run = _reused(store, identity.key, extra, spoilt)  # another process may have computed it before our claim
         if run is not None:
             return run, None
         return made_anew(store, preset, inputs, md, extra, durable=durable)
@@ -234,7 +235,7 @@ def made_anew(
     *,
     durable: bool = True,
 ) -> tuple[Run, dict[str, StreamData]]:
-    """Compute a result and store it, whatever is stored already; return its run and its streams."""
+    """Compute and store a result, without a search for stored ones; return its run and its streams."""
     source = preset.processor.source
     identity = identity_of(preset, inputs, source)
     with unchanged(source, preset.processor.function):
@@ -246,9 +247,9 @@ def made_anew(
 
 
 def _reused(store: RunStore, key: str, extra: Mapping[str, Any], spoilt: set[str]) -> Run | None:
-    """Return the newest stored run of a result that can be reused, and keep a note of it.
+    """Return the newest stored run of a result that can be reused, and add a note to it.
 
-    Those that cannot be are added to ``spoilt``, and what is in there is not looked at again.
+    Unusable ones are added to ``spoilt``, whose runs are not checked again.
     """
     for found in stored(store, key, spoilt):
         if not found.fault:
@@ -263,15 +264,15 @@ def _reused(store: RunStore, key: str, extra: Mapping[str, Any], spoilt: set[str
 def _note_reuse(store: RunStore, run: Run, key: str, extra: Mapping[str, Any]) -> None:
     try:
         store.catalog.check_writable()
-    except StoreWriteError as refusal:  # who may only read is given what is there all the same
-        logger.info("that run %s was reused is noted nowhere: %s", run.uid, refusal)
+    except StoreWriteError as refusal:  # read-only users get existing results, too
+        logger.info("the reuse of run %s could not be noted: %s", run.uid, refusal)
         return
     how = {name: extra[name] for name in ("pipeline", "task") if name in extra}
     store.note(run.uid, REUSE, {"key": key, "how": how or "compute"}, durable=False)
 
 
 def called(preset: Preset, inputs: Inputs) -> tuple[dict[str, StreamData], object]:
-    """Return what a processor returns for inputs: gathered, and as it came."""
+    """Return the result of a processor for inputs: gathered into streams, and as returned."""
     for one in inputs:
         one.check_readable()
     processor = preset.processor
@@ -290,7 +291,7 @@ def _telling(where: str) -> Iterator[None]:
 
 
 def _document(identity: Identity, source: Source) -> dict[str, Any]:
-    """Return what a start document says of how a result was computed."""
+    """Return the part of a start document that describes the computation of a result."""
     functions = [f"{name} {digest.rpartition(':')[2][:16]}" for name, digest in source.parts]
     return {**identity.to_document(), "functions": functions}
 

@@ -1,4 +1,4 @@
-"""Claims: of all who want one result, over processes, threads and hosts, one computes it and the others wait."""
+"""Claims on results: of all processes, threads and hosts that need one result, one computes it and the others wait."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger(__name__)
 
 FOLDER = "claims"
-"""Under the root of the store."""
+"""Folder under the root of the store."""
 
 _FIRST_WORD, _EVERY = 10.0, 60.0
-"""Seconds of waiting after which it is said who is waited for, and between two such words."""
+"""Seconds of waiting after which a message names the holder, and between messages."""
 
 
 @contextmanager
 def claimed(root: Path, key: str, name: str) -> Iterator[None]:
-    """Hold the claim on a result while its block runs; wait as long as another holds it.
+    """Hold the claim on a result during the block; wait while another process or thread holds it.
 
-    A claim goes when its block ends, however it ends, and with the process that holds it.
+    The claim ends with the block, even after an error, and with the process that holds it.
 
     Parameters
     ----------
     root : Path
-        Of the store.
+        Root of the store.
     key : str
-        Of the result, ``algorithm:hex``.
+        Key of the result, ``algorithm:hex``.
     name : str
-        What it is called while it is waited for.
+        Name of the result in messages.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def claimed(root: Path, key: str, name: str) -> Iterator[None]:
     path = claim_path(root, key)
     with write_errors(
         f"the claim {path} on the result of {name}",
-        "Nothing was computed, for it could not be saved; free space or fix the permission",
+        "Nothing was computed, because it could not be saved; free space or fix the permission",
     ):
         lock = _waited(path, name)
     try:
@@ -55,7 +55,7 @@ def claimed(root: Path, key: str, name: str) -> Iterator[None]:
 
 
 def claim_path(root: Path, key: str) -> Path:
-    """Return the file that is the claim on a result."""
+    """Return the file of the claim on a result."""
     digits = key.rpartition(":")[2]
     return root / FOLDER / digits[:2] / f"{digits}.lock"
 

@@ -1,4 +1,4 @@
-"""Why a result is found or not: its key, part by part, beside that of the nearest stored result."""
+"""Explanation why a result is found or not: its key, part by part, compared with that of the nearest stored result."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _OWN = ("version", "source", "parameters")
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Whether a result is there, and why not; true when it is."""
+    """Explanation whether a result exists, and why not; true if it exists."""
 
     hit: bool
-    """Whether `compute` would return a stored run."""
+    """True if `compute` would return a stored run."""
 
     run: Run | None
-    """The stored run; else the nearest one, None where there is none of this processor."""
+    """The stored run; else the nearest one, None if there is no result of this processor."""
 
     reasons: list[str] = field(default_factory=list)
-    """Why it would be computed: what differs from the nearest stored result, or why one cannot be reused."""
+    """Reasons to compute it: differences from the nearest stored result, or why one cannot be reused."""
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the explanation as JSON."""
         return {"hit": self.hit, "run": None if self.run is None else self.run.uid, "reasons": list(self.reasons)}
 
     def __bool__(self) -> bool:
@@ -54,21 +54,21 @@ class Explanation:
 
 
 def explain(store: RunStore, preset: PipelineLike, inputs: InputsLike) -> Explanation:
-    """Say whether `compute` would find a result or compute it, and why. Nothing is computed or written.
+    """Return whether `compute` would find a result or compute it, and why. Nothing is computed or written.
 
     Parameters
     ----------
     store, preset, inputs
-        As `analysis_store.processing.compute` takes them.
+        As in `analysis_store.processing.compute`.
 
     Raises
     ------
     ProcessorError, InputError
-        As `compute` does, before it computes.
+        As in `compute`, before it computes.
     """
     pipeline = Pipeline.of(preset)
     if len(pipeline.leaves) > 1:
-        raise ProcessorError("the pipeline ends in several steps; ask for each: explain(preset, inputs).")
+        raise ProcessorError("Got a pipeline that ends in several steps. Explain each: explain(preset, inputs).")
     given = Inputs.of(inputs, store)
     given.check(store)
     done: dict[Step, Explanation] = {}
@@ -80,7 +80,7 @@ def explain(store: RunStore, preset: PipelineLike, inputs: InputsLike) -> Explan
 def _of_step(
     store: RunStore, pipeline: Pipeline, step: Step, given: Inputs, done: Mapping[Step, Explanation]
 ) -> Explanation:
-    """Explain a step whose parents are explained: without their results its own key is not known."""
+    """Explain a step after its parents: without their results its own key is unknown."""
     missing = [parent for parent in dict.fromkeys(step.parents) if not done[parent].hit]
     if missing:
         reasons = [
@@ -110,9 +110,9 @@ def _of_preset(store: RunStore, preset: Preset, inputs: Inputs) -> Explanation:
 
 
 def _nearest(store: RunStore, identity: Identity) -> Run | None:
-    """Return the newest of the stored results that have most parts of their identity in common with this one.
+    """Return the newest of the stored results whose identities have most parts in common with this one.
 
-    Those of the same inputs come first: whoever edits a processor knows that other inputs are other inputs.
+    Results of the same inputs come first, since other inputs are an obvious reason.
     """
     ours = {
         "version": identity.version,
@@ -132,7 +132,7 @@ def _nearest(store: RunStore, identity: Identity) -> Run | None:
 
 
 def _differences(run: Run, preset: Preset, identity: Identity, inputs: Inputs) -> Iterator[str]:
-    """Yield what is different in a stored result: of each part what it was -> what it is."""
+    """Yield the differences of a stored result, for each part: old value -> new value."""
     was = run.start["processing"]
     if was.get("version") != identity.version:
         yield f"version: {was.get('version')} -> {identity.version}"
@@ -146,7 +146,7 @@ def _differences(run: Run, preset: Preset, identity: Identity, inputs: Inputs) -
 
 
 def _changed(functions: Sequence[str], preset: Preset) -> str:
-    """Name the functions of which the code is another than it was."""
+    """Return the names of the functions whose code has changed."""
     before = dict(entry.rsplit(" ", 1) for entry in functions if " " in entry)
     now = {name: digest.rpartition(":")[2][:16] for name, digest in preset.processor.source.parts}
     told = [f"{name} is new" for name in now if name not in before]

@@ -1,4 +1,4 @@
-"""Pipelines that are run by hand: whether and where their results are kept."""
+"""Pipelines run interactively: whether and where their results are saved."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class _Autosaving:
-    """What this process is set to."""
+    """Settings of this process."""
 
     on = True
 
 
 def set_autosaving(on: bool) -> None:
-    """Say whether pipelines that are run by hand, without a store, save to the default store of this process.
+    """Set whether pipelines run without a store save to the default store of this process.
 
     Parameters
     ----------
@@ -36,25 +36,25 @@ def set_autosaving(on: bool) -> None:
 
 
 def get_autosaving() -> bool:
-    """Return whether pipelines that are run by hand save to the default store; True unless `set_autosaving` said."""
+    """Return True if pipelines run without a store save to the default store, unless `set_autosaving` disabled it."""
     return _Autosaving.on
 
 
 def run(pipeline: Pipeline, inputs: InputsLike, store: RunStore | None = None) -> Results:
-    """Run a pipeline by hand; see `analysis_store.processing.Pipeline.run`.
+    """Run a pipeline interactively; see `analysis_store.processing.Pipeline.run`.
 
     Parameters
     ----------
     inputs
-        As `analysis_store.processing.Inputs.of` takes them; where nothing is saved also plain data,
+        As in `analysis_store.processing.Inputs.of`; if nothing is saved, also plain data,
         ``{stream: {key: value}}`` or a list of such events.
     store : AnalysisStore, optional
-        Where the results are kept. Default: the default store if `get_autosaving`, else nowhere.
+        Store that keeps the results. Default: the default store if `get_autosaving`, else none.
 
     Raises
     ------
     NoDefaultStoreError
-        The results are to be saved, and no store is set.
+        The results are to be saved, but there is no default store.
     """
     if store is None and _Autosaving.on:
         store = _default()
@@ -74,8 +74,8 @@ def _inputs(inputs: Any, store: RunStore | None) -> Inputs:
     if store is None:
         return Inputs.of_data(inputs)
     raise InputError(
-        "plain data came as the input of results that are to be saved, and the origin of these would not be known; "
-        "save the data first, run = insert_analysis(data, md), and give the run; or set_autosaving(False)."
+        "Got plain data as the input of results to be saved, whose origin would then be unknown. "
+        "Save the data first, run = insert_analysis(data, md), and pass the run; or set_autosaving(False)."
     )
 
 

@@ -1,4 +1,4 @@
-"""A computed run made anew: the same analysis of the same inputs, or with other parameters."""
+"""Rerun of a computed run: the same analysis of the same inputs, or with other parameters."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from analysis_store.runs.read.run import Run
 
 _OWN = {"uid", "time", "parent_uids", "provenance", "processing"}
-"""What a start document says of this one run alone; the rest is said of the new one, too."""
+"""Keys of a start document that belong to this run alone; the others are copied to the new run."""
 
 
 def rerun(store: RunStore, uid: str, /, **overrides: object) -> Run:
-    """Make a computed run anew, and store it as a run of its own; see `AnalysisStore.rerun`."""
+    """Compute a run again, and store it as a run of its own; see `AnalysisStore.rerun`."""
     run = store[uid]
     told = run.start.get("processing")
     if not isinstance(told, Mapping) or not isinstance(told.get("processor"), str):
         raise ProcessorError(
-            f"run {run.uid} was made by no processor, so nobody knows how to make it again; make a processor of what "
-            "made it (@processor), and store.compute(…)."
+            f"run {run.uid} was not computed by a processor, so it cannot be computed again. Write a processor from "
+            "the code that "
+            "produced it (@processor), then use store.compute(…)."
         )
     parameters = run.start["provenance"].get("parameters") or {}
     preset = Preset(_processor(told["processor"], told.get("version")), {**parameters, **overrides})
@@ -40,7 +41,7 @@ def rerun(store: RunStore, uid: str, /, **overrides: object) -> Run:
 
 
 def _processor(id: str, version: str | None) -> Processor:
-    """Return the processor of the version that made the run, else the newest; the new run tells which."""
+    """Return the processor in the version of the run, else the newest; the new run records which."""
     try:
         return get_processor(id, version)
     except UnknownProcessorError:
@@ -48,9 +49,9 @@ def _processor(id: str, version: str | None) -> Processor:
 
 
 def _inputs(store: RunStore, run: Run, digests: Any) -> Inputs:
-    """Return what a run was made of, in the order in which its function got it.
+    """Return the inputs of a run, in the order in which its function received them.
 
-    Parents and files are lists apart in the provenance; the digests, in order, tell which of them came when.
+    Provenance lists parents and files separately; the ordered digests restore their common order.
     """
     found: dict[str, Input] = {}
     wrong: list[str] = []
@@ -64,15 +65,16 @@ def _inputs(store: RunStore, run: Run, digests: Any) -> Inputs:
     missing = [digest for digest in digests if digest not in found]
     if missing:
         raise InputError(
-            f"run {run.uid} cannot be made again, for {len(missing)} of its {len(digests)} inputs is not what it was: "
-            f"{'; '.join(wrong) or f'no parent has the digest {missing[0]}'}. Bring it back, or analyse what is there "
-            "now with store.compute(…)."
+            f"run {run.uid} cannot be computed again: {len(missing)} of its {len(digests)} inputs are missing or have "
+            "changed: "
+            f"{'; '.join(wrong) or f'no parent has the digest {missing[0]}'}. Restore them, or analyse the present "
+            "inputs with store.compute(…)."
         )
     return Inputs(found[digest] for digest in digests)
 
 
 def _enter(found: dict[str, Input], what: str | Path, store: RunStore, wrong: list[str]) -> Input | None:
-    """Enter an input under its digest; one that is gone is said to be wrong."""
+    """Add an input under its digest; report a missing one as wrong."""
     try:
         one = as_input(what, store)
         found[one.digest] = one

@@ -1,4 +1,4 @@
-"""What a pipeline gives: the result of each step, by its name."""
+"""Results of a pipeline: the result of each step, by its name."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Result(Mapping[str, "InputStream"]):
 
     def __init__(self, content: Input, run: Run | None, *, reused: bool = False, seconds: float = 0.0) -> None:
         self.content = content
-        """As the next step gets it."""
+        """The result as input of the next step."""
         self.run = run
-        """The stored run; None where nothing is saved."""
+        """The stored run; None if nothing is saved."""
         self.reused = reused
-        """Whether it was there already, and not computed."""
+        """True if it existed already and was not computed."""
         self.seconds = seconds
-        """How long it took to find or to compute and save it."""
+        """Seconds to find it, or to compute and save it."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.content)

@@ -1,9 +1,9 @@
-"""The encoding of values of which identities are taken: one value, one sequence of bytes.
+"""Canonical encoding of values for identities: equal values have equal bytes.
 
-Every value begins with a letter that says its kind, and says its length before its bytes, so that no value's bytes
-begin another's, and no two values run together. Equal values have equal bytes, whatever the order of a dict, the
-memory layout of an array, or whether two places hold the same object or copies. ``docs/reference/result-identity.md``
-has the whole of it.
+Every value begins with a letter for its kind and its length, so that the bytes of no value are a prefix of
+another's, and values in sequence stay separate. Equal values have equal bytes, regardless of the order of a dict, the
+memory layout of an array, or sharing of objects. ``docs/reference/result-identity.md``
+describes it completely.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 _LENGTH = struct.Struct("<cQ")
 _FLOAT = struct.Struct("<cd")
-# The bits of a NaN come from the processor that made it, and mean nothing.
+# The bits of a NaN depend on the CPU, and have no meaning.
 _NAN = b"d" + bytes.fromhex("000000000000f87f")
-# NumPy's other scalars (datetime64, long double …) become another thing, or stay what they are, as Python values.
+# NumPy's other scalars (datetime64, long double …) change or stay the same as Python values.
 _SCALAR_KINDS = "biufUS"
 
 
 class Hasher(Protocol):
-    """Takes bytes."""
+    """Consumer of bytes."""
 
     def update(self, data: Any, /) -> Any:
-        """Take more."""
+        """Receive further bytes."""
         ...
 
 
 class _RefusedError(Exception):
-    """What was refused and the way to it, which grows while the error goes up."""
+    """A refused value and the path to it, which grows as the error propagates."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -60,7 +60,7 @@ def feed(hasher: Hasher, value: object) -> None:
     Raises
     ------
     ProcessorError
-        It holds something else, or itself; the message says where.
+        The value contains something else, or itself; the message has the path.
     """
     written = _Pieces(hasher)
     try:
@@ -68,7 +68,7 @@ def feed(hasher: Hasher, value: object) -> None:
     except _RefusedError as refusal:
         raise ProcessorError(f"value{refusal.path}: {refusal}") from refusal
     except RecursionError as error:
-        raise ProcessorError("a value that is nested too deeply came; expected some hundred levels at most.") from error
+        raise ProcessorError("Got a value that is nested too deeply; expected some hundred levels at most.") from error
     written.flush()
 
 
@@ -80,7 +80,7 @@ def encoded(value: object) -> bytes:
 
 
 class _Collected:
-    """Keeps what a hasher would take."""
+    """Collects the bytes instead of hashing them."""
 
     def __init__(self) -> None:
         self.data = bytearray()
@@ -90,7 +90,7 @@ class _Collected:
 
 
 class _Pieces:
-    """Small pieces are joined before the hasher gets them; arrays go to it as they are, uncopied."""
+    """Joins small pieces before hashing; arrays are passed on without a copy."""
 
     def __init__(self, hasher: Hasher) -> None:
         self.hasher = hasher
@@ -159,9 +159,9 @@ def _dict(value: Mapping[Any, Any], to: _Pieces, within: set[int]) -> None:
 
 
 def _encode_members(whole: Any, members: Iterable[tuple[bytes, Any, Any]], to: _Pieces, within: set[int]) -> None:
-    """Encode what a list or dict holds: the bytes that come before each member, its index or key, the member."""
+    """Encode the items of a list or dict: the bytes before each item, its index or key, the item."""
     if id(whole) in within:
-        raise _RefusedError("it holds itself; expected values that end somewhere.")
+        raise _RefusedError("it contains itself; expected a finite value.")
     within.add(id(whole))
     for before, name, member in members:
         to.add(before)
@@ -175,7 +175,7 @@ def _encode_members(whole: Any, members: Iterable[tuple[bytes, Any, Any]], to: _
 
 def _key(key: Any) -> bytes:
     if not isinstance(key, str):
-        raise _RefusedError(f"the key {key!r:.80} of type {type(key).__name__} came; expected keys of type str.")
+        raise _RefusedError(f"Got the key {key!r:.80} of type {type(key).__name__}; expected keys of type str.")
     return _text(key)
 
 
@@ -209,6 +209,6 @@ def _as_known(value: Any) -> tuple[Any, _Encoder]:
     if isinstance(value, Mapping):
         return value, _dict
     raise _RefusedError(
-        f"{value!r:.80} of type {type(value).__name__} came; expected None, bool, int, float, str, bytes, list, tuple, "
+        f"Got {value!r:.80} of type {type(value).__name__}; expected None, bool, int, float, str, bytes, list, tuple, "
         "dict or ndarray."
     )

@@ -1,4 +1,4 @@
-"""Two values compared by what they are, at any depth: how many numbers differ, by how much, and where the first is."""
+"""Comparison of two values at any depth: number of differences, their size, and the position of the first."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 Pair = tuple[Any, Any, str]
-"""Two values, and the path of where they are: ``[3].fit['centre']``."""
+"""Two values, and their path: ``[3].fit['centre']``."""
 
 _PLAIN = (str, bytes, bool, type(None), Enum, datetime.date, datetime.time, datetime.timedelta, Decimal, range, slice)
 
 
 class Differences:
-    """What has been found to differ so far, of one data key.
+    """Differences found so far, of one data key.
 
     Parameters
     ----------
     rtol, atol : float
-        Numbers are close where ``|a - b| <= atol + rtol * |b|``. Everything else, and all with both 0, must be equal.
+        Numbers are close if ``|a - b| <= atol + rtol * |b|``. Other values, and all with both 0, must be equal.
     """
 
     def __init__(self, rtol: float, atol: float) -> None:
         self._rtol, self._atol = rtol, atol
         self.compared: int = 0
-        """How many values were compared."""
+        """Number of values compared."""
         self.unequal: int = 0
-        """How many are not equal, close ones among them."""
+        """Number of values that are not equal, including close ones."""
         self.beyond: int = 0
-        """How many are not even close."""
+        """Number of values that are not even close."""
         self.largest: float | None = None
-        """The largest absolute difference of two numbers; inf where one is not finite."""
+        """Largest absolute difference of two numbers; inf if one is not finite."""
         self.largest_relative: float | None = None
-        """The largest difference relative to the second number; inf where that is 0."""
+        """Largest difference relative to the second number; inf if that is 0."""
         self.first: str = ""
-        """Where the first value is that is not close, or if all are, that is not equal; and what is there."""
+        """Position of the first value that is not close, or else not equal; with the values there."""
 
     def compare(self, a: object, b: object, path: str = "") -> None:
-        """Compare two values, of any types."""
+        """Compare two values of any types."""
         met: set[tuple[int, int]] = set()
-        kept: list[Any] = []  # what is compared here must not make room for another object of the same id
+        kept: list[Any] = []  # keeps objects alive, so that ids stay unique
         waiting: list[Pair] = [(a, b, path)]
-        while waiting:  # no recursion: values are nested as deeply as they like
+        while waiting:  # no recursion, since values may be nested to any depth
             a, b, path = waiting.pop()
             if (id(a), id(b)) not in met:
                 met.add((id(a), id(b)))
@@ -64,7 +64,7 @@ class Differences:
                 waiting.extend(reversed(list(self._inside(a, b, path))))
 
     def arrays(self, a: AnyArray, b: AnyArray, path: str = "", start: tuple[int, ...] = ()) -> None:
-        """Compare two arrays of one shape and kind; ``start`` is where they begin in what they are parts of."""
+        """Compare two arrays of one shape and kind; ``start`` is their position in the arrays they are parts of."""
         if a.dtype.names:
             for name in a.dtype.names:
                 self.arrays(a[name], b[name], f"{path}[{name!r}]", start)
@@ -76,12 +76,12 @@ class Differences:
         where = tuple(unequal.T)
         ours, theirs = np.atleast_1d(a)[where], np.atleast_1d(b)[where]
         beyond = self._beyond(ours, theirs)
-        at = int(np.argmax(beyond))  # the first that is not close, else the first of all
+        at = int(np.argmax(beyond))  # first one that is not close, else first of all
         index = [int(i) + (start[axis] if axis < len(start) else 0) for axis, i in enumerate(unequal[at])]
         self._add(len(unequal), int(beyond.sum()), f"{path}{index if a.ndim else ''}", ours[at], theirs[at])
 
     def _beyond(self, a: AnyArray, b: AnyArray) -> AnyArray:
-        """Tell which of some unequal values are not close; remember by how much they differ."""
+        """Return which of some unequal values are not close; record their largest differences."""
         if a.dtype.kind not in "iufc":
             return np.ones(len(a), bool)
         distance, size = _distance(a, b)
@@ -105,7 +105,7 @@ class Differences:
         self._add(1, 1, path, a, b)
 
     def _inside(self, a: Any, b: Any, path: str) -> Iterator[Pair]:
-        """Compare two values but for what is in them, which is yielded in pairs."""
+        """Compare two values without their parts, which are yielded in pairs."""
         if type(a) is not type(b):
             self.compared += 1
             self._differ(path, _named(a), _named(b))
@@ -118,7 +118,7 @@ class Differences:
         elif isinstance(a, np.ma.MaskedArray) and a.shape == b.shape:
             masks = np.ma.getmaskarray(a), np.ma.getmaskarray(b)
             yield *masks, f"{path}.mask"
-            yield np.where(masks[0] & masks[1], b.data, a.data), b.data, path  # what both hide does not matter
+            yield np.where(masks[0] & masks[1], b.data, a.data), b.data, path  # values masked in both are ignored
         elif isinstance(a, (np.ndarray, np.generic)):
             yield from self._whole_arrays(np.asarray(a), np.asarray(b), path)
         elif isinstance(a, Mapping):
@@ -133,7 +133,7 @@ class Differences:
             self.arrays(np.asarray(a), np.asarray(b), path)
             return
         self.compared += 1
-        if a != b:  # of any size: no float could hold them
+        if a != b:  # of any size, beyond floats
             distance, size = abs(a - b), abs(b)
             beyond = distance > Fraction(self._atol) + Fraction(self._rtol) * size
             self._widen(_float(Fraction(distance)), _float(Fraction(distance, size)) if size else math.inf)
@@ -176,7 +176,7 @@ class Differences:
 
 
 def kind_of(dtype: np.dtype) -> str:
-    """Return what of a dtype has to agree: not the byte order, nor how wide the longest text is."""
+    """Return the part of a dtype that must agree: neither the byte order, nor the width of text."""
     return "text" if dtype.kind in "TU" else str(dtype.newbyteorder("="))
 
 
@@ -186,7 +186,7 @@ def _paired(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, A
 
 
 def _equal(a: AnyArray, b: AnyArray) -> AnyArray:
-    """Tell which values are equal; NaN and NaT are equal to themselves."""
+    """Return which values are equal; NaN and NaT are equal to themselves."""
     if a.dtype.kind == "c":
         return np.asarray(_equal(a.real, b.real) & _equal(a.imag, b.imag))
     equal = a == b
@@ -197,11 +197,11 @@ def _equal(a: AnyArray, b: AnyArray) -> AnyArray:
 
 
 def _distance(a: AnyArray, b: AnyArray) -> tuple[AnyArray, AnyArray]:
-    """Return ``|a - b|`` and ``|b|``; nothing overflows, and integers of 64 bits keep every digit."""
+    """Return ``|a - b|`` and ``|b|`` without overflow, exact for 64-bit integers."""
     if a.dtype.kind in "iu":
         high, low = np.maximum(a, b), np.minimum(a, b)
         with np.errstate(over="ignore"):
-            distance = high.astype(np.uint64) - low.astype(np.uint64)  # modulo 2**64, in which it always fits
+            distance = high.astype(np.uint64) - low.astype(np.uint64)  # modulo 2**64, so that it always fits
         return distance.astype(np.longdouble), np.abs(b.astype(np.longdouble))
     wide = np.clongdouble if a.dtype.kind == "c" else np.longdouble
     with np.errstate(all="ignore"):
@@ -217,11 +217,11 @@ def _float(value: Fraction) -> float:
 
 
 def _is_equal(a: Any, b: Any) -> bool:
-    """Tell whether two values of whatever class are equal: as they say themselves, else as they would be stored."""
+    """Return True if two values of any class are equal: by their own comparison, else in their stored form."""
     from analysis_store.codecs.digest import digest_nodes
     from analysis_store.codecs.many import Objects
 
-    with suppress(Exception):  # whatever the class of the value raises, its codec may know better
+    with suppress(Exception):  # a comparison may raise anything; the codec may succeed
         if bool(a == b):
             return True
     try:
@@ -231,7 +231,7 @@ def _is_equal(a: Any, b: Any) -> bool:
 
 
 class _Text(str):
-    """Shown as it is, where values are shown by their repr; equal to nothing but another of the same words."""
+    """A text that its repr shows without quotes; equal only to another with the same text."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Values as JSON has them: None, bool, int, float (NaN and infinities too), text, lists, and dicts by text."""
+"""JSON values: None, bool, int, float (NaN and infinities too), text, lists, and dicts by text."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from analysis_store.core.text import to_utf8
 
 _SAME = frozenset({type(None), bool, int, float})
 _MOST_BITS = 1024
-# What NumPy's scalars of these kinds hold, Python's hold too; `item` of a datetime64 is now a datetime, now a number.
+# Python holds the values of NumPy's scalars of these kinds, too; `item` of a datetime64 varies with its unit.
 SCALAR_KINDS = "biufU"
 
 
 class NotPlainError(ValueError):
-    """A value that JSON cannot hold; the text says where it is and what it is."""
+    """A value that JSON cannot hold; the message has its path and type."""
 
 
 def plain(value: Any, path: str = "") -> Any:
-    """Return a new copy of a value that JSON can hold as it is; tuples are lists, NumPy's numbers are Python's.
+    """Return a new copy of a JSON value; tuples become lists, NumPy's numbers Python's.
 
     Raises
     ------
     NotPlainError
-        It holds anything else: an array, an object, a key that is no text.
+        It contains anything else: an array, an object, a key that is not text.
     """
     kind = type(value)
     if kind is int and value.bit_length() > _MOST_BITS:
-        raise NotPlainError(f"{path}: an int of {value.bit_length()} bits came; expected one that a float can hold")
+        raise NotPlainError(f"{path}: Got an int of {value.bit_length()} bits; expected one that a float can hold")
     if kind in _SAME:
         return value
     if kind is str:
@@ -48,13 +48,13 @@ def plain(value: Any, path: str = "") -> Any:
         if type(item) in _SAME or type(item) is str:
             return item
     raise NotPlainError(
-        f"{path}: {value!r:.80} of type {kind.__name__} came; expected what JSON can hold, "
+        f"{path}: Got {value!r:.80} of type {kind.__name__}; expected what JSON can hold, "
         "numbers, text, lists and dicts; give arrays and objects as inputs"
     )
 
 
 def told_in_json(value: object, path: str = "") -> Any:
-    """Return a value that a type hint describes as JSON has it; sets are sorted, so that equal ones come out equal.
+    """Return a value that a type hint describes as JSON; sets are sorted, so that equal ones give equal JSON.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _members(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _told_key(key: Any, path: str) -> str:
-    """Return a key as JSON has it: numbers, dates and their like are text there."""
+    """Return a key as JSON: numbers, dates and similar keys become text."""
     return _key(key if type(key) is str else next(iter(_jsonable({key: None}, path))), path)
 
 
@@ -106,7 +106,5 @@ def _text(value: str, path: str) -> str:
 
 def _key(key: Any, path: str) -> str:
     if type(key) is not str:
-        raise NotPlainError(
-            f"{path}: the key {key!r:.80} of type {type(key).__name__} came; JSON has keys of text only"
-        )
+        raise NotPlainError(f"{path}: Got the key {key!r:.80} of type {type(key).__name__}; JSON has keys of text only")
     return _text(key, path)

@@ -1,4 +1,4 @@
-"""The identity of a result: which code made it, of what, with which parameters."""
+"""The identity of a result: its code, inputs and parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 FORM = 2
-"""Of what the key is taken; a change of it makes all results new."""
+"""Part of every key; changing it makes all results new."""
 
 
 def digest_of(value: object) -> str:
@@ -25,7 +25,7 @@ def digest_of(value: object) -> str:
     Raises
     ------
     ProcessorError
-        It holds what has no encoding; the message says where.
+        The value contains something that has no encoding; the message has its path.
     """
     hasher = blake3()
     feed(hasher, value)
@@ -34,12 +34,12 @@ def digest_of(value: object) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """What two results must have in common to be the same."""
+    """The properties in which two equal results agree."""
 
     processor: str
     version: str
     source: str
-    """Digest of the code: the function and what it calls in its package."""
+    """Digest of the code: the function and the user code it uses."""
 
     parameters: str
     """Digest of all parameters."""
@@ -49,21 +49,21 @@ class Identity:
 
     @cached_property
     def key(self) -> str:
-        """The digest of all of it, under which a result is looked up."""
+        """Digest of all parts, under which a result is looked up."""
         parts = [self.processor, self.version, self.source, self.parameters, self.inputs]
         return digest_of(["result", FORM, *parts])
 
     def differences(self, other: Identity) -> tuple[str, ...]:
-        """Return the names of the fields in which the other differs; none where both have one key."""
+        """Return the names of the fields that differ from the other; empty if both have one key."""
         return tuple(part.name for part in fields(self) if getattr(self, part.name) != getattr(other, part.name))
 
     def to_document(self) -> Document:
-        """Return it as JSON has it, with its key: what ``start["processing"]`` says of it."""
+        """Return the identity as JSON, with its key, for ``start["processing"]``."""
         return {**asdict(self), "inputs": list(self.inputs), "key": self.key}
 
     @classmethod
     def from_document(cls, document: Document) -> Identity:
-        """Return the identity that a document tells of; what else the document holds does not matter.
+        """Return the identity in a document, ignoring other keys of the document.
 
         Raises
         ------
@@ -74,6 +74,6 @@ class Identity:
             told = {part.name: document[part.name] for part in fields(cls)}
         except (KeyError, TypeError) as error:
             raise ProcessorError(
-                f"{document!r:.200} came; expected {', '.join(part.name for part in fields(cls))}."
+                f"Got {document!r:.200}; expected {', '.join(part.name for part in fields(cls))}."
             ) from error
         return cls(**{**told, "inputs": tuple(told["inputs"])})

@@ -1,4 +1,4 @@
-"""What objects are made of, by how one gets there: tables, arrays with labels or units, dataclasses, plain objects."""
+"""Parts of objects, by their access: tables, arrays with labels or units, dataclasses, plain objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def parts_of(value: Any) -> dict[str, Any] | None:
-    """Return what an object is made of, by how one gets there; None where nobody can tell."""
+    """Return the parts of an object, by their access; None if they are unknown."""
     package = type(value).__module__.partition(".")[0]
     if package in ("pandas", "xarray"):
         return _labelled(value)
@@ -54,7 +54,7 @@ def _of_extension_array(value: Any) -> dict[str, Any]:
 
 
 _LABELLED: dict[str, Callable[[Any], dict[str, Any]]] = {
-    # by what such an object alone has, so that neither library is loaded
+    # by attributes that only such objects have, so that neither library is loaded
     "data_vars": lambda value: {f"[{name!r}]": value[name].variable for name in value.variables},
     "variable": _of_data_array,
     "dims": lambda value: {".dims": value.dims, "": value.values, ".attrs": dict(value.attrs)},

@@ -1,4 +1,4 @@
-"""One input of a processor, whatever it is: streams of columns that can be read, never written."""
+"""One input of a processor, of any kind: read-only streams of columns."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class InputStream(Mapping[str, LazyArray]):
 
     @cached_property
     def times(self) -> np.ndarray:
-        """When the events happened: float64 ``(n,)``, s since 1970."""
+        """Times of the events: float64 ``(n,)``, s since 1970."""
         times = np.array(self._times(), dtype=float)
         times.flags.writeable = False
         return times
 
     @property
     def num_events(self) -> int:
-        """How many events the stream has."""
+        """Number of events in the stream."""
         return len(self.times)
 
     def __iter__(self) -> Iterator[str]:
@@ -77,7 +77,7 @@ class InputStream(Mapping[str, LazyArray]):
         return LazyArray(key, ReadOnly(self._column(key)), self.data_keys[key])
 
     def read(self, keys: Keys = None) -> xarray.Dataset:
-        """Return the stream, or some keys of it, in memory; as `analysis_store.runs.read.stream.Stream.read` does."""
+        """Return the stream, or some keys of it, in memory, as `analysis_store.runs.stream.Stream.read` does."""
         return dataset_of(self, keys)
 
     def __repr__(self) -> str:
@@ -88,18 +88,18 @@ class Input(Mapping[str, InputStream]):
     """One input, as a mapping from stream name to `InputStream`."""
 
     uid: str | None = None
-    """Of the run; None for a file, and for a result that is not saved."""
+    """Uid of the run; None for a file, and for an unsaved result."""
 
     path: Path | None = None
-    """Of the file; None for a run."""
+    """Path of the file; None for a run."""
 
     label: str
-    """What messages call it."""
+    """Name in messages."""
 
     @property
     @abstractmethod
     def digest(self) -> str:
-        """Of what it is: the same for equal inputs, wherever they lie."""
+        """Digest of the content: the same for equal inputs in any location."""
 
     @property
     def start(self) -> Document:
@@ -108,16 +108,16 @@ class Input(Mapping[str, InputStream]):
 
     @property
     def parents(self) -> list[Parent]:
-        """The run, as the provenance of a result names it."""
+        """The run, for the provenance of a result."""
         return []
 
     @property
     def files(self) -> list[InputFile]:
-        """The file, as the provenance of a result names it."""
+        """The file, for the provenance of a result."""
         return []
 
     def check(self, store: RunStore | None) -> None:
-        """Refuse an input whose state allows no result of it.
+        """Raise for an input whose state allows no result.
 
         Raises
         ------
@@ -126,12 +126,12 @@ class Input(Mapping[str, InputStream]):
         """
 
     def check_readable(self) -> None:
-        """Refuse an input that cannot be read, before any work is done.
+        """Raise for an input that cannot be read, before any work is done.
 
         Raises
         ------
         InputError
-            Names it, and what is wrong.
+            The message names the input and its fault.
         """
 
     def __len__(self) -> int:
@@ -162,16 +162,16 @@ class DocumentedInput(Input):
         """The stop document."""
 
     def check(self, store: RunStore | None) -> None:
-        """Refuse a run that has not ended, a computed one that failed, and one that was retracted."""
+        """Raise for a run that has not ended, a computed one that failed, and one that was retracted."""
         start = self.start
         if self.stop is None:
-            raise InputError(f"{self.label} has not ended; wait for its stop document, or end it.")
+            raise InputError(f"{self.label} has not ended. Wait for its stop document, or end it.")
         status = self.stop.get("exit_status")
         if "processing" in start and status != "success":
-            raise InputError(f"{self.label} is a result that ended as {status!r}; compute it again first.")
+            raise InputError(f"{self.label} is a result that ended as {status!r}. Compute it again first.")
         note = retraction_of(store.catalog, self.uid) if store is not None and self.uid else None
         if note is not None:
-            raise InputError(f"{self.label} was retracted: {retraction_text(note)}. Give one that stands for it.")
+            raise InputError(f"{self.label} was retracted: {retraction_text(note)}. Use a replacement.")
 
 
 def run_digest(uid: str, digests: Iterable[Document]) -> str:

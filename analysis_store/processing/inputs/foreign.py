@@ -1,6 +1,6 @@
 """Runs of other libraries as inputs: databroker's Header, and the BlueskyRun of a Tiled client.
 
-None of these libraries is imported here: whoever holds such a run has it loaded.
+None of these libraries is imported here: a process with such a run has loaded its library.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 _DATA = "data"
-"""Where the columns of a stream are, in catalogs that keep configuration and timestamps beside them."""
+"""Location of the columns of a stream, in catalogs that also keep configuration and timestamps."""
 _TIME = "time"
 
 
@@ -34,18 +34,18 @@ class ForeignInput(DocumentedInput):
     Parameters
     ----------
     run : databroker.v1.Header or BlueskyRun
-        Read as lazily as its library lets.
+        Read as lazily as its library allows.
     """
 
     def __init__(self, run: Any) -> None:
         self._given = run
-        self._run = getattr(run, "v2", run)  # beneath a Header is a BlueskyRun
+        self._run = getattr(run, "v2", run)  # a Header wraps a BlueskyRun
         self.uid: str = str(uid_of(run))
         self.label: str = f"run {self.uid[:8]}"
 
     @cached_property
     def digest(self) -> str:
-        """Of its uid: these libraries know no digests of values."""
+        """Digest of its uid, since these libraries have no digests of values."""
         return run_digest(str(self.uid), ())
 
     @property
@@ -61,11 +61,11 @@ class ForeignInput(DocumentedInput):
 
     @property
     def parents(self) -> list[Parent]:
-        """The run, in the catalog that it was taken from."""
+        """The run, with the catalog from which it was taken."""
         return [Parent.of(self._given)]
 
     def check_readable(self) -> None:
-        """Refuse a run whose catalog does not answer."""
+        """Raise for a run whose catalog does not answer."""
         try:
             _ = [self[name].data_keys for name in self]
         except Exception as error:
@@ -86,19 +86,19 @@ class ForeignInput(DocumentedInput):
 
 
 class RemoteColumn(Lazy):
-    """A column behind a Tiled client; what can be is cut out where it lies."""
+    """A column behind a Tiled client, which selects on the server if possible."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Events first."""
+        """Shape, events first."""
         return tuple(getattr(self._client, "shape", ())) or self._whole.shape
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Dtype of the values."""
         found: np.dtype = getattr(self._client, "dtype", None) or self._whole.dtype
         return found
 
@@ -117,12 +117,12 @@ class RemoteColumn(Lazy):
         values = self._client.read()
         try:
             return np.asarray(values)
-        except ValueError:  # awkward arrays and their like
+        except ValueError:  # e.g. awkward arrays
             return as_objects([np.asarray(value) for value in values])
 
 
 def _is_simple(part: Any) -> bool:
-    """Whether every version of the library cuts this out as NumPy does."""
+    """Return True if every version of the library selects this as NumPy does."""
     if isinstance(part, slice):
         whole = (edge is None or edge >= 0 for edge in (part.start, part.stop))
         return part.step in (None, 1) and all(whole)
@@ -130,12 +130,12 @@ def _is_simple(part: Any) -> bool:
 
 
 def _data_keys(stream: Any) -> dict[str, Document]:
-    """Return what the descriptors of a stream say of its keys."""
+    """Return the data keys of the descriptors of a stream."""
     metadata = _copied(stream.metadata)
     descriptors = metadata.get("descriptors") or [metadata]
     return {key: entry for descriptor in descriptors for key, entry in descriptor.get("data_keys", {}).items()}
 
 
 def _copied(value: object) -> Any:
-    """Return a copy of metadata as dicts and lists; clients have read-only ones of their own."""
+    """Return a copy of metadata as dicts and lists, since clients have read-only types of their own."""
     return rebuilt(value, lambda leaf: leaf)

@@ -1,4 +1,4 @@
-"""A result in memory as an input: the same for the next step as the stored run of it, without reading it back."""
+"""A result in memory as an input: for the next step it equals its stored run, without reading it back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FreshInput(Input):
 
     @cached_property
     def digest(self) -> str:
-        """Of the values."""
+        """Digest of the values."""
         return digest_of(["data", [[name, key, self[name][key].digest()] for name in self for key in self[name]]])
 
     def __iter__(self) -> Iterator[str]:
@@ -51,14 +51,14 @@ class FreshInput(Input):
 
 
 class SavedInput(RunInput):
-    """A run that was saved a moment ago, its values still in memory."""
+    """A run that was just saved, with its values still in memory."""
 
     def __init__(self, run: Run, streams: Mapping[str, StreamData], home: str | None = None) -> None:
         super().__init__(run, home)
         self._columns = _columns(streams)
 
     def check_readable(self) -> None:
-        """It is in memory."""
+        """Do nothing: the values are in memory."""
 
     def __getitem__(self, name: str) -> InputStream:
         if name not in self._columns:

@@ -1,4 +1,4 @@
-"""The inputs of a processor, in order: what may be given, and where it is looked up."""
+"""The inputs of a processor, in order: allowed types, and their lookup."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["FileInput", "Input", "InputStream", "Inputs", "RunInput", "as_input"
 class Inputs:
     """The inputs of a processor, in order.
 
-    With a single one its streams, start document, uid and path can be asked for here.
+    A single input offers its streams, start document, uid and path here.
 
     Examples
     --------
@@ -40,19 +40,19 @@ class Inputs:
 
     @classmethod
     def of(cls, value: InputsLike, store: RunStore | None = None) -> Self:
-        """Return inputs: a run of whatever library, a uid, a path, an `Input`, `Inputs`, or a list of these.
+        """Return inputs: a run of any library, a uid, a path, an `Input`, `Inputs`, or a list of these.
 
         Parameters
         ----------
         value
-            A text is a uid: it is looked up in the store, then in its sources; a file is named by a `pathlib.Path`.
+            A text is a uid: it is looked up in the store, then in its sources; a file needs a `pathlib.Path`.
         store : AnalysisStore, optional
-            Where uids are looked up.
+            Store in which uids are looked up.
 
         Raises
         ------
         InputError
-            No such run or file, or nothing that can be an input.
+            There is no such run or file, or the value cannot be an input.
         """
         if isinstance(value, cls):
             return value
@@ -63,60 +63,60 @@ class Inputs:
 
     @classmethod
     def of_data(cls, data: object) -> Self:
-        """Return plain data as the only input: whatever a processor may return.
+        """Return plain data as the only input, in any form that a processor may return.
 
         Raises
         ------
         ProcessorError, InvalidDataError
-            It is nothing of that kind; a value could not be stored.
+            The data have another form; or a value could not be stored.
         """
         return cls([FreshInput(gather_returned(data, "inputs"), "plain data")])
 
     def check(self, store: RunStore | None) -> None:
-        """Refuse inputs whose state allows no result of them; see `Input.check`."""
+        """Raise for inputs whose state allows no result; see `Input.check`."""
         for one in self:
             one.check(store)
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """The digest of each."""
+        """Digests of the inputs."""
         return tuple(one.digest for one in self)
 
     @property
     def label(self) -> str:
-        """What messages call them."""
+        """Name in messages."""
         named = [one.label for one in self._inputs[:3]]
         return ", ".join(named) + (f" and {len(self) - 3} more" if len(self) > 3 else "") or "no inputs"
 
     @property
     def only(self) -> Input:
-        """The only one.
+        """The only input.
 
         Raises
         ------
         InputError
-            There are several, or none.
+            There are several inputs, or no input.
         """
         return self._only("")
 
     @property
     def start(self) -> Document:
-        """The start document of the only one."""
+        """Start document of the only input."""
         return self._only(".start").start
 
     @property
     def uid(self) -> str | None:
-        """The uid of the only one."""
+        """Uid of the only input."""
         return self._only(".uid").uid
 
     @property
     def path(self) -> Path | None:
-        """The path of the only one."""
+        """Path of the only input."""
         return self._only(".path").path
 
     def _only(self, asked: str) -> Input:
         if len(self._inputs) != 1:
-            raise InputError(f"there are {len(self)} inputs; say which: inputs[0]{asked}, or go through them.")
+            raise InputError(f"Got {len(self)} inputs. Choose one, inputs[0]{asked}, or loop over them.")
         return self._inputs[0]
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class Inputs:
         return iter(self._inputs)
 
     def __contains__(self, name: object) -> bool:
-        """Whether the only input has a stream of this name."""
+        """Return True if the only input has a stream of this name."""
         return name in self._only("")
 
     @overload
@@ -146,12 +146,12 @@ class ForeignRun(Protocol):
 
     @property
     def start(self) -> Mapping[str, Any]:
-        """Its start document."""
+        """Start document."""
 
 
 InputLike: TypeAlias = Input | RunLike | os.PathLike[str] | ForeignRun
 InputsLike: TypeAlias = Inputs | InputLike | Sequence[InputLike]
-"""A run of any library, the uid of one, a path or an input; or a list of these."""
+"""A run of any library, its uid, a path or an input; or a list of these."""
 
 
 def as_input(value: object, store: RunStore | None) -> Input:
@@ -170,14 +170,13 @@ def as_input(value: object, store: RunStore | None) -> Input:
         return ForeignInput(value)
     hint = " Save plain data first: insert_analysis(data, md)." if isinstance(value, (Mapping, np.ndarray)) else ""
     raise InputError(
-        f"inputs: {type(value).__name__} came; expected a run, the uid of one, a pathlib.Path, or a list of "
-        f"these.{hint}"
+        f"inputs: Got {type(value).__name__}; expected a run, the uid of one, a pathlib.Path, or a list of these.{hint}"
     )
 
 
 def _by_uid(uid: str, store: RunStore | None) -> Input:
     if store is None:
-        raise InputError(f"inputs: the uid {uid!r} came and no store to look it up in; give the run itself.")
+        raise InputError(f"inputs: Got the uid {uid!r} and no store to look it up in. Give the run itself.")
     try:
         return RunInput(store[uid], store.location)
     except AmbiguousUidError as error:
@@ -195,5 +194,5 @@ def _in_sources(uid: str, store: RunStore) -> Any:
     try:
         found = find_run(store.sources, uid)
     except ProvenanceError as error:
-        raise InputError(f"inputs: {error}; mend that, or give the run itself.") from error
+        raise InputError(f"inputs: {error}. Fix this, or give the run itself.") from error
     return None if found is None else found[1]

@@ -1,4 +1,4 @@
-"""Columns in memory, as a step gets them: what it does with them spoils nothing of what another step gets."""
+"""Columns in memory as the input of a step, protected from changes by other steps."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class ReadOnly(Through):
-    """A source whose arrays cannot be written to: the same for results from the disk and from memory.
+    """A source of read-only arrays, so that results from disk and from memory behave equally.
 
-    Otherwise a function that changes its input would work on the one and fail on the other.
+    Otherwise a function that changes its input would work with the one and fail with the other.
     """
 
     def __init__(self, source: Source) -> None:
@@ -35,13 +35,13 @@ class ReadOnly(Through):
         return self._sealed(self._source.read())
 
     def digest(self) -> str | None:
-        """Return the digest of the values, if the source has its own way to it."""
+        """Return the digest of the values, if the source has one of its own."""
         found: str | None = self._source.digest() if hasattr(self._source, "digest") else None
         return found
 
     def _sealed(self, value: Any) -> Any:
         if self.form in ("object", "table") or not isinstance(value, np.ndarray):
-            return value  # made anew for everybody who asks
+            return value  # created again for each access
         for part in (value, *value.flat) if value.dtype.kind == "O" else (value,):
             if isinstance(part, np.ndarray):
                 part.flags.writeable = False
@@ -49,7 +49,7 @@ class ReadOnly(Through):
 
 
 def held(column: Column) -> ReadOnly:
-    """Return a column as the stored run gives it, taken now: what becomes of the caller's arrays does not matter."""
+    """Return a column as the stored run would return it, copied now: the caller may change its arrays later."""
     if column.form != "array":
         return ReadOnly(HeldObjects(column.form, column.values))
     values = column.values
@@ -65,9 +65,9 @@ class HeldArray(InMemory):
 
     def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
-        runs_of(parts, self.shape)  # refuses what a column of a file refuses, and NumPy does not
+        select(parts, self.shape)  # refuses what files refuse but NumPy accepts
         found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
-        return found if found.flags.c_contiguous else found.copy()  # in the order in which it would be read
+        return found if found.flags.c_contiguous else found.copy()  # in the order of a column read from a file
 
 
 class HeldObjects(Known):
@@ -87,7 +87,7 @@ class HeldObjects(Known):
         return as_objects(self._copies(range(len(self._values))))
 
     def digest(self) -> str | None:
-        """Return the digest of objects; that of arrays and tables is taken as of any."""
+        """Return the digest of objects; arrays and tables have the general one."""
         if self.form != "object":
             return None
         from analysis_store.codecs.digest import digest_nodes

@@ -1,4 +1,4 @@
-"""What a processor returns, gathered once into streams: for the disk, and for the next step."""
+"""Conversion of the values that a processor returns into streams, for the disk and for the next step."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def gather_returned(
         Dataset or DataFrame, whose rows are the events. Otherwise ``{key: value}``, one event of the stream
         "primary". A list has such streams event by event.
     who : str
-        Says who returned it, in messages.
+        Origin of the value in messages.
     descriptor_md : mapping, optional
         Units, dims, hints; as for `insert_analysis`.
 
     Raises
     ------
     ProcessorError
-        It is nothing of that kind.
+        The value has another form.
     InvalidDataError
-        A value cannot be stored; names its path in what was returned.
+        A value cannot be stored; the message has its path in the returned value.
     """
     with blaming(who, value):
         streams = _streams(value, who)
@@ -50,11 +50,11 @@ def gather_returned(
 
 @contextmanager
 def blaming(who: str, value: object) -> Iterator[None]:
-    """Say in errors about values who returned them, and their paths in what was returned."""
+    """Add to errors about values their origin and their paths in the returned value."""
     try:
         yield
     except InvalidDataError as error:
-        # one event was made of it: its number is none of the caller's, nor is a stream that was not named
+        # it became one event: neither its number nor an unnamed stream comes from the caller
         made = 'data[0]["primary"]' if _is_plain(value) else "data" if isinstance(value, list) else "data[0]"
         raise InvalidDataError(f"{who} returned: {str(error).replace(made, 'data', 1)}", error.index) from error
 
@@ -74,7 +74,7 @@ def _streams(value: Any, who: str) -> dict[str, StreamData]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether these are the values of one event, not streams."""
+    """Return True if these are the values of one event, not streams."""
     parts = value.values() if isinstance(value, Mapping) else ()
     return not all(isinstance(part, Mapping) or _is_table(part) for part in parts)
 

@@ -1,4 +1,4 @@
-"""Inputs that lie somewhere: a run of a store, a file."""
+"""Inputs in storage: a run of a store, a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RunInput(DocumentedInput):
 
     @cached_property
     def digest(self) -> str:
-        """Of its uid and the digests of its values."""
+        """Digest of its uid and the digests of its values."""
         return run_digest(self.run.uid, self.run.digests)
 
     @property
@@ -50,7 +50,7 @@ class RunInput(DocumentedInput):
         return [Parent(self.run.uid, self._home, resolved=True, seen=True)]
 
     def check_readable(self) -> None:
-        """Refuse a run whose file is not there, or is not what it was."""
+        """Raise for a run whose file is missing or was changed."""
         try:
             _ = self.run.content
         except AnalysisStoreError as error:
@@ -67,7 +67,7 @@ class RunInput(DocumentedInput):
 
 
 class FileInput(Input):
-    """A file; it is what its bytes are, wherever it lies."""
+    """A file, identified by its content in any location."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         problems: list[str] = []
@@ -79,7 +79,7 @@ class FileInput(Input):
 
     @property
     def digest(self) -> str:
-        """Of its bytes."""
+        """Digest of its bytes."""
         return digest_of(["file", self._file.digest])
 
     @property
@@ -92,6 +92,6 @@ class FileInput(Input):
 
     def __getitem__(self, name: str) -> InputStream:
         raise StreamNotFoundError(
-            f"{self.label} is a file and has no stream {name!r}; read it from inputs.path, or save it as a run with "
-            "store.insert_file and give that."
+            f"{self.label} is a file and has no stream {name!r}. Read it from inputs.path, or save it as a run with "
+            "store.insert_file and use that."
         )

@@ -1,1 +1,1 @@
-"""The processors that come with the package: thin over libraries that others keep well."""
+"""Processors that come with the package: thin layers over well-kept libraries."""

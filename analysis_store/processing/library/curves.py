@@ -1,4 +1,4 @@
-"""Curves: the numbers of a scan, of a result or of a column file, one array per curve, and a result's way back."""
+"""Curves: the numbers of a scan, of a result or of a column file, one array per curve, and their return as results."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class Columns:
     """The numeric keys of one stream, or the columns of one file."""
 
     label: str
-    """What messages call the input."""
+    """Name of the input in messages."""
 
     values: Mapping[str, Any]
     """Key -> array, axis 0 = event."""
 
     units: Mapping[str, str]
-    """Key -> units, where they are known."""
+    """Key -> units, if known."""
 
     motors: tuple[str, ...] = ()
-    """The keys along which was scanned, where the run tells."""
+    """Keys of the scanned axes, if the run has them."""
 
     setpoints: frozenset[str] = frozenset()
-    """What else the motors tell: where they were sent. Nobody means that who does not name it."""
+    """Other keys of the motors: their setpoints. Used only if named."""
 
     def curves(self, *keys: str) -> Iterator[tuple[Floats, ...]]:
         """Yield these keys, float64 of shape (points,) each, curve by curve.
@@ -51,7 +51,7 @@ class Columns:
         Raises
         ------
         InputError
-            A key is not there or is no curve; the curves have different lengths, or there are none.
+            A key is missing or is not a curve; the curves have different lengths, or there are no curves.
         """
         found = [self._rows(key) for key in keys]
         if len({len(rows) for rows in found}) != 1 or not len(found[0]):
@@ -72,24 +72,24 @@ class Columns:
         return [values] if len(values.shape) == 1 and values.dtype.kind != "O" else values
 
     def check(self, *keys: str) -> None:
-        """Refuse keys that are not there.
+        """Raise for missing keys.
 
         Raises
         ------
         InputError
-            Names the keys there are.
+            The message lists the existing keys.
         """
         for key in keys:
             if key not in self.values:
                 raise InputError(f"{self.label}: no numbers {key!r}; name one of {list(self.values)}.")
 
     def only(self, parameter: str, *besides: str | None) -> str:
-        """Return the one numeric key besides these.
+        """Return the only other numeric key.
 
         Raises
         ------
         InputError
-            There are none or several; `parameter` is named as the way to choose.
+            There is no such key, or there are several; `parameter` is named as the way to choose.
         """
         left = [key for key in self.values if key not in besides and key not in self.setpoints]
         if len(left) != 1:
@@ -103,7 +103,7 @@ def columns_of(inputs: Inputs, stream: str) -> Columns:
     Raises
     ------
     InputError
-        There are several inputs, or the stream is not there.
+        There are several inputs, or the stream is missing.
     """
     (one,) = expected(inputs, "one input, a run or a column file")
     if one.path is not None:
@@ -122,12 +122,12 @@ Returned: TypeAlias = "list[dict[str, dict[str, xarray.Variable]]] | dict[str, x
 
 
 def numeric(one: Input, stream: str) -> dict[str, LazyArray]:
-    """Return the keys of a stream that hold real numbers, arrays of them among these.
+    """Return the keys of a stream that hold real numbers, including arrays of them.
 
     Raises
     ------
     InputError
-        The stream is not there.
+        The stream is missing.
     """
     if stream not in list(one):
         raise InputError(f"{one.label}: no stream {stream!r}; name one of {list(one)}, stream=name.")
@@ -135,7 +135,7 @@ def numeric(one: Input, stream: str) -> dict[str, LazyArray]:
 
 
 def expected(inputs: Inputs, what: str, number: int = 1) -> list[Input]:
-    """Return the inputs, as many as there have to be.
+    """Return the inputs after checking their number.
 
     Raises
     ------
@@ -150,14 +150,14 @@ def expected(inputs: Inputs, what: str, number: int = 1) -> list[Input]:
 def returned(
     rows: Sequence[Mapping[str, object]], units: Mapping[str, str], dims: Mapping[str, Iterable[str]]
 ) -> Returned:
-    """Return rows as what a processor may return: the events of stream "primary", whose keys have units and dims.
+    """Return rows in the form that a processor returns: the events of stream "primary", whose keys have units and dims.
 
     Parameters
     ----------
     rows : sequence of mapping
         One for each event, with the same keys: numbers, or arrays.
     units : mapping
-        Key -> units; an empty text is none.
+        Key -> units; an empty text means no units.
     dims : mapping
         Key -> names of the dimensions of one value.
     """
@@ -167,6 +167,6 @@ def returned(
         return ([*outer, *dims.get(key, ())], value, {"units": units[key]} if units.get(key) else {})
 
     found = {key: [np.asarray(row[key]) for row in rows] for key in rows[0]}
-    if any(len({value.shape for value in values}) > 1 for values in found.values()):  # a Dataset is a table: no ragged
+    if any(len({value.shape for value in values}) > 1 for values in found.values()):  # a Dataset cannot be ragged
         return [{"primary": {key: xarray.Variable(*labelled(key, row[key])) for key in row}} for row in rows]
     return {"primary": xarray.Dataset({key: labelled(key, np.stack(it), "event") for key, it in found.items()})}

@@ -1,4 +1,4 @@
-"""Peaks with a model: the least-squares fits that lmfit makes."""
+"""Peaks with a model: least-squares fits of lmfit."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def fit_peak(
     y : str, optional
         Key of the ordinate; the only other one.
     stream : str
-        Which stream of the run.
+        Stream of the run.
     model : {"gaussian", "lorentzian", "voigt", "pseudo_voigt"}
         Shape of the peak.
     background : {"none", "constant", "linear"}
-        What the peak stands on.
+        Background below the peak.
 
     Returns
     -------
@@ -64,18 +64,18 @@ def fit_peak(
 
         * ``amplitude`` (area), ``center``, ``sigma``, ``fwhm``, ``height``, with pseudo_voigt ``fraction``; of the
           background ``c``, or ``slope`` and ``intercept``: float64, in the units that follow from those of x and y
-        * each again with ``_stderr``: its standard error, NaN where there is none
+        * each again with ``_stderr``: its standard error, NaN if there is no such error
         * ``chisqr``, ``redchi``: chi square, and that by degree of freedom
         * ``success``: whether the fit converged, with finite values and the peak within the data (bool)
         * ``x``, ``y``, ``best_fit``: the points used and the fitted curve, float64, shape (points,)
 
-        A curve that says nothing of a peak (constant, or fewer points than unknowns) has ``success`` False, and NaN
-        for all that was to be fitted.
+        A curve without a peak (constant, or fewer points than unknowns) has ``success`` False, and NaN
+        for all fitted values.
 
     Raises
     ------
     InputError
-        A key or stream is not there, or it cannot be told which is meant.
+        A key or stream is missing, or the choice is ambiguous.
     MissingDependencyError
         lmfit is not installed.
     """
@@ -102,7 +102,7 @@ def _lmfit() -> ModuleType:
 
 
 def _model(models: ModuleType, shape: str, background: str) -> tuple[Any, Any]:
-    """Return the models of the peak and of what it stands on, if anything."""
+    """Return the models of the peak and of its background, if any."""
     ground = getattr(models, _BACKGROUNDS[background])() if background in _BACKGROUNDS else None
     return getattr(models, _SHAPES[shape])(), ground
 
@@ -113,17 +113,17 @@ def _fitted(model: tuple[Any, Any], x: Floats, y: Floats) -> dict[str, Any]:
     start = peak.make_params() if ground is None else peak.make_params() + ground.make_params()
     free = sum(one.vary for one in start.values())
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of fits that go astray; `success` tells
+        warnings.simplefilter("ignore")  # of diverging fits, which `success` marks
         if len(x) <= free or np.ptp(x) == 0 or _is_background(x, y, "slope" in start):
             return _told(start, x, y, None)
         try:
             return _told(start, x, y, whole.fit(y, _start(peak, ground, x, y), x=x))
-        except ValueError:  # lmfit gives up where the model has come to NaN
+        except ValueError:  # lmfit stops if the model is NaN
             return _told(start, x, y, None)
 
 
 def _told(start: Any, x: Floats, y: Floats, result: Any) -> dict[str, Any]:
-    """Return each parameter with its error, and the curve; the same names whatever came of the fit."""
+    """Return each parameter with its error, and the curve; the names are the same for failed fits."""
     found = {} if result is None else result.params
     told: dict[str, Any] = {}
     for name in start:
@@ -138,13 +138,13 @@ def _told(start: Any, x: Floats, y: Floats, result: Any) -> dict[str, Any]:
 
 
 def _is_background(x: Floats, y: Floats, sloping: bool) -> bool:
-    """Whether there is nothing in a curve but what a peak would stand on, to the last digits."""
+    """Return True if a curve contains only a background, to the last digits."""
     line = np.polynomial.Polynomial.fit(x, y, int(sloping))(x)
     return bool(np.ptp(y - line) <= 1e-12 * np.abs(y).max())
 
 
 def _start(peak: Any, ground: Any, x: Floats, y: Floats) -> Any:
-    """Return start values: of the background, the line between the ends; of the peak, lmfit's guess above it."""
+    """Return start values: for the background, the line between the ends; for the peak, lmfit's guess above it."""
     if ground is None:
         return peak.guess(y, x=x, negative=_points_down(y))
     slope = (y[-1] - y[0]) / (x[-1] - x[0])

@@ -1,4 +1,4 @@
-"""What the images of a detector look like in a few numbers, stacks larger than memory among them."""
+"""Statistics of detector images, also for stacks larger than memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.library.curves import Returned
 
 _BLOCK = 1 << 23
-"""Pixels that are looked at at once; as float64 they take 64 MiB."""
+"""Pixels processed at once; as float64 they take 64 MiB."""
 
 
 @processor(id="image_statistics", version="1", descriptor_md={"primary": {"data_keys": {
@@ -34,9 +34,9 @@ def image_statistics(
     image : str, optional
         Key of the images, shape (height, width) or (frames, height, width) per event; the only such.
     stream : str
-        Which stream of the run.
+        Stream of the run.
     saturation : float, optional
-        From which value on a pixel is saturated; the largest of an integer dtype, and for floats none.
+        Value from which a pixel counts as saturated; the largest of an integer dtype, and none for floats.
 
     Returns
     -------
@@ -45,15 +45,15 @@ def image_statistics(
         array of shape (frames,):
 
         * ``sum``, ``mean``, ``std`` (of the population), ``min``, ``max``: float64, in the units of the image, over the
-          pixels that are finite; NaN where none is
+          pixels that are finite; NaN if no pixel is
         * ``centroid_x``, ``centroid_y``: mean column and row, from 0 at the first pixel, weighted with the values;
           pixels; NaN where they do not add up to more than 0
-        * ``saturated``, ``invalid``: how many pixels are saturated, and how many are not finite; int64
+        * ``saturated``, ``invalid``: numbers of saturated and of non-finite pixels; int64
 
     Raises
     ------
     InputError
-        There are no images, or several keys of them and none is named.
+        There are no images, or several keys of images and no choice.
     """
     (one,) = expected(inputs, "one run")
     key = image_key(one, stream, image)
@@ -75,7 +75,7 @@ def image_key(one: Input, stream: str, image: str | None) -> str:
     Raises
     ------
     InputError
-        There are none, or several and none is named, or what is named is not of images.
+        There are no images, or several keys and no choice, or the chosen key has no images.
     """
     shapes = {key: it.shape for key, it in numeric(one, stream).items() if it.form == "array"}
     found = [key for key, shape in shapes.items() if len(shape) in {3, 4} and all(shape)]
@@ -111,6 +111,6 @@ def _statistics(images: np.ndarray[Any, Any], saturation: float | None) -> dict[
 
 
 def _divided(one: Any, other: Any) -> np.ndarray[Any, Any]:
-    """Return the quotient, NaN where it is none."""
+    """Return the quotient, NaN if it is undefined."""
     out = np.full(np.shape(one), np.nan)
     return np.asarray(np.divide(one, other, out=out, where=np.asarray(other) != 0))

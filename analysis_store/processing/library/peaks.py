@@ -1,4 +1,4 @@
-"""Where a peak is and how wide, without a model: what a scan is looked at for first."""
+"""Position and width of a peak without a model, for a first look at a scan."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def peak_statistics(
     y : str, optional
         Key of the ordinate; the only other one.
     stream : str
-        Which stream of the run.
+        Stream of the run.
     edge_points : int
-        Take a straight line away, through the means of as many points at either end; 0: take nothing away.
+        Subtract a straight line through the means of this number of points at both ends; 0: subtract nothing.
 
     Returns
     -------
@@ -54,14 +54,14 @@ def peak_statistics(
           interpolation; NaN where it never does
         * ``fwhm``: the distance of the first and the last of these; NaN where there are fewer than two
         * ``area``: by the trapezoidal rule, units of x times y
-        * ``points``: how many were used (int)
+        * ``points``: number of points used (int)
 
-        Extremes are of the measured y; all else after the line was taken away.
+        Extremes are those of the measured y; other values are computed after subtracting the line.
 
     Raises
     ------
     InputError
-        A key or stream is not there, or it cannot be told which is meant; no point is finite.
+        A key or stream is missing, or the choice is ambiguous; no point is finite.
     """
     columns = columns_of(inputs, stream)
     x, y = keys_of_scan(columns, x, y)
@@ -73,14 +73,14 @@ def peak_statistics(
 
 
 def keys_of_scan(columns: Columns, x: str | None, y: str | None) -> tuple[str | None, str]:
-    """Return which keys are meant: given, else the motor, and the only other one; x is None for the point number."""
+    """Return the chosen keys: given, else the motor, and the only other one; without x, the point number is used."""
     if x is None and len(columns.motors) == 1 and columns.motors[0] != y:
         (x,) = columns.motors
     return x, columns.only("y", x) if y is None else y
 
 
 def scans(columns: Columns, x: str | None, y: str) -> list[tuple[Floats, Floats]]:
-    """Return the curves y over x; over the number of the point, from 0, where x is None."""
+    """Return the curves y over x; over the number of the point, from 0, without x."""
     if x is None:
         return [(np.arange(len(curve), dtype=np.float64), curve) for (curve,) in columns.curves(y)]
     return [(across, up) for across, up in columns.curves(x, y)]
@@ -92,7 +92,7 @@ def finite(label: str, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     Raises
     ------
     InputError
-        There are none.
+        No point is finite.
     """
     good = np.isfinite(x) & np.isfinite(y)
     if not good.any():
@@ -107,7 +107,7 @@ def _statistics(x: Floats, y: Floats, edge_points: int) -> dict[str, Any]:
     crossings = _crossings(x, above)
     total = float(above.sum())
     index = np.arange(len(x))
-    # Bluesky weighs the numbers of the points and looks up their x; the two agree where the points are even.
+    # Bluesky weights the point numbers and looks up their x; both agree for evenly spaced points.
     mass = float(np.interp((above * index).sum() / total, index, x)) if total else np.nan
     return {
         "position": float(x[high]),
@@ -132,7 +132,7 @@ def _line(x: Floats, y: Floats, edge_points: int) -> Floats | float:
 
 
 def _crossings(x: Floats, y: Floats) -> Floats:
-    """Return where y crosses the middle between its extremes."""
+    """Return the x where y crosses the middle between its extremes."""
     offset = y - (y.max() + y.min()) / 2
     at = np.flatnonzero(np.diff(offset > 0))
     rise = offset[at + 1] - offset[at]

@@ -54,7 +54,7 @@ def azimuthal_integration(
     image : str, optional
         Key of the images, shape (height, width) or (frames, height, width) per event; the only such.
     stream : str
-        Which stream of the run.
+        Stream of the run.
     distance : float
         From the sample to the detector, m.
     poni1, poni2 : float
@@ -64,25 +64,25 @@ def azimuthal_integration(
     pixel1, pixel2 : float
         Height and width of a pixel, m; the width is the height unless it is given.
     wavelength : float
-        Of the radiation, m; not needed for angles and radii.
+        Wavelength of the radiation, m; not needed for angles and radii.
     unit : {"q_nm^-1", "q_A^-1", "2th_deg", "2th_rad", "r_mm"}
-        Of the abscissa: momentum transfer ``4 pi sin(theta) / wavelength``, scattering angle, or radius.
+        Unit of the abscissa: momentum transfer ``4 pi sin(theta) / wavelength``, scattering angle, or radius.
     points : int
-        Of the abscissa.
+        Number of points of the abscissa.
     negative : bool
-        Whether negative pixels count; detectors mark dead ones so.
+        True if negative pixels count; detectors use negative values for dead pixels.
 
     Returns
     -------
     dict
         Stream "primary", one event per event of the input, float64: ``q`` (or ``two_theta``, ``radius``), shape
         (points,), with its units; and ``intensity`` in the units of the image, shape (points,) or (frames, points).
-        Pixels that are not finite do not count; where no pixel is, the intensity is 0.
+        Non-finite pixels do not count; without valid pixels, the intensity is 0.
 
     Raises
     ------
     InputError
-        There are no images, or several keys of them and none is named; the geometry is not told.
+        There are no images, or several keys of images and no choice; or the geometry is missing.
     MissingDependencyError
         pyFAI is not installed.
     """
@@ -139,12 +139,12 @@ def _integrator(**geometry: Any) -> Any:
 
 
 def _of_file(one: Input) -> Any:
-    """Return the integrator that a PONI file tells of."""
+    """Return the integrator described by a PONI file."""
     integrator = _integrator()
     try:
         integrator.load(str(one.path))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{one.label}: is no PONI file of pyFAI ({error}); expected one as second input.") from error
-    if not integrator.detector.pixel1:  # pyFAI takes any text, and tells of what is not there by what it leaves out
+    if not integrator.detector.pixel1:  # pyFAI accepts any text, and leaves missing values unset
         raise InputError(f"{one.label}: tells of no detector; expected a PONI file of pyFAI as second input.")
     return integrator

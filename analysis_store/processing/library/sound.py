@@ -1,4 +1,4 @@
-"""Sound files: how loud they are, and at which frequencies."""
+"""Level and spectrum of sound files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from analysis_store.processing.inputs.inputs import Inputs
 
 _BLOCK = 1 << 20
-"""Samples that are read at once."""
+"""Samples read at once."""
 
 FLOOR = -200.0
-"""What silence has, dBFS: lower than any sample of 32 bits, so that no level is minus infinity."""
+"""Level of silence, dBFS: lower than any sample of 32 bits, so that no level is minus infinity."""
 
 
 @processor(
@@ -45,7 +45,7 @@ def audio_level(inputs: Inputs) -> dict[str, object]:
     Parameters
     ----------
     inputs : Inputs
-        One sound file: whatever libsndfile reads, WAV, FLAC, Ogg and MP3 among it.
+        One sound file in a format of libsndfile, e.g. WAV, FLAC, Ogg or MP3.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def audio_level(inputs: Inputs) -> dict[str, object]:
     Raises
     ------
     InputError
-        There is no sound file, or nothing in it.
+        The input is not a sound file, or has no samples.
     MissingDependencyError
         soundfile is not installed.
     """
@@ -106,9 +106,9 @@ def audio_spectrogram(
     Parameters
     ----------
     inputs : Inputs
-        One sound file: whatever libsndfile reads, WAV, FLAC, Ogg and MP3 among it.
+        One sound file in a format of libsndfile, e.g. WAV, FLAC, Ogg or MP3.
     window : int
-        Samples that are looked at at once.
+        Samples per frame.
     step : int
         Samples from one frame to the next.
 
@@ -122,7 +122,7 @@ def audio_spectrogram(
     Raises
     ------
     InputError
-        There is no sound file, or less than half a window in it; the step is longer than the window.
+        The input is not a sound file, or is shorter than half a window; or the step is longer than the window.
     MissingDependencyError
         soundfile or scipy is not installed.
     """
@@ -132,7 +132,7 @@ def audio_spectrogram(
         )
     label, file = _opened(inputs)
     with file:
-        if file.frames < (window + 1) // 2:  # before the window itself is made, which may be of any size
+        if file.frames < (window + 1) // 2:  # before creating the window, which may have any size
             raise InputError(f"{label}: {file.frames} samples; expected at least {(window + 1) // 2}. Give window=.")
         transform = _transform(window, step, file.samplerate)
         first, last = transform.p_min, transform.p_max(file.frames)
@@ -152,8 +152,8 @@ def decibels(magnitude: Floats) -> Floats:
 
 
 def _levels(file: Any, transform: Any, first: int, last: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Return the levels of the frames from first to last, reading no more than they need."""
-    skipped = max(0, first - -(-transform.m_num_mid // transform.hop))  # frames that these share no sample with
+    """Return the levels of the frames from first to last, reading only the samples they need."""
+    skipped = max(0, first - -(-transform.m_num_mid // transform.hop))  # frames without common samples
     start = skipped * transform.hop
     stop = min(file.frames, (last - 1) * transform.hop - transform.m_num_mid + transform.m_num)
     file.seek(start)
@@ -172,7 +172,7 @@ def _transform(window: int, step: int, samplerate: int) -> Any:
 
 
 def _opened(inputs: Inputs) -> tuple[str, Any]:
-    """Return what messages call the only input, and the sound file that it is, open."""
+    """Return the name of the only input in messages, and the opened sound file."""
     (one,) = expected(inputs, "one sound file")
     if one.path is None:
         raise InputError(f"{one.label}: is no file; expected a sound file, e.g. Path('take-1.wav').")

@@ -1,4 +1,4 @@
-"""X-ray absorption: from intensities to absorption, from absorption to the normalised spectrum."""
+"""X-ray absorption: from intensities to absorption, and to the normalised spectrum."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _KNOWN = ("mutrans", "mufluor", "xmu")
 _FEW = 5
-"""Points of a window below which its fit is more noise than background."""
+"""Number of points in a window below which its fit is mostly noise."""
 Window = tuple[float | None, float | None]
 _EDGE = 0.05
-"""The part of a scan at either end in which no edge is looked for."""
+"""Fraction of a scan at both ends in which no edge is searched."""
 
 
 @processor(id="absorption", version="1", descriptor_md={"primary": {"hints": {"analysis": {"fields": ["mu"]}}}})
@@ -36,7 +36,7 @@ def absorption(
     mode: Literal["transmission", "fluorescence"] = "transmission",
     stream: str = "primary",
 ) -> Returned:
-    """The absorption of a sample, from the intensities before and behind it.
+    """The absorption of a sample, from the intensities before and after it.
 
     In transmission it is ``ln(i0 / signal)``, the law of Beer and Lambert; in fluorescence ``signal / i0``, which is
     proportional to the absorption of a thin or dilute sample.
@@ -48,20 +48,20 @@ def absorption(
     energy, i0, signal : str
         Keys of the photon energy, the incoming intensity, and the transmitted or fluorescence intensity.
     mode : {"transmission", "fluorescence"}
-        How was measured.
+        Geometry of the measurement.
     stream : str
-        Which stream of the run.
+        Stream of the run.
 
     Returns
     -------
     dict
         Stream "primary", one event per curve: ``energy`` in the units of the input and ``mu`` (no unit), float64, shape
-        (points,). Where an intensity is not positive ``mu`` is NaN: nothing was measured there.
+        (points,). If an intensity is not positive, ``mu`` is NaN, since the measurement is invalid.
 
     Raises
     ------
     InputError
-        A key or stream is not there.
+        A key or stream is missing.
     """
     columns = columns_of(inputs, stream)
     rows = []
@@ -106,8 +106,8 @@ def normalise_absorption(
     A window begins with the last point that is not beyond its lower end, and ends before the point that is nearest to
     its upper end, as Larch has it, too.
 
-    A window with fewer than 5 points gives a warning: what is fitted to them is hardly more than noise. The windows and
-    how many points lie in them are part of the result.
+    A window with fewer than 5 points gives a warning: a fit to them is mostly noise. The windows and
+    their numbers of points are part of the result.
 
     Parameters
     ----------
@@ -118,26 +118,26 @@ def normalise_absorption(
     mu : str, optional
         Key of the absorption; ``mu``, else the only one of ``mutrans``, ``mufluor`` and ``xmu``.
     stream : str
-        Which stream of the run.
+        Stream of the run.
     e0 : float, optional
         Energy of the edge, eV; where the absorption rises fastest, single glitches apart.
-    pre, post : (float or None, float or None)
+    Windows of the two fits, eV from the edge; None: as described above.
         Windows of the two fits, eV from the edge; None: as said above.
     degree : {0, 1, 2, 3}, optional
-        Of the polynomial behind the edge; None: as said above.
+        Degree of the polynomial above the edge; None: as described above.
 
     Returns
     -------
     dict
         Stream "primary", one event per curve: ``e0`` (eV), ``edge_step`` (units of mu); ``pre_window`` and
-        ``post_window``, eV from the edge, shape (2,), ``pre_points`` and ``post_points``, how many lie in them, and
+        ``post_window``, eV from the edge, shape (2,), ``pre_points`` and ``post_points``, their numbers of points, and
         ``degree``; and, float64 of shape (points,), ``energy`` (eV), ``mu``, ``pre_edge``, ``post_edge``, ``norm`` and
         ``flat``.
 
     Raises
     ------
     InputError
-        A key or stream is not there; the data do not reach to both windows; there is no step up at the edge.
+        A key or stream is missing; the data do not cover both windows; there is no step up at the edge.
     """
     columns = columns_of(inputs, stream)
     key = mu or _absorption_of(columns, energy)
@@ -156,7 +156,7 @@ def normalise_absorption(
 
 
 def _absorption_of(columns: Columns, energy: str) -> str:
-    """Return the key of the absorption, where there is no doubt which it is."""
+    """Return the key of the absorption, if it is unambiguous."""
     found = [name for name in _KNOWN if name in columns.values]
     if "mu" in columns.values:
         return "mu"
@@ -166,7 +166,7 @@ def _absorption_of(columns: Columns, energy: str) -> str:
 
 
 def _electronvolts(columns: Columns, energy: str) -> float:
-    """Return by what an energy is to be multiplied to be in eV; what has no units is taken to be."""
+    """Return the factor from an energy to eV; energies without units are in eV."""
     units = columns.units.get(energy, "eV")
     scales = {"ev": 1.0, "kev": 1e3}
     if units.lower() not in scales:
@@ -175,12 +175,12 @@ def _electronvolts(columns: Columns, energy: str) -> float:
 
 
 def _edge(label: str, x: Floats, y: Floats) -> float:
-    """Return where y rises fastest between points that rise as well: a glitch is one point wide."""
+    """Return the position of the steepest rise between points that rise as well: a glitch is one point wide."""
     within = max(3, int(len(x) * _EDGE))
     steps = np.diff(x)
     if len(x) < 2 * within + 3 or not (steps > 0).any():
         raise InputError(f"{label}: {len(x)} points came; expected a spectrum with an edge. Give e0=.")
-    x, y = (it[np.concatenate(([True], steps > 0))] for it in (x, y))  # an energy that was measured twice has no slope
+    x, y = (it[np.concatenate(([True], steps > 0))] for it in (x, y))  # repeated energies have no slope
     slope = np.gradient(y, x)
     steep = slope > 0.1 * slope[within:-within].max()
     good = steep & np.roll(steep, 1) & np.roll(steep, -1)
@@ -192,7 +192,7 @@ def _edge(label: str, x: Floats, y: Floats) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """From where to where a polynomial is fitted, eV from the edge."""
+    """Range in which a polynomial is fitted, eV from the edge."""
 
     name: str
     low: float
@@ -208,7 +208,7 @@ class _Window:
 
     @classmethod
     def behind(cls, offset: Floats, given: Window) -> _Window:
-        """Return the window behind the edge."""
+        """Return the window above the edge."""
         high = min(_rounded(offset[-1], 5.0), float(offset[-1])) if given[1] is None else given[1]
         low = min(25.0, _rounded(high / 3, 5.0), high - 2) if given[0] is None else given[0]
         return cls("post", low, high)
@@ -219,7 +219,7 @@ class _Window:
         return slice(first, max(first, int(np.abs(offset - self.high).argmin())))
 
     def degree(self, count: int) -> int:
-        """Return the degree that goes with the window and as many points."""
+        """Return the degree for the window and its number of points."""
         if self.name == "pre":
             return int(count > 2)
         wide = self.high - self.low
@@ -232,7 +232,7 @@ def _rounded(value: float, step: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """A polynomial, and what it was fitted to."""
+    """A polynomial, and the points it was fitted to."""
 
     window: _Window
     points: int
@@ -240,13 +240,13 @@ class _Fit:
     at: Polynomial
 
     def told(self) -> dict[str, Any]:
-        """Return what a result says of the fit."""
+        """Return the entries of a result that describe the fit."""
         name, ends = self.window.name, np.array([self.window.low, self.window.high], np.float64)
         return {f"{name}_window": ends, f"{name}_points": self.points}
 
 
 def _fit(label: str, offset: Floats, y: Floats, window: _Window, degree: int | None) -> _Fit:
-    """Return the polynomial through the points of a window; warn where they are few, refuse where they are too few."""
+    """Return the polynomial through the points of a window; warn if there are few, raise if there are too few."""
     chosen = window.points(offset)
     count = chosen.stop - chosen.start
     degree = window.degree(count) if degree is None else degree

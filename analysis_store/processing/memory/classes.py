@@ -1,4 +1,4 @@
-"""What a class in memory is made of, beside what is written of it."""
+"""Description of a class in memory, in addition to its source text."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 _KEPT_BY_PYTHON = {"__doc__", "__module__", "__qualname__", "__firstlineno__", "_abc_impl", "_is_protocol"}
 _IMPLIED = {"__init_subclass__", "__class_getitem__", "__new__"}
-"""Methods that Python wraps by itself."""
+"""Methods that Python wraps automatically."""
 _WRITTEN = (bool, int, float, complex, str, bytes, type(None))
 
 
 def class_contents(one: type, to: Description) -> list[object]:
-    """Describe a class: its bases, and those of its members that its text does not give.
+    """Describe a class: its bases, and the members that its text does not determine.
 
     Raises
     ------
     ProcessorError
-        A method or constant is not the one that is written.
+        A method or constant differs from the text.
     """
     to.watch.value(_look, one)
     was, to.class_name = to.class_name, one.__name__
@@ -49,12 +49,12 @@ def _members(one: type) -> dict[str, Any]:
 
 
 def _value(member: Any, to: Description) -> list[object]:
-    to.watch.value(lambda it: (it._value_,), member)  # what `value` gives
+    to.watch.value(lambda it: (it._value_,), member)  # the result of `value`
     return [to.of(member.value)]
 
 
 def is_generated(function: types.FunctionType, class_name: str) -> bool:
-    """Whether a library has made a method from what is written of a class, as `dataclasses` do."""
+    """Return True if a library generated a method from the text of a class, as `dataclasses` does."""
     main = vars(sys.modules["__main__"])
     owner = function.__qualname__.rpartition(".")[0]
     is_its = owner.rpartition(".")[2] == class_name or owner == "__create_fn__.<locals>"
@@ -71,7 +71,7 @@ def _look(one: type) -> tuple[Any, ...]:
 
 
 def _counts(one: type, name: str, body: dict[str, list[ast.stmt]]) -> bool:
-    """Whether a member is the author's, or somebody's who changed the class; Python and libraries keep much there."""
+    """Return True if the author, or code that changed the class, set a member; Python and libraries set many."""
     if name in _KEPT_BY_PYTHON:
         return False
     if issubclass(one, Enum) and (name in one.__members__ or (name.startswith("_") and name.endswith("_"))):
@@ -90,11 +90,11 @@ def _member(one: type, name: str, statements: list[ast.stmt], to: Description) -
         if repr(value) != repr(written.value.value):  # type: ignore[union-attr]
             raise changed(one.__module__, f"{one.__qualname__}.{name}")
         return None
-    return to.at((one.__module__, f"{one.__qualname__}.{name}"), value)  # a class inside is a part of this one
+    return to.at((one.__module__, f"{one.__qualname__}.{name}"), value)  # a nested class is a part of this one
 
 
 def _method(one: type, name: str, value: Any, to: Description) -> Any:
-    """Describe what is there in place of a method that is written without decorators; None if it is that method."""
+    """Describe a value in place of a method without decorators; None if it is that method."""
     if name in _IMPLIED and isinstance(value, (classmethod, staticmethod)):
         value = value.__func__
     told = to.of(value)
@@ -108,7 +108,7 @@ def _is_constant(statement: ast.stmt | None) -> bool:
 
 
 def _body(one: type, to: Description) -> dict[str, list[ast.stmt]]:
-    """Return the statements of the text of a class that bind each name; nothing where it is not written as such."""
+    """Return the statements of a class that bind each name; nothing if the text has no such class."""
     text = to.own.text(one.__module__) if to.own.has(one.__module__) else None
     nodes = _classes(text).get(one.__qualname__, []) if text is not None else []
     return bound_by(nodes[0].body) if len(nodes) == 1 else {}

@@ -1,4 +1,4 @@
-"""How data are described: by what they hold."""
+"""Descriptions of data, by their content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.memory.description import Description
 
 _LONG = 100
-"""In a longer table of a library only texts and numbers are looked at."""
+"""Of longer tables of a library, only texts and numbers are described."""
 _MAPPINGS = {dict, types.MappingProxyType, defaultdict, OrderedDict, Counter}
 
 
@@ -37,7 +37,7 @@ def sequence(value: list[object] | tuple[object, ...] | deque[object], to: Descr
 
 
 def set_(value: set[object] | frozenset[object], to: Description) -> object:
-    """Describe a set by its members, in no order."""
+    """Describe a set by its members, without order."""
     if type(value) not in {set, frozenset}:
         return None
     to.watch.value(tuple, value)
@@ -46,14 +46,14 @@ def set_(value: set[object] | frozenset[object], to: Description) -> object:
 
 
 def mapping(value: Mapping[object, object], to: Description) -> object:
-    """Describe a dict by its items, in their order; in that of a library they have none."""
+    """Describe a dict by its items, in their order; a dict of a library without order."""
     if type(value) not in _MAPPINGS:
         return None
     to.watch.value(look_at_mapping, value)
     say = _by_length(len(value), to)
     items = [[say(key), say(one)] for key, one in list(value.items())]
     made = [to.of(value.default_factory)] if isinstance(value, defaultdict) else []
-    # Libraries make dicts of sets, which have another order in each process.
+    # Libraries create dicts from sets, whose order differs between processes.
     return [type(value).__name__, *made, *(sorted(map(digest_of, items)) if to.in_library else items)]
 
 
@@ -87,12 +87,12 @@ def member(value: Enum, to: Description) -> object:
 
 
 def reference(value: weakref.ref[object], to: Description) -> object:
-    """Describe a weak reference by what it refers to."""
+    """Describe a weak reference by its target."""
     return ["reference", to.of(value())]
 
 
 def logger(value: logging.Logger, _to: Description) -> object:
-    """Describe a logger by its name; what it does with messages changes no result."""
+    """Describe a logger by its name; the handling of messages changes no result."""
     return ["logger", value.name]
 
 

@@ -1,4 +1,4 @@
-"""How other objects are described: by their class and their attributes, or by what they say of themselves."""
+"""Descriptions of other objects: by their class and their attributes, or by their pickling state."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from analysis_store.processing.memory.description import Description
 
 DEEP = 2
-"""How deep the objects in an object of a library are looked at."""
+"""Depth to which the objects in an object of a library are described."""
 SIMPLE = (type(None), bool, int, bytes)
 
 _INSIDE = ("py_func", "__wrapped__")
-"""Where a decorator of a library keeps the function that it has made faster; of the rest much is left to chance."""
+"""Attribute in which a library's decorator keeps the function that it compiled; its other state is often random."""
 _ALSO = (str, bytes, int, float, list, tuple, dict, set, frozenset)
 
 
@@ -49,14 +49,14 @@ _CONSTANT = (
     uuid.UUID,
     type(vars(_Named)["any"]),
 )
-"""What cannot be changed, and is not looked at again."""
+"""Immutable types, which are not checked again."""
 
 
 def object_(value: object, to: Description) -> object:
-    """Describe an object by its class and what it holds.
+    """Describe an object by its class and its content.
 
-    One of one's own is looked at as deep as it goes. One of a library has secrets, caches and addresses: it is looked
-    at as deep as `DEEP`.
+    An object of a user's class is described to any depth. One of a library has secrets, caches and addresses: it is
+    described to the depth `DEEP`.
     """
     kind = to.of(type(value))
     if to.own.has(type(value).__module__):
@@ -74,7 +74,7 @@ def object_(value: object, to: Description) -> object:
 
 
 def attributes(value: object, to: Description) -> list[object]:
-    """Describe what an object holds under names."""
+    """Describe the attributes of an object."""
     to.watch.value(look_at_attributes, value)
     found = sorted(attributes_of(value).items())
     return [[name, to.of(one)] for name, one in found if not (to.in_library and "cache" in name)]
@@ -88,7 +88,7 @@ def _of_library(value: Any, to: Description) -> list[object]:
 
 
 def _also(value: Any, to: Description) -> list[object]:
-    """Describe what is in an object that is a list, dict, set, text or number as well."""
+    """Describe the content of an object that is also a list, dict, set, text or number."""
     kind: Any = next((one for one in _ALSO if isinstance(value, one)), None)
     if kind is None:
         return []
@@ -97,7 +97,7 @@ def _also(value: Any, to: Description) -> list[object]:
 
 
 def _said(value: Any, to: Description, level: int) -> list[Any]:
-    """Describe an object by what it says of itself for pickling; nothing if it cannot be pickled."""
+    """Describe an object by its pickling state; return nothing if it cannot be pickled."""
     with to.inside(level, library=True, watch=Blind()):
         described = [to.of(part) for part in said_by(value)]
     if not issubclass(type(value), _CONSTANT) and type(value).__module__ != "typing":

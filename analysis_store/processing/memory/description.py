@@ -1,7 +1,7 @@
-"""What a value in memory is, said so that every process says the same of the same value.
+"""Description of a value in memory that is the same in every process for equal values.
 
-Plain values, containers and arrays are said by what they hold; functions and classes of one's own by the names under
-which they are written; what libraries have made by what it says of itself for pickling, else by its attributes.
+Plain values, containers and arrays are described by their content; functions and classes of the user's code by the
+names in their modules; objects of libraries by their pickling state, else by their attributes.
 """
 
 from __future__ import annotations
@@ -38,31 +38,31 @@ class Description:
     Parameters
     ----------
     own : Own
-        Which code is one's own, and where it is written.
+        The user's code, and where it is written.
     watch : Watch
-        Sees all that is described.
+        Records everything that is described.
     root : str
-        The folder of the code, which differs between machines; in paths it is left out.
+        Folder of the code, which differs between machines and is removed from paths.
     """
 
     def __init__(self, own: Own, watch: Watch, root: str) -> None:
         self.own = own
         self.watch: Watch = watch
         self.places: list[Place] = []
-        """The code of one's own that was met."""
+        """User code that was found."""
         self.class_name = ""
-        """The class whose members are being described."""
+        """Class whose members are being described."""
         self.level: int = DEEP
-        """How much deeper the objects of a library are looked at."""
+        """Remaining depth for objects of a library."""
         self.in_library: bool = False
-        """Whether what is being described is in an object of a library."""
+        """True while describing a part of a library object."""
         self._root = root
         self._open: dict[int, int] = {}
         self._done: dict[tuple[int, int], Any] = {}
         self._alive: list[Any] = []
 
     def at(self, place: Place, value: object) -> object:
-        """Describe what a name stands for: a class by what it is made of where it is the class of that name."""
+        """Describe the value of a name: a class by its content, if the name is the name of the class."""
         if isinstance(value, type) and (value.__module__, value.__qualname__) == place:
             return class_contents(value, self)
         return self.of(value)
@@ -73,7 +73,7 @@ class Description:
         if kind in SIMPLE:
             return [kind.__name__, value]
         if kind is float:
-            return ["float", value.hex()]  # NaN is NaN
+            return ["float", value.hex()]  # all NaNs are equal
         if kind is str or issubclass(kind, PurePath):
             return [kind.__name__, *self._path(str(value))]
         if kind in _BY_REPR:
@@ -81,12 +81,12 @@ class Description:
         return self._once(value)
 
     def again(self) -> Description:
-        """Return what describes once more, to compare."""
+        """Return a function that repeats the description, to compare."""
         return Description(self.own, Blind(), self._root)
 
     @contextmanager
     def inside(self, level: int, *, library: bool, watch: Watch | None = None) -> Iterator[None]:
-        """Describe what is in an object."""
+        """Describe the content of an object."""
         was = self.level, self.in_library, self.watch
         self.level, self.in_library, self.watch = level, library, watch or self.watch
         try:
@@ -95,12 +95,12 @@ class Description:
             self.level, self.in_library, self.watch = was
 
     def _once(self, value: object) -> object:
-        """Describe what may hold itself, or be met again."""
+        """Describe values that may contain themselves, or occur again."""
         number, key = id(value), (id(value), self.level)
         if number in self._open:
             return ["above", len(self._open) - self._open[number]]
         if key not in self._done:
-            self._alive.append(value)  # nothing else gets its id
+            self._alive.append(value)  # keeps its id unique
             self._open[number] = len(self._open)
             try:
                 self._done[key] = self._of_kind(value)
@@ -139,4 +139,4 @@ _KINDS: tuple[tuple[Any, Callable[[Any, Description], Any]], ...] = (
     (weakref.ref, data.reference),
     (logging.Logger, data.logger),
 )
-"""What describes a value of a class; it gives None for those that it leaves to `object_`."""
+"""Functions that describe values of a class; they return None for values that they leave to `object_`."""

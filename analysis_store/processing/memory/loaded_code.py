@@ -1,4 +1,4 @@
-"""Whether a function that is loaded is one that is written: results of old code must not be filed under the new."""
+"""Comparison of loaded functions with their source text, so that results of old code do not count as those of new."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _HAS_DOCSTRING = 0x4000000  # since 3.13; before, the docstring is the first con
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _Written = dict[str, dict[Any, list[int]]]
-"""By qualified name, the gist of each function of that name, and the statements of the module in which it stands."""
+"""By qualified name, the code of each function of that name, and the statements of the module that contain it."""
 
 
 def place_of(function: FunctionType, module: ModuleText) -> str | None:
-    """Return the name in a module under which a function that is loaded is written; None if it is not written there."""
+    """Return the name in a module under which a loaded function is written; None if it is not written there."""
     loaded = sys.modules.get(module.name)
     if loaded is None or function.__globals__ is not vars(loaded):
-        return None  # of a module that was loaded before under this name
+        return None  # from an earlier module of this name
     written = _written(module).get(function.__code__.co_qualname, {})
     if type(loaded.__loader__) is SourceFileLoader:
         there = written.get(_gist(function.__code__), [])
-    else:  # pytest has a loader that makes other code of the same text
+    else:  # pytest's loader compiles other code from the same text
         here = function.__code__.co_filename == str(module.path)
         there = [number for numbers in written.values() for number in numbers] if here else []
     nodes = _definitions(module).get(function.__code__.co_qualname, [])
@@ -46,7 +46,7 @@ def place_of(function: FunctionType, module: ModuleText) -> str | None:
 
 
 def name_of(module: ModuleText, statement: ast.stmt) -> str:
-    """Return the first name that a statement of a module gives a value, or changes; else one that says what it is."""
+    """Return the first name that a statement of a module binds or changes; else a name that describes it."""
     names = [name for name, statements in module.bound.items() if statement in statements]
     return (
         min(names, key=lambda name: (name != getattr(statement, "name", name), name)) if names else unnamed(statement)
@@ -54,19 +54,19 @@ def name_of(module: ModuleText, statement: ast.stmt) -> str:
 
 
 def unnamed(statement: ast.stmt) -> str:
-    """Return a name for a statement that binds none."""
+    """Return a name for a statement that binds no name."""
     from analysis_store.processing.identity.result_key import digest_of
 
     return f"<{digest_of(form(statement)).rpartition(':')[2][:8]}>"
 
 
 def is_plain_definition(statements: list[ast.stmt]) -> bool:
-    """Whether a name is given once, to a function as it is written."""
+    """Return True if a name is bound once, to a function as it is written."""
     return len(statements) == 1 and isinstance(statements[0], _Definition) and not statements[0].decorator_list
 
 
 def computed_defaults(function: FunctionType, module: ModuleText) -> list[object]:
-    """Return the defaults of a function that are no plain constants in the text."""
+    """Return the defaults of a function that are not plain constants in the text."""
     held = _defaults(function)
     nodes = _definitions(module).get(function.__code__.co_qualname, [])
     if len(nodes) != 1:
@@ -77,21 +77,22 @@ def computed_defaults(function: FunctionType, module: ModuleText) -> list[object
 
 
 def changed(module: str, name: str) -> ProcessorError:
-    """Return the error that something which is loaded is not what is written."""
+    """Return the error for loaded code that differs from its source."""
     return ProcessorError(
-        f"{module}:{name} was changed after it was loaded, and what runs is not what is written; load the module "
-        "anew, with all that import it, or start Python again."
+        f"{module}:{name} was changed after it was loaded, so that the running code differs from its source. Reload "
+        "the module "
+        "and all that import it, or restart Python."
     )
 
 
 def same_code(one: Callable[..., object], other: Callable[..., object]) -> bool:
-    """Whether two functions do the same, wherever they stand and whatever their docstrings say."""
+    """Return True if two functions have the same code, ignoring location and docstrings."""
     codes = [inspect.unwrap(function).__code__ for function in (one, other)]
     return bool(_gist(codes[0]) == _gist(codes[1]))
 
 
 def gist_digest(function: FunctionType) -> str:
-    """Return the digest of what a function does that is written nowhere; another in another version of Python."""
+    """Return the digest of the bytecode of a function without source; it depends on the version of Python."""
     return blake3(repr(_gist(function.__code__)).encode()).hexdigest()
 
 
@@ -116,7 +117,7 @@ def _first_line(statement: ast.stmt) -> int:
 
 
 def _gist(code: CodeType) -> Any:
-    """Return what a function does: not where it stands, nor its docstring."""
+    """Return the code of a function without its location and docstring."""
     constants = list(code.co_consts)
     has_docstring = code.co_flags & _HAS_DOCSTRING or sys.version_info < (3, 13)
     if has_docstring and constants and isinstance(constants[0], str | None):
@@ -128,7 +129,7 @@ def _gist(code: CodeType) -> Any:
 
 
 def _told(constant: Any) -> tuple[type, str]:
-    """Return a constant so that equal ones are equal, NaN too, and 1, 1.0 and True are not."""
+    """Return a constant such that equal ones are equal, also NaN, and 1, 1.0 and True differ."""
     return type(constant), repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)
 
 
@@ -160,7 +161,7 @@ def _written_defaults(node: _Definition) -> list[ast.expr]:
 
 
 def _defaults_differ(function: FunctionType, node: _Definition) -> bool:
-    """Whether a default that is a plain constant is another than is written."""
+    """Return True if a default that is a plain constant differs from its source."""
     held, written = _defaults(function), _written_defaults(node)
     if len(held) != len(written):
         return True

@@ -1,4 +1,4 @@
-"""What is inside objects of any class: their attributes, what they say for pickling, their digests as data."""
+"""Content of objects of any class: attributes, pickling state, digests of data."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 _DATA = ("pandas", "xarray")
-"""Libraries whose objects are data: they have a digest as such."""
+"""Libraries whose objects are data with digests."""
 
 
 def stands_for(name: str) -> Any:
-    """Return what is in memory under a name, ``module:Class.Inner``."""
+    """Return the object in memory with a name, ``module:Class.Inner``."""
     module, _, path = name.partition(":")
     found: Any = sys.modules.get(module)
     for part in path.split("."):
@@ -33,12 +33,12 @@ def stands_for(name: str) -> Any:
 
 
 def attributes_of(value: object) -> dict[str, Any]:
-    """Return what an object holds under names, without running anything of it."""
+    """Return the attributes of an object, without running its code."""
     found: dict[str, Any] = {}
     for name, member in _slots(type(value)):  # type: ignore[arg-type]
-        with suppress(AttributeError):  # it has no value yet
+        with suppress(AttributeError):  # no value yet
             found[name] = member.__get__(value)
-    with suppress(AttributeError):  # it has slots only
+    with suppress(AttributeError):  # only slots
         found.update(object.__getattribute__(value, "__dict__"))
     return found
 
@@ -58,13 +58,13 @@ def _slots(kind: type) -> tuple[tuple[str, types.MemberDescriptorType], ...]:
 
 
 def content_of(cell: types.CellType) -> Iterator[object]:
-    """Yield what a closure holds, unless it holds nothing yet."""
+    """Yield the content of a closure, unless it is still empty."""
     with suppress(ValueError):
         yield cell.cell_contents
 
 
 def says_itself(kind: type) -> bool:
-    """Whether a class says for pickling what its objects are made of."""
+    """Return True if a class defines its pickling."""
     if kind in copyreg.dispatch_table or hasattr(kind, "__getnewargs__") or hasattr(kind, "__getnewargs_ex__"):
         return True
     names = ("__reduce__", "__reduce_ex__", "__getstate__")
@@ -72,9 +72,9 @@ def says_itself(kind: type) -> bool:
 
 
 def said_by(value: object) -> list[Any]:
-    """Return what an object says for pickling; nothing where it cannot be pickled: locks, files, devices."""
+    """Return the pickling state of an object; nothing if it cannot be pickled: locks, files, devices."""
     reduce = copyreg.dispatch_table.get(type(value))
-    quietly = quiet if type(value).__module__ == "itertools" else nullcontext  # soon they cannot be pickled
+    quietly = quiet if type(value).__module__ == "itertools" else nullcontext  # their pickling is deprecated
     try:
         with quietly():
             said: Any = reduce(value) if reduce is not None else value.__reduce_ex__(4)
@@ -84,7 +84,7 @@ def said_by(value: object) -> list[Any]:
 
 
 def name_of(value: object) -> str:
-    """Return the name of what a library has under that name, such as a compiled function; "" for other objects."""
+    """Return the name of an object that a library has under it, e.g. a compiled function; "" for other objects."""
     attributes = attributes_of(value)
     found = [attributes.get(name) or _of_type(value, name) for name in ("__module__", "__qualname__")]
     if not all(isinstance(one, str) for one in found):
@@ -102,7 +102,7 @@ def _of_type(value: Any, name: str) -> Any:
 
 
 def data_digest(value: object) -> str | None:
-    """Return the digest that data of a library have when they are stored; None for what is no such data."""
+    """Return the digest of library data in their stored form; None for other objects."""
     if type(value).__module__.partition(".")[0] not in _DATA:
         return None
     from analysis_store.codecs.digest import digest_nodes
@@ -115,7 +115,7 @@ def data_digest(value: object) -> str | None:
 
 
 def array_digest(value: AnyArray) -> str:
-    """Return the digest of an array; of one of objects, of its shape."""
+    """Return the digest of an array; for one of objects, that of its shape."""
     dtype = repr(value.dtype.descr if value.dtype.names else value.dtype.str)
     hasher = blake3(f"{dtype}{value.shape}".encode())
     if not value.dtype.hasobject and value.size:
@@ -124,7 +124,7 @@ def array_digest(value: AnyArray) -> str:
 
 
 def look_at_function(value: types.FunctionType) -> tuple[object, ...]:
-    """Return what a function holds."""
+    """Return the content of a function."""
     held = (value.__code__, value.__defaults__, *value.__dict__.values())
     if value.__kwdefaults__:
         held = (*held, *look_at_mapping(value.__kwdefaults__))
@@ -134,10 +134,10 @@ def look_at_function(value: types.FunctionType) -> tuple[object, ...]:
 
 
 def look_at_mapping(value: Any) -> tuple[object, ...]:
-    """Return what a mapping holds."""
+    """Return the content of a mapping."""
     return (*value.keys(), *value.values())
 
 
 def look_at_attributes(value: object) -> tuple[object, ...]:
-    """Return what an object holds under names."""
+    """Return the attributes of an object."""
     return look_at_mapping(attributes_of(value))

@@ -1,4 +1,4 @@
-"""The code of one's own, as opposed to that of Python and of installed packages: its texts, and where a function is."""
+"""User code, as opposed to Python and installed packages: its texts, and the location of functions."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Place = tuple[str, str]
 """A module and a name in it."""
 
 ABSENT = object()
-"""What a name stands for whose module is not loaded, or has it not."""
+"""Value of a name whose module is not loaded, or does not have it."""
 
 
 class Own:
-    """Modules of one's own.
+    """User modules.
 
     Parameters
     ----------
     package : str
-        All modules of this package are, and all that are of no installed package.
+        All modules of this package are user code, and all that are in no installed package.
     anew : bool
-        Whether to read what the files say now, and not what they said when they were loaded.
+        True to read the files as they are now, not as they were when they were loaded.
     """
 
     def __init__(self, package: str, *, anew: bool) -> None:
@@ -35,7 +35,7 @@ class Own:
         self._known: dict[str, bool] = {}
 
     def has(self, module: object) -> bool:
-        """Whether a module is one's own; what is at home nowhere, as a notebook, is."""
+        """Return True if a module is user code, including code in no package or file, as in a notebook."""
         if not isinstance(module, str):
             return True
         if module not in self._known:
@@ -43,29 +43,29 @@ class Own:
         return self._known[module]
 
     def is_above(self, module: str) -> bool:
-        """Whether a module is a namespace in which the package is."""
+        """Return True if a module is a namespace that contains the package."""
         return within(self._package, module)
 
     def text(self, module: str) -> ModuleText | None:
-        """Return a module of one's own as it is written; None where it is no Python, or another's."""
+        """Return a user module as it is written; None if it is not Python, or not user code."""
         if module not in self._texts:
             self._texts[module] = module_text(module, anew=self._anew) if self.has(module) else None
         return self._texts[module]
 
     def place(self, function: FunctionType) -> Place:
-        """Return where a function is written.
+        """Return the location of a function in its source.
 
         Raises
         ------
         ProcessorError
-            It is written nowhere as it runs.
+            The running function is not written in a module.
         """
         module = function.__globals__.get("__name__")
         text = self.text(module) if isinstance(module, str) else None
         if text is None:
             raise ProcessorError(
-                f"Got {function!r:.200} of {module!r}, a function that no module has; expected code that another "
-                "process can import. Write it into a module, and start Python again."
+                f"Got {function!r:.200} of {module!r}, a function in no module; expected code that another "
+                "process can import. Write it into a module, and restart Python."
             )
         name = place_of(function, text)
         if name is None:
@@ -74,12 +74,12 @@ class Own:
 
 
 def loaded(module: str) -> ModuleType | None:
-    """Return a module that is loaded."""
+    """Return a loaded module."""
     return sys.modules.get(module)
 
 
 def root_of(text: ModuleText) -> str:
-    """Return the folder in which a module or its topmost package is."""
+    """Return the folder of a module or its topmost package."""
     below = text.name.count(".") + (text.path.name == "__init__.py")
     parents = Path(text.path).parents
     return str(parents[min(below, len(parents) - 1)])

@@ -1,4 +1,4 @@
-"""What was seen of modules and values in memory, and whether it is so still: a look at each, nothing computed."""
+"""Snapshots of modules and values in memory, and a cheap check whether they are unchanged."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 Look = Callable[[Any], tuple[object, ...]]
-"""Gives what a value holds itself: a tuple of objects that are compared by identity."""
+"""Returns the direct content of a value: a tuple of objects that are compared by identity."""
 
 _ABSENT = object()
 
 
 class Watch:
-    """Holds as long as nothing that it has seen is another."""
+    """Valid while everything that was recorded is unchanged."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[int, str], tuple[dict[str, Any], str, Any]] = {}
@@ -24,23 +24,23 @@ class Watch:
         self._files: dict[str, tuple[Path, Any]] = {}
 
     def name(self, namespace: dict[str, object], name: str) -> None:
-        """See what a name stands for, or that it is not there."""
+        """Record the value of a name, or that it is missing."""
         self._names[id(namespace), name] = namespace, name, namespace.get(name, _ABSENT)
 
     def value(self, look: Look, value: object) -> None:
-        """See what a value holds."""
+        """Record the content of a value."""
         self._values.append((look, value, look(value)))
 
     def content(self, compute: Callable[[], object]) -> None:
-        """See what can only be compared by computing it again."""
+        """Record a value that can only be compared by computing it again."""
         self._contents.append((compute, compute()))
 
     def file(self, module: str, path: Path) -> None:
-        """See a file whose module is not loaded."""
+        """Record a file whose module is not loaded."""
         self._files[module] = path, _state(path)
 
     def holds(self) -> bool:
-        """Whether all is what it was."""
+        """Return True if everything is unchanged."""
         try:
             return (
                 all(space.get(name, _ABSENT) is value for space, name, value in self._names.values())
@@ -55,13 +55,13 @@ class Watch:
 
 
 class Blind(Watch):
-    """Sees nothing."""
+    """Records nothing."""
 
     def value(self, look: Look, value: object) -> None:
-        """See nothing."""
+        """Do nothing."""
 
     def content(self, compute: Callable[[], object]) -> None:
-        """See nothing."""
+        """Do nothing."""
 
 
 def _same(now: tuple[Any, ...], seen: tuple[Any, ...]) -> bool:

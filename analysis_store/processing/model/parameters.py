@@ -1,7 +1,7 @@
 """The parameters of a processor: their schema, from type hints and defaults, and their values, checked.
 
-Values go through JSON, so that a result can be made again from what was stored of it: what the function gets is what
-JSON says, read by the type hint. Types are strict: ``"3"``, ``True`` and ``3.0`` are no int; an int is a float.
+Values pass through JSON, so that a result can be computed again from its stored parameters: the function receives the
+JSON value, parsed by the type hint. Types are strict: ``"3"``, ``True`` and ``3.0`` are not int; an int is a float.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _SECTION = re.compile(r"^Parameters\n-{3,}\n(.*?)(?=^\S[^\n]*\n-{3,}$|\Z)", re.MULTILINE | re.DOTALL)
 _CHANGES = (
-    "what its type makes of it comes back from JSON as another value; take a type without validators that change "
+    "its type converts it to a value that JSON does not restore; use a type without validators that change "
     "values and without hidden fields"
 )
 _ENTRY = re.compile(r"^(\w[\w, ]*?)(?: *:.*)?\n((?:[ \t]+\S.*\n?|[ \t]*\n)+)", re.MULTILINE)
 
 
 class Parameter:
-    """One parameter: its name, the type that its values have, and its default."""
+    """One parameter: its name, the type of its values, and its default."""
 
     def __init__(self, name: str, hint: Any, default: Any = inspect.Parameter.empty) -> None:
         self.name = name
@@ -45,12 +45,12 @@ class Parameter:
             self.adapter.json_schema()
         except (PydanticUserError, TypeError, NameError) as error:
             raise ParameterError(
-                f"{name}: {hint!r} is no type of which there is a JSON Schema ({_first_line(error)}); "
+                f"{name}: Got the type {hint!r}, which has no JSON Schema ({_first_line(error)}); "
                 "expected numbers, text, lists, dicts, Literal, Enum, dataclasses or pydantic models."
             ) from error
         self.required: bool = default is inspect.Parameter.empty
         self.default = None if self.required else self.to_json(self._checked_default(default))
-        """As JSON has it."""
+        """Default as JSON."""
 
     def _checked_default(self, default: Any) -> Any:
         faults: list[str] = []
@@ -60,7 +60,7 @@ class Parameter:
         return value
 
     def validate(self, given: object, faults: list[str]) -> Any:
-        """Return the value as the function gets it; what is wrong with it is added to the faults."""
+        """Return the value as the function receives it; add faults of it to the list."""
         try:
             return self._validated(given)
         except NotPlainError as error:
@@ -69,26 +69,26 @@ class Parameter:
             for fault in error.errors(include_url=False, include_context=False):
                 path = "".join(f"[{part!r}]" for part in fault["loc"])
                 message = fault["msg"][:1].lower() + fault["msg"][1:]
-                faults.append(f"{self.name}{path}: {fault['input']!r:.200} came; {message}")
-        except (RecursionError, ValueError) as error:  # it holds itself; an int of more digits than Python writes
-            faults.append(f"{self.name}: {type(given).__name__} came; JSON cannot hold it: {error}")
+                faults.append(f"{self.name}{path}: Got {fault['input']!r:.200}; {message}")
+        except (RecursionError, ValueError) as error:  # it contains itself, or an int has too many digits
+            faults.append(f"{self.name}: Got {type(given).__name__}; JSON cannot hold it: {error}")
         return None
 
     def _validated(self, given: Any) -> Any:
         try:
             told = plain(given)
-        except NotPlainError as refusal:  # an instance of the hint's type: a dataclass, an Enum, a date
+        except NotPlainError as refusal:  # instance of the hint's type: a dataclass, an Enum, a date
             return self._by_way_of_json(self.adapter.validate_python(given, strict=True), "", refusal)
         text = json.dumps(told)
         value = self.adapter.validate_json(text, strict=True)
         if type(value) is int and type(told) is not int and type(told) is not str:  # Literal[1] equals True and 1.0
-            raise NotPlainError(f": {given!r} came; input should be a valid integer")
-        return self._by_way_of_json(value, text, NotPlainError(f": {given!r:.80} came; {_CHANGES}"))
+            raise NotPlainError(f": Got {given!r}; input should be a valid integer")
+        return self._by_way_of_json(value, text, NotPlainError(f": Got {given!r:.80}; {_CHANGES}"))
 
     def _by_way_of_json(self, value: Any, text: str, refusal: NotPlainError) -> Any:
-        """Return a value as it comes back from JSON; refuse one that comes back as another.
+        """Return a value after a round trip through JSON; raise if it changed.
 
-        Those do of which the type hides a part, and those that a validator changes each time.
+        Values change if the type hides a part of them, or a validator changes them each time.
         """
         try:
             told = json.dumps(told_in_json(value))
@@ -100,12 +100,12 @@ class Parameter:
         return again
 
     def to_json(self, value: object) -> Any:
-        """Return a checked value as JSON has it."""
+        """Return a checked value as JSON."""
         return told_in_json(value)
 
 
 class Parameters:
-    """The parameters that a function takes besides its inputs."""
+    """The parameters of a function, without its inputs."""
 
     def __init__(self, name: str, parameters: Mapping[str, Parameter], descriptions: Mapping[str, str]) -> None:
         self._name = name
@@ -114,7 +114,7 @@ class Parameters:
 
     @classmethod
     def of(cls, function: Callable[..., object], name: str) -> Parameters:
-        """Return the parameters of a function; the first argument are the inputs.
+        """Return the parameters of a function, whose first argument are the inputs.
 
         Raises
         ------
@@ -139,7 +139,7 @@ class Parameters:
 
     @cached_property
     def schema(self) -> Document:
-        """The JSON Schema (draft 2020-12) of the parameters."""
+        """JSON Schema (draft 2020-12) of the parameters."""
         parts, shared = TypeAdapter.json_schemas(
             [(name, "validation", one.adapter) for name, one in self._parameters.items()]
         )
@@ -153,22 +153,22 @@ class Parameters:
         return {**whole, "required": required, "additionalProperties": False, **shared}
 
     def validate(self, given: Mapping[str, object]) -> dict[str, Any]:
-        """Return the values of all parameters, as the function gets them: fresh ones, whatever was given or is default.
+        """Return the values of all parameters as the function receives them: new objects, never the given ones.
 
         Raises
         ------
         ParameterError
-            Names every parameter that is wrong, its value and the rule it breaks.
+            The message names every wrong parameter, its value and its rule.
         """
         if not isinstance(given, Mapping):
             raise ParameterError(
-                f"processor {self._name!r}: {given!r:.200} came; expected parameters by name, {{name: value}}."
+                f"processor {self._name!r}: Got {given!r:.200}; expected parameters by name, {{name: value}}."
             )
         faults = [self._unknown(name) for name in given if name not in self._parameters]
         values: dict[str, Any] = {}
         for name, one in self._parameters.items():
             if name not in given and one.required:
-                faults.append(f"{name}: is missing; it has no default")
+                faults.append(f"{name}: is missing and has no default")
             else:
                 values[name] = one.validate(given.get(name, one.default), faults)
         if faults:
@@ -176,31 +176,31 @@ class Parameters:
         return values
 
     def to_json(self, values: Mapping[str, object]) -> Document:
-        """Return values, as `validate` returns them, as JSON has them; NaN and infinities stay floats."""
+        """Return values of `validate` as JSON; NaN and infinities remain floats."""
         return {name: self._parameters[name].to_json(value) for name, value in values.items()}
 
     def _unknown(self, name: object) -> str:
         near = get_close_matches(str(name), list(self._parameters), 3)
         known = f"the nearest: {', '.join(near)}" if near else f"there are {', '.join(self) or 'none'}"
-        return f"{name}: is no parameter; {known}"
+        return f"{name}: is not a parameter; {known}"
 
 
 def _by_name(function: Callable[..., object]) -> list[inspect.Parameter]:
-    """Return the arguments besides the inputs; all of them can be given by name."""
+    """Return the arguments without the inputs, after checking that all can be given by name."""
     taken = list(inspect.signature(function).parameters.values())
     if not taken or taken[0].kind not in {taken[0].POSITIONAL_ONLY, taken[0].POSITIONAL_OR_KEYWORD}:
         raise ProcessorError("the function takes no inputs; expected f(inputs, *, name=default, …).")
     for one in taken[1:]:
         if one.kind not in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY}:
             raise ProcessorError(
-                f"the argument {one} came; expected every parameter by its name, since stored results are told apart "
+                f"Got the argument {one}; expected every parameter by its name, since stored results are distinguished "
                 "by them: write f(inputs, *, name=default, …)."
             )
     return taken[1:]
 
 
 def _hints(function: Callable[..., object], found: list[inspect.Parameter]) -> dict[str, Any]:
-    # Only of the parameters: the hint of the inputs may be one that is imported for the type checker alone.
+    # Only for the parameters: the hint of the inputs may be imported for the type checker alone.
     told = {one.name: one.annotation for one in found if one.annotation is not one.empty}
     names = getattr(inspect.unwrap(function), "__globals__", {})
     try:
@@ -219,14 +219,14 @@ def _guess(parameter: inspect.Parameter) -> Any:
 
 
 def _descriptions(docstring: str) -> dict[str, str]:
-    """Return what a numpydoc docstring says of each parameter."""
+    """Return the description of each parameter in a numpydoc docstring."""
     section = _SECTION.search(docstring + "\n")
     entries = _ENTRY.findall(section[1]) if section else []
     return {name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")}
 
 
 def _is_same(value: Any, other: Any) -> bool:
-    """Whether two values are equal; NaN is equal to itself."""
+    """Return True if two values are equal; NaN is equal to itself."""
     found = Differences(0.0, 0.0)
     found.compare(value, other)
     return not found.unequal

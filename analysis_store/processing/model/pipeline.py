@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A preset in a pipeline, and the steps whose results are its inputs; equal steps are one."""
+    """A preset in a pipeline, with the steps whose results are its inputs; equal steps are one."""
 
     preset: Preset
     parents: tuple[Step, ...] = ()
-    """In the order in which the function gets their results; none for a step that works on the pipeline's inputs."""
+    """Steps in the order of the function's inputs; empty for a step that uses the pipeline's inputs."""
     digest: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -48,13 +48,13 @@ class Pipeline:
     Parameters
     ----------
     steps : mapping
-        Name of each step -> its preset (a processor or its id stands for its defaults), or ``(preset, [names of the
-        steps whose results it gets])``. A step without parents works on the inputs of the pipeline.
+        Name of each step -> its preset (a processor or its id uses its defaults), or ``(preset, [names of the
+        steps whose results it gets])``. A step without parents uses the inputs of the pipeline.
 
     Raises
     ------
     ProcessorError
-        No step, or no name of one; a parent that is no step; a cycle, which is named.
+        There is no step, or an invalid name; a parent that does not exist; a cycle, which is named.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Pipeline:
 
     def __init__(self, steps: Mapping[str, object]) -> None:
         if not isinstance(steps, Mapping):
-            raise ProcessorError(f"{steps!r:.200} came; expected the steps by name, {{name: (preset, [parents])}}.")
+            raise ProcessorError(f"Got {steps!r:.200}; expected the steps by name, {{name: (preset, [parents])}}.")
         told = {name: _told(name, entry) for name, entry in steps.items()}
         made: dict[str, Step] = {}
         for name in _ordered({name: parents for name, (_, parents) in told.items()}):
@@ -72,20 +72,20 @@ class Pipeline:
         self._set(made)
 
     def _set(self, names: Mapping[str, Step]) -> None:
-        """Take steps by their names, parents first; one step may have several."""
+        """Add steps by their names, parents first; one step may have several."""
         if not names:
-            raise ProcessorError("a pipeline without steps came; expected at least one.")
+            raise ProcessorError("Got a pipeline without steps; expected at least one.")
         self.names: dict[str, Step] = dict(names)
         self.steps: tuple[Step, ...] = tuple(dict.fromkeys(names.values()))
 
     @classmethod
     def of(cls, value: PipelineLike) -> Pipeline:
-        """Return a pipeline as it is; a preset, a processor or the id of one as a pipeline of one step.
+        """Return a pipeline unchanged; a preset, a processor or its id as a pipeline of one step.
 
         Raises
         ------
         ProcessorError
-            It is none of these.
+            The value has another type.
         """
         if isinstance(value, cls):
             return value
@@ -93,7 +93,7 @@ class Pipeline:
 
     @classmethod
     def _from(cls, steps: Iterable[Step], names: Mapping[Step, str]) -> Pipeline:
-        """Return the pipeline of these steps, parents first; of some it is told what they are called."""
+        """Return the pipeline of these steps, parents first, with the given names for some of them."""
         named: dict[str, Step] = {}
         for step in dict.fromkeys(steps):
             named[_free(names.get(step, step.preset.processor.id), named)] = step
@@ -107,21 +107,21 @@ class Pipeline:
 
     @cached_property
     def leaves(self) -> tuple[Step, ...]:
-        """The steps whose results no other step gets."""
+        """Steps whose results no other step gets."""
         used = {parent for step in self.steps for parent in step.parents}
         return tuple(step for step in self.steps if step not in used)
 
     @cached_property
     def digest(self) -> str:
-        """Of the graph: the same for pipelines that do the same, whatever their steps are called."""
+        """Digest of the graph: the same for pipelines that do the same, regardless of names."""
         return digest_of(sorted(step.digest for step in self.steps))
 
     def name_of(self, step: Step) -> str:
-        """Return what a step is called in this pipeline."""
+        """Return the name of a step in this pipeline."""
         return next(name for name, one in self.names.items() if one == step)
 
     def __or__(self, other: PipelineLike) -> Pipeline:
-        """Give the results of the last steps to the first steps of the other pipeline."""
+        """Pass the results of the last steps to the first steps of the other pipeline."""
         then = Pipeline.of(other)
         moved: dict[Step, Step] = {}
         for step in then.steps:
@@ -129,7 +129,7 @@ class Pipeline:
         return Pipeline._from([*self.steps, *moved.values()], _merged(self._names(), _renamed(then, moved)))
 
     def __and__(self, other: PipelineLike) -> Pipeline:
-        """Put the other pipeline beside this one; steps that are equal are one."""
+        """Combine the other pipeline in parallel; equal steps are one."""
         beside = Pipeline.of(other)
         return Pipeline._from([*self.steps, *beside.steps], _merged(self._names(), beside._names()))
 
@@ -137,7 +137,7 @@ class Pipeline:
         return {step: name for name, step in self.names.items()}
 
     def run(self, inputs: InputsLike, *, store: RunStore | None = None) -> Results:
-        """Run it on these inputs by hand; results are saved if a store is given, or `set_autosaving` says so.
+        """Run the pipeline on these inputs; results are saved if a store is given, or `get_autosaving` is True.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class Pipeline:
         return run(self, inputs, store)
 
     def to_document(self) -> Document:
-        """Return it as JSON has it; `from_document` makes the same again."""
+        """Return the pipeline as JSON for `from_document`."""
         names = self._names()
         return {
             "steps": {
@@ -160,18 +160,18 @@ class Pipeline:
 
     @classmethod
     def from_document(cls, document: object) -> Pipeline:
-        """Return the pipeline that a document tells of, as `to_document` makes it.
+        """Return the pipeline for a document of `to_document`.
 
         Raises
         ------
         ProcessorError
-            It tells of none; a step, a parent or a parameter is wrong.
+            The document is invalid; or a step, a parent or a parameter is wrong.
         UnknownProcessorError
             A processor is not registered.
         """
         steps = document.get("steps") if isinstance(document, Mapping) else None
         if not isinstance(steps, Mapping):
-            raise ProcessorError(f'{document!r:.200} came; expected {{"steps": {{name: {{"processor": id, …}}}}}}.')
+            raise ProcessorError(f'Got {document!r:.200}; expected {{"steps": {{name: {{"processor": id, …}}}}}}.')
         return cls({name: (_preset_in(name, entry), entry.get("parents", ())) for name, entry in steps.items()})
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -196,47 +196,47 @@ class Pipeline:
 
 
 PipelineLike: TypeAlias = Pipeline | PresetLike
-"""A pipeline, a preset, or a processor or its id for its defaults."""
+"""A pipeline, a preset, or a processor or its id with its defaults."""
 
 
 def as_preset(value: object) -> Preset:
-    """Return a preset as it is, and a processor or the id of one with its defaults.
+    """Return a preset unchanged, and a processor or its id with its defaults.
 
     Raises
     ------
     ProcessorError
-        It is none of these.
+        The value has another type.
     """
     if isinstance(value, Preset):
         return value
     if isinstance(value, (Processor, str)):
         return Preset(value)
     hint = " Decorate it with @processor(id=…, version=…)." if callable(value) else ""
-    raise ProcessorError(f"{value!r:.200} came; expected a processor, its id, a Preset or a Pipeline.{hint}")
+    raise ProcessorError(f"Got {value!r:.200}; expected a processor, its id, a Preset or a Pipeline.{hint}")
 
 
 def _told(name: str, entry: Any) -> tuple[Preset, tuple[str, ...]]:
     if not isinstance(name, str):
-        raise ProcessorError(f"step {name!r}: {type(name).__name__} came; expected a text as the name of a step.")
+        raise ProcessorError(f"step {name!r}: Got {type(name).__name__}; expected a text as the name of a step.")
     preset, parents = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, ())
     if isinstance(parents, str) or not isinstance(parents, Sequence) or not all(isinstance(it, str) for it in parents):
-        raise ProcessorError(f"step {name!r}: parents {parents!r} came; expected a list of names of steps.")
+        raise ProcessorError(f"step {name!r}: Got parents {parents!r}; expected a list of names of steps.")
     return as_preset(preset), tuple(parents)
 
 
 def _ordered(parents: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the names with parents before children, else as they came."""
+    """Return the names with parents before children, otherwise in the given order."""
     for name, its in parents.items():
         for parent in its:
             if parent not in parents:
                 near = get_close_matches(str(parent), list(parents), 3)
                 hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else f"; there are {list(parents)}."
-                raise ProcessorError(f"step {name!r}: its parent {parent!r} is no step of the pipeline{hint}")
+                raise ProcessorError(f"step {name!r}: its parent {parent!r} is not a step of the pipeline{hint}")
     try:
         return list(TopologicalSorter(parents).static_order())
     except CycleError as error:
         circle = " -> ".join(map(str, reversed(error.args[1])))
-        raise ProcessorError(f"the steps go in a circle, {circle}; take one of these links out.") from error
+        raise ProcessorError(f"Got steps in a circle, {circle}. Remove one of these links.") from error
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:
@@ -249,7 +249,7 @@ def _free(name: str, taken: Mapping[str, object]) -> str:
 
 
 def _merged(names: Mapping[Step, str], others: Mapping[Step, str]) -> dict[Step, str]:
-    """Return what steps are called in two pipelines; the first name of each, unless it is only its processor's."""
+    """Return the names of steps in two pipelines; the first name of each, unless it is only its processor's."""
     given = {step: name for step, name in names.items() if name != step.preset.processor.id}
     return {**names, **others, **given}
 
@@ -260,12 +260,12 @@ def _renamed(pipeline: Pipeline, moved: Mapping[Step, Step]) -> dict[Step, str]:
 
 def _preset_in(name: str, entry: Any) -> Preset:
     if not isinstance(entry, Mapping) or not isinstance(entry.get("processor"), str):
-        raise ProcessorError(f'step {name!r}: {entry!r:.200} came; expected {{"processor": id, "parameters": {{}}}}.')
+        raise ProcessorError(f'step {name!r}: Got {entry!r:.200}; expected {{"processor": id, "parameters": {{}}}}.')
     surplus = sorted(set(entry) - {"processor", "version", "parameters", "parents"})
     if surplus:
         raise ProcessorError(f"step {name!r}: unknown keys {surplus}; known: processor, version, parameters, parents.")
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, Mapping):
-        raise ProcessorError(f"step {name!r}: parameters {parameters!r:.200} came; expected {{name: value}}.")
+        raise ProcessorError(f"step {name!r}: Got parameters {parameters!r:.200}; expected {{name: value}}.")
     version = entry.get("version")
     return Preset(f"{entry['processor']}@{version}" if version else entry["processor"], parameters)

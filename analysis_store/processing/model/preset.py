@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, init=False, eq=False)
 class Preset:
-    """A processor with its parameters, checked and complete; equal to any preset that says the same.
+    """A processor with its parameters, checked and complete; equal to any preset with the same values.
 
     Parameters
     ----------
     processor : Processor or str
-        Or its id; ``"id@version"`` names a version, else it is the newest.
+        The processor, or its id; ``"id@version"`` selects a version, by default the newest.
     parameters : mapping, optional
-        Those that shall not have their defaults.
+        Parameters that differ from their defaults.
 
     Raises
     ------
     ProcessorError
-        What came is no processor: a function that is not decorated, for instance.
+        The value is not a processor: a function that is not decorated, for instance.
     UnknownProcessorError
-        None has this id and version; the nearest are named.
+        There is no such id and version; the nearest are named.
     ParameterError
         A parameter is not known, is missing or breaks its schema.
     """
@@ -49,28 +49,28 @@ class Preset:
             found = get_processor(processor)
         if not isinstance(found, Processor):
             hint = " Decorate it with @processor(id=…, version=…)." if callable(found) else ""
-            raise ProcessorError(f"{found!r:.200} came; expected a processor or its id.{hint}")
+            raise ProcessorError(f"Got {found!r:.200}; expected a processor or its id.{hint}")
         given = {} if parameters is None else parameters
         object.__setattr__(self, "processor", found)
         object.__setattr__(self, "_told", found.parameters.to_json(found.parameters.validate(given)))
 
     @property
     def parameters(self) -> Document:
-        """Every parameter, as JSON has it; a copy, since the preset does not change."""
+        """All parameters as JSON; a copy, since the preset does not change."""
         return deepcopy(self._told)
 
     @property
     def values(self) -> dict[str, Any]:
-        """Every parameter, as the function gets it: made anew each time, so that no call spoils the next."""
+        """All parameters as the function receives them: new objects each time, so that no call affects the next."""
         return self.processor.parameters.validate(self._told)
 
     @cached_property
     def digest(self) -> str:
-        """Of id, version and parameters; the code is not in it."""
+        """Digest of id, version and parameters, without the code."""
         return digest_of([self.processor.id, self.processor.version, self._told])
 
     def to_document(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the preset as JSON."""
         return {"processor": self.processor.id, "version": self.processor.version, "parameters": self.parameters}
 
     def __eq__(self, other: object) -> bool:
@@ -98,4 +98,4 @@ class Preset:
 
 
 PresetLike: TypeAlias = Preset | Processor | str
-"""A preset, or a processor or its id for its defaults."""
+"""A preset, or a processor or its id with its defaults."""

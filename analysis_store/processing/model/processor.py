@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis_store.processing.model.pipeline import Pipeline, PipelineLike
     from analysis_store.processing.model.preset import Preset
 
-# With defaults, which typing has from Python 3.13: `Processor` alone is one of any parameters and any result.
+# With defaults, which typing supports from Python 3.13: `Processor` alone has any parameters and any result.
 P = ParamSpec("P", default=...)
 R = TypeVar("R", default=Any)
 Q = ParamSpec("Q")
@@ -29,10 +29,10 @@ _VERSION = re.compile(r"[^\s@]+")
 
 @dataclass(frozen=True, eq=False)
 class Processor(Generic[P, R]):
-    """A function that analyses inputs, by the id and version under which its results are kept.
+    """A function that analyses inputs, with the id and version under which its results are kept.
 
-    Calling it calls the function, with nothing checked and nothing stored. Editors and type checkers know its
-    parameters and what it returns as those of the function.
+    Calling it calls the function without checks and without storage. Editors and type checkers know its
+    parameters and result as those of the function.
 
     Examples
     --------
@@ -47,41 +47,41 @@ class Processor(Generic[P, R]):
     version: str
     function: Callable[Concatenate[Any, P], R]
     descriptor_md: Mapping[str, Any] | None = None
-    """What the descriptors say of the streams and keys it returns: units, dims …; as for `insert_analysis`."""
+    """Metadata of the streams and keys it returns: units, dims …; as for `insert_analysis`."""
     only_version: bool = False
-    """Whether the version alone says that the code is the same; nobody looks at the code."""
+    """True if the version alone identifies the code, which is then not inspected."""
     parameters: Parameters = field(init=False)
-    """The parameters, their schema and defaults."""
+    """The parameters, with their schema and defaults."""
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(str(self.id)):
-            raise ProcessorError(f"id: {self.id!r} came; expected small letters, digits and '_', a letter first.")
+            raise ProcessorError(f"id: Got {self.id!r}; expected small letters, digits and '_', a letter first.")
         if not _VERSION.fullmatch(str(self.version)) or str(self.version) != self.version:
             raise ProcessorError(
-                f"processor {self.id!r}: version {self.version!r} came; expected text without space and '@': '1.0'."
+                f"processor {self.id!r}: Got version {self.version!r}; expected text without space and '@': '1.0'."
             )
         object.__setattr__(self, "parameters", Parameters.of(self.function, self.id))
         self.__dict__["__doc__"] = self.function.__doc__
 
     @property
     def description(self) -> str:
-        """The first line of the function's docstring."""
+        """First line of the function's docstring."""
         return (self.function.__doc__ or "").strip().partition("\n")[0]
 
     @property
     def entry_point(self) -> str:
-        """Where the function is: ``module:name``."""
+        """Location of the function: ``module:name``."""
         return f"{self.function.__module__}:{self.function.__qualname__}"
 
     @property
     def source(self) -> Source:
-        """The code of the function and all code and data of one's own that it uses, as they are now.
+        """Return the code of the function and all user code and data that it uses, as they are now.
 
         Raises
         ------
         ProcessorError
-            What runs is not what is written, since a file or something in memory was changed; or the code finds other
-            code by a computed name, so that nobody can know what runs.
+            The running code differs from its text, since a file or something in memory was changed; or the code looks
+            up other code by a computed name, so that the code that runs cannot be known.
         """
         from analysis_store.processing.code.source import ONLY_VERSION, source_of
 
@@ -102,7 +102,7 @@ class Processor(Generic[P, R]):
         Raises
         ------
         ParameterError
-            Names every parameter that is wrong, its value and the rule it breaks; or one was given without its name.
+            The message names every wrong parameter, its value and its rule; or an argument has no name.
         """
         from analysis_store.processing.model.preset import Preset
 
@@ -135,7 +135,7 @@ class Processor(Generic[P, R]):
 def processor(
     *, id: str, version: str, descriptor_md: Mapping[str, object] | None = None, only_version: bool = False
 ) -> Callable[[Callable[Concatenate[Any, Q], S]], Processor[Q, S]]:
-    """Make a function a processor and register it.
+    """Register a function as a processor.
 
     The function is called with the inputs and its parameters by name. It returns ``{stream: {key: value}}``, or
     ``{key: value}`` for the stream "primary": one event of each; or a list of such events; a stream may also be an
@@ -146,17 +146,17 @@ def processor(
     id : str
         Small letters, digits and ``_``.
     version : str
-        To be changed whenever the results change their meaning.
+        Change it whenever the results change their meaning.
     descriptor_md : mapping, optional
-        Units, dims, hints of what is returned; as for `insert_analysis`.
+        Units, dims, hints of the results; as for `insert_analysis`.
     only_version : bool
-        Whether the version alone says that the code is the same. For code that the store cannot follow, because it
-        finds other code by a computed name; whoever changes it has to change the version.
+        True if the version alone identifies the code. For code that the store cannot follow, because it
+        looks up other code by a computed name; every change of the code then needs a new version.
 
     Raises
     ------
     ProcessorError
-        A lambda, or a function that no other process can import; an id and version that are taken.
+        A lambda, or a function that no other process can import; or the id and version are in use.
     """
 
     def register(function: Callable[Concatenate[Any, Q], S]) -> Processor[Q, S]:

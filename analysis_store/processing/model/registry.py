@@ -1,4 +1,4 @@
-"""The processors that are known in this process: by call, and by the entry points of installed packages."""
+"""The processors known in this process: registered by call, and by the entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _registering = threading.Lock()
 _loading = threading.RLock()
 
 _LATER = (inspect.iscoroutinefunction, inspect.isasyncgenfunction, inspect.isgeneratorfunction)
-"""Functions that have not done their work when they return."""
+"""Functions that have not finished when they return."""
 _LOAD = "_load"
 _PLACE = "put it into a module that can be imported, by def at the top level"
 
@@ -43,35 +43,35 @@ def register_processor(
     descriptor_md: Mapping[str, object] | None = None,
     only_version: bool = False,
 ) -> Processor[Q, S]:
-    """Make a function a processor, known by its id and version; see `analysis_store.processing.processor`.
+    """Register a function as a processor with its id and version; see `analysis_store.processing.processor`.
 
-    The same function again, from a module that was loaded anew, takes the place of the old one.
+    The same function from a module that was reloaded replaces the old one.
 
     Returns
     -------
     Processor
-        It, or the one that is there already if that is the very same code.
+        The new processor, or the existing one if it has the same code.
 
     Raises
     ------
     ProcessorError
-        Other processes could not import the function; or the id and version belong to another one.
+        Other processes could not import the function; or the id and version belong to another function.
     """
     _check(function, id)
     made = Processor(id, version, function, descriptor_md, only_version)
     if not remember(function):
         raise ProcessorError(
-            f"processor {id!r}: {function!r:.200} came, whose code is in no file, so that a change of it would not be "
+            f"processor {id!r}: Got {function!r:.200}, whose code is in no file, so that a change of it would not be "
             f"noticed; {_PLACE}."
         )
     with _registering:
         there = _known.get((id, version))
         if there is not None and (there.entry_point != made.entry_point or _is_second(there, function)):
             if _is_copy(there.function, function):
-                return cast("Processor[Q, S]", there)  # the same lines have the same parameters
+                return cast("Processor[Q, S]", there)  # same lines, same parameters
             raise ProcessorError(
-                f"processor {id!r} {version!r} is {_place(there.function)} already, and now comes from "
-                f"{_place(function)} with other code; give one of them another id or version."
+                f"processor {id!r} {version!r} is {_place(there.function)} already; got it again from "
+                f"{_place(function)} with other code. Give one of them another id or version."
             )
         made.__dict__[_LOAD] = _load_of(function)
         _known[id, version] = made
@@ -84,7 +84,7 @@ def get_processor(name: str, version: str | None = None) -> Processor:
     Raises
     ------
     UnknownProcessorError
-        None has this id and version; those that are near are named.
+        There is no such id and version; similar ones are named.
     """
     id, _, told = name.partition("@")
     wanted = version or told
@@ -102,7 +102,7 @@ def get_processor(name: str, version: str | None = None) -> Processor:
 
 
 def processors() -> list[Processor]:
-    """Return every processor that is registered, by id and version."""
+    """Return every registered processor, by id and version."""
     _load_plug_ins()
     return sorted(_known.copy().values(), key=lambda one: (one.id, _age(one.version)))
 
@@ -110,12 +110,12 @@ def processors() -> list[Processor]:
 def revived(
     entry_point: str, id: str, version: str, descriptor_md: Mapping[str, object] | None, only_version: bool = False
 ) -> Processor:
-    """Return the processor that another process has sent.
+    """Return the processor for one sent by another process.
 
     Raises
     ------
     UnknownProcessorError
-        Its module is not here, or has it no more.
+        Its module is missing here, or does not define it any more.
     """
     if (id, version) in _known and _known[id, version].entry_point == entry_point:
         return _known[id, version]
@@ -134,8 +134,8 @@ def revived(
 
 
 def _check(function: Any, id: str) -> None:
-    """Refuse what another process could not import by its name, or what has no code to tell versions apart."""
-    told = f"processor {id!r}: {function!r:.200} came"
+    """Raise for a function that other processes could not import by name, or without code to compare."""
+    told = f"processor {id!r}: Got {function!r:.200}"
     if not isinstance(function, FunctionType):
         raise ProcessorError(
             f"{told}, a {type(function).__name__}; expected a plain function: write one, and {_PLACE}."
@@ -151,17 +151,17 @@ def _check(function: Any, id: str) -> None:
 
 
 def _load_of(function: Callable[..., Any]) -> Any:
-    """Return what is another object each time the module of a function is loaded."""
+    """Return an object that is another one each time the module of a function is loaded."""
     return inspect.unwrap(function).__globals__.get("__spec__")
 
 
 def _is_second(there: Processor, function: Callable[..., Any]) -> bool:
-    """Whether a module that was loaded once defines another function of the same name."""
+    """Return True if a module that was loaded once defines another function of the same name."""
     return there.__dict__.get(_LOAD) is _load_of(function) is not None and not same_code(there.function, function)
 
 
 def _is_copy(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
-    """Whether two functions are the same lines of the same file, imported under two names."""
+    """Return True if two functions are the same lines of the same file, imported under two names."""
     files = [Path(inspect.unwrap(function).__code__.co_filename).resolve() for function in (one, other)]
     return files[0] == files[1] and one.__qualname__ == other.__qualname__ and same_code(one, other)
 
@@ -187,7 +187,7 @@ def _nearest(id: str) -> str:
 
 
 class _PlugIns:
-    """Whether the plug-ins are loaded; once per process."""
+    """State of the plug-ins, which are loaded once per process."""
 
     begun = False
     done = False
@@ -197,7 +197,7 @@ def _load_plug_ins() -> None:
     if _PlugIns.done:
         return
     with _loading:
-        if _PlugIns.begun:  # by another thread while this one waited; or a plug-in asks while it is being imported
+        if _PlugIns.begun:  # by another thread, or by a plug-in during its import
             return
         _PlugIns.begun = True
         for plug_in in sorted(entry_points(group=GROUP), key=attrgetter("name", "value")):
@@ -210,7 +210,7 @@ def _load(plug_in: EntryPoint) -> None:
         _take(plug_in.name, plug_in.load())
     except Exception as error:  # noqa: BLE001 - whatever a plug-in of others does
         warnings.warn(
-            f"The processors of plug-in {plug_in.name!r} ({plug_in.value}) are not there: {error!r}.", stacklevel=4
+            f"The processors of plug-in {plug_in.name!r} ({plug_in.value}) cannot be loaded: {error!r}.", stacklevel=4
         )
 
 
@@ -224,6 +224,4 @@ def _take(name: str, found: Any) -> None:
             only_version=found.only_version,
         )
     elif not inspect.ismodule(found):
-        raise ProcessorError(
-            f"{name}: {found!r:.200} came; expected a module, or a function that @processor decorates."
-        )
+        raise ProcessorError(f"{name}: Got {found!r:.200}; expected a module, or a function that @processor decorates.")

@@ -1,4 +1,4 @@
-"""At the beamline: every finished run that matches is analysed, in the background."""
+"""Automatic analysis at the beamline: it analyses every finished run that matches a query, in the background."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger(__name__)
 
 _PAUSES = (0.02, 2.0)
-"""Seconds between two looks whether a run can be read: the first, and at most."""
+"""Seconds between attempts to read a run: the first interval, and the longest."""
 _INPUT_ERROR = f"{InputError.__name__}: "
 _SUCCESSES = Query.parse({"stop.exit_status": "success"})
 _ORIGINALS = Query.parse({"processing": {"$exists": False}})
@@ -41,28 +41,28 @@ _ORIGINALS = Query.parse({"processing": {"$exists": False}})
 class AutoAnalysis:
     """A RunEngine callback that runs a pipeline on every finished run that matches; subscribe it.
 
-    It never raises into the RunEngine and does nothing there but remember which runs are open. The work is done by one
-    other process; by a thread of this one, if pipeline and store cannot be sent to another.
+    It never raises into the RunEngine, where it only records which runs are open. The work is done by
+    another process, or by a thread of this one if pipeline and store cannot be sent to a process.
 
     Parameters
     ----------
     store : AnalysisStore
-        Where the runs, or its sources, are found, and where the results are kept.
+        Store that finds the runs, itself or in its sources, and keeps the results.
     pipeline : Pipeline, Preset, Processor or str
-        What is done with each run.
+        Analysis of each run.
     when : Query, mapping or query object, optional
-        Which runs; default: all. Runs that did not succeed are left out, unless it asks for ``stop.exit_status``.
+        Filter of the runs; default: all. Runs that failed are skipped, unless the query uses ``stop.exit_status``.
     executor : {None, "process", "thread"}
-        Where; None decides by what can be sent.
+        Place of the work; None chooses automatically.
     patience : float
-        How long to wait for a run to be readable after its stop document, s.
+        Seconds to wait for a run to be readable after its stop document.
 
     Raises
     ------
     ProcessorError, QueryError
-        The pipeline or the query is none.
+        The pipeline or the query is invalid.
     SettingsError
-        ``executor`` is none, or "process" cannot be.
+        ``executor`` is invalid, or "process" is not possible.
 
     Examples
     --------
@@ -84,7 +84,7 @@ class AutoAnalysis:
         wanted = Query.parse(when)
         self.query: Query = wanted if _asks(wanted.node, Key("stop", "exit_status")) else wanted & _SUCCESSES
         self.uid: str = str(uuid.uuid4())
-        """Of the task as which its outcomes are kept: `Task.load` finds it."""
+        """Uid of the task that keeps its outcomes, for `Task.load`."""
         self._patience = patience
         self._worker = _worker(Batch(self.pipeline, store, self.uid), executor)
         missed = self.query if _asks(wanted.node, Key("start", "processing")) else self.query & _ORIGINALS
@@ -96,16 +96,16 @@ class AutoAnalysis:
 
     @property
     def failures(self) -> list[Outcome]:
-        """What went wrong, run by run; kept in the log of the task, too."""
+        """Failures, run by run; also kept in the log of the task."""
         return list(self._diary.failures)
 
     @property
     def pending(self) -> list[str]:
-        """The uids of the runs that are still to be analysed."""
+        """Uids of the runs that still wait for analysis."""
         return self._line.pending
 
     def __call__(self, name: str, doc: Document) -> None:
-        """Take one Bluesky document; nothing is ever raised."""
+        """Receive one Bluesky document; this never raises."""
         if name not in {"start", "stop"} or self._closing.is_set():
             return
         try:
@@ -137,7 +137,7 @@ class AutoAnalysis:
             self._failed(uid, error)
 
     def _outcome(self, uid: str, until: float) -> Outcome:
-        """Return what became of a run, which may not be readable yet."""
+        """Return the outcome of a run, which may not be readable yet."""
         pause, most = _PAUSES
         while True:
             outcome = self._worker.outcome(uid)
@@ -148,16 +148,16 @@ class AutoAnalysis:
     # ----------------------------------------------------------------------------------------------------- life
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is left to be analysed; tell whether that came to be within ``timeout`` seconds."""
+        """Wait until all runs are analysed; return True if that happened within ``timeout`` seconds."""
         return self._line.wait(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Finish what is left, and end; may be called twice.
+        """Finish waiting runs, and end. Idempotent.
 
         Parameters
         ----------
         timeout : float, optional
-            What is not finished after so many seconds is given up, and a warning tells it. Default: wait for all.
+            Runs that are not finished after this number of seconds are abandoned with a warning. Default: wait for all.
         """
         if self._closing.is_set():
             return
@@ -176,7 +176,7 @@ class AutoAnalysis:
     def _end(self) -> None:
         """Close when Python ends."""
         if self.pending:
-            logger.warning("%d runs are still to be analysed; Ctrl-C leaves them", len(self.pending))
+            logger.warning("%d runs still wait for analysis; Ctrl-C abandons them", len(self.pending))
         self.close()
 
     def __enter__(self) -> Self:
@@ -193,35 +193,37 @@ class AutoAnalysis:
 
 
 class _Here:
-    """Does the work in the thread that asks."""
+    """Does the work in the calling thread."""
 
     def __init__(self, batch: Batch) -> None:
         self.outcome = batch.outcome
 
     def give_up(self) -> None:
-        """A thread cannot be ended; what it is doing is waited for."""
+        """Do nothing: a thread cannot be killed, so its work is waited for."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 def _worker(batch: Batch, executor: str | None) -> Companion | _Here:
-    """Return what does the work: another process, if what it needs can be sent there."""
+    """Return the worker: another process if its work can be sent there."""
     if executor not in {None, "process", "thread"}:
-        raise SettingsError(f'executor: {executor!r:.200} came; expected None, "process" or "thread".')
+        raise SettingsError(f'executor: Got {executor!r:.200}; expected None, "process" or "thread".')
     if executor == "thread":
         return _Here(batch)
     try:
         return Companion(batch)
     except (pickle.PicklingError, TypeError, AttributeError, AnalysisStoreError) as error:
         if executor == "process":
-            raise SettingsError(f'executor="process": this cannot be sent to another process: {error}') from error
+            raise SettingsError(
+                f'executor="process": Got work that cannot be sent to another process: {error}'
+            ) from error
         logger.info("runs are analysed by a thread of this process, because another cannot do it: %s", error)
         return _Here(batch)
 
 
 def _is_unreadable(outcome: Outcome) -> bool:
-    """Tell whether something was raised about the input, not in a step: it may not be there yet."""
+    """Return True if an error concerns the input, not a step, so that the run may not be readable yet."""
     return not outcome.results and any(
         (failure.step is None and failure.traceback) or failure.error.startswith(_INPUT_ERROR)
         for failure in outcome.failures
@@ -229,7 +231,7 @@ def _is_unreadable(outcome: Outcome) -> bool:
 
 
 def _asks(node: Node, key: Key) -> bool:
-    """Tell whether a query says anything of a key, or of what is below it."""
+    """Return True if a query uses a key, or a key below it."""
     if isinstance(node, (And, Between, Or)):
         return any(_asks(part, key) for part in node.parts)
     if isinstance(node, Not):

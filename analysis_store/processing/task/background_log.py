@@ -1,4 +1,4 @@
-"""What an analysis in the background has done: kept as the log of a task, begun with the first run."""
+"""Outcomes of an analysis in the background, kept as the log of a task that begins with the first run."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Diary:
-    """Keeps outcomes as they come, and never raises: there is nobody in the background to catch it.
+    """Keeps outcomes as they arrive, and never raises, since no caller could catch errors in the background.
 
     Parameters
     ----------
     root : Path
-        The root of the store.
+        Root of the store.
     uid : str
-        The task as which it can be loaded.
+        Uid under which the task can be loaded.
     pipeline : Pipeline
-        What is done.
+        Pipeline of the analysis.
     selection : Selection
-        The runs that should have been analysed; the task, when it is run, catches up with them.
+        Runs that should have been analysed; running the task analyses missing ones.
     """
 
     def __init__(self, root: Path, uid: str, pipeline: Pipeline, selection: Selection) -> None:
@@ -42,7 +42,7 @@ class Diary:
         self._held: ExitStack | None = None
 
     def add(self, outcome: Outcome) -> None:
-        """Keep what became of a run."""
+        """Save the outcome of a run."""
         for failure in outcome.failures:
             logger.error("run %s: %s%s", outcome.input, f"{failure.step}: " if failure.step else "", failure.error)
         if outcome.failures:
@@ -52,7 +52,7 @@ class Diary:
             self._begin()
             self._log.add([outcome])
         except AnalysisStoreError as error:
-            logger.error("what became of run %s could not be kept: %s", outcome.input, error)  # noqa: TRY400 - it is told
+            logger.error("the outcome of run %s could not be saved: %s", outcome.input, error)  # noqa: TRY400 - already in the message
 
     def _begin(self) -> None:
         if self._held is None:
@@ -62,11 +62,11 @@ class Diary:
                 self._held = stack.pop_all()
 
     def close(self, left: Sequence[str]) -> None:
-        """Tell how it ended; ``left`` are the runs that were given up."""
+        """Record the end; ``left`` are the runs that were abandoned."""
         if left:
             logger.warning(
                 "%d runs were not analysed, the first of them %s; a Task with the same pipeline, on a Selection of "
-                "them, does what is missing",
+                "them, analyses the missing ones",
                 len(left),
                 left[0],
             )
@@ -75,6 +75,6 @@ class Diary:
         try:
             self._log.end("interrupted" if left else status_of(self._outcomes), ", ".join(left))
         except StoreWriteError as error:
-            logger.error("how the analysis ended could not be kept: %s", error)  # noqa: TRY400 - it is told
+            logger.error("the end of the analysis could not be saved: %s", error)  # noqa: TRY400 - already in the message
         self._held.close()
         self._held = None

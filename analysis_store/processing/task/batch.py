@@ -1,4 +1,4 @@
-"""One input after another through a pipeline, each by itself: what a worker does, wherever it is."""
+"""A pipeline applied to inputs one after another: the work of a worker, in any process."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A pipeline, the store in which its results are kept, and the task for which it is run."""
+    """A pipeline, the store that keeps its results, and the task for which it runs."""
 
     pipeline: Pipeline
     store: RunStore
     task: str
 
     def outcome(self, item: str | Path) -> Outcome:
-        """Run the pipeline on one input; return what became of it, whatever that is."""
+        """Run the pipeline on one input; return its outcome, also after an error."""
         began = time.perf_counter()
         failures: list[Failure] = []
         results: Results | dict[str, Any] = {}
@@ -52,22 +52,22 @@ class Batch:
         return Outcome(str(item), made, tuple(failures), skipped, time.perf_counter() - began)
 
     def outcomes(self, items: Sequence[str | Path]) -> list[Outcome]:
-        """Return what became of each of several inputs."""
+        """Return the outcome of each of several inputs."""
         return [self.outcome(item) for item in items]
 
 
 def sent(batch: Batch) -> bytes:
-    """Return a batch as it is sent to workers."""
+    """Return a batch in the form that is sent to workers."""
     return pickle.dumps(batch)
 
 
 @lru_cache(maxsize=8)
 def received(data: bytes) -> Batch:
-    """Return the batch that was sent; its store is opened once in a process."""
+    """Return the batch that was sent; a process opens its store once."""
     batch: Batch = pickle.loads(data)  # noqa: S301 - comes from the process that started this one, or its cluster
     return batch
 
 
 def work(data: bytes, items: Sequence[str | Path]) -> list[Outcome]:
-    """Return what became of each of several inputs; for a worker, which is told the batch with them."""
+    """Return the outcome of each of several inputs; for a worker, which receives the batch with them."""
     return received(data).outcomes(items)

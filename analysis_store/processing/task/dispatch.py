@@ -1,4 +1,4 @@
-"""How workers are fed: a bounded number of chunks at a time, none of them lost when a worker dies."""
+"""Distribution of work to workers: a bounded number of chunks at a time, none lost when a worker dies."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 logger: logging.Logger = logging.getLogger(__name__)
 
 _CHUNK_SECONDS = 0.2
-"""How long a chunk should take: sending one costs about 1 ms, and what is in flight is done again if a worker dies."""
+"""Target duration of a chunk: sending one costs about 1 ms, and chunks in flight are repeated after a death."""
 _CHUNK_MOST = 256
 _LOOK_SECONDS = 20.0
-"""How often the crew is looked at while nothing comes back."""
+"""Seconds between checks of the workers while no result arrives."""
 _AHEAD = 2
-"""Chunks in flight per worker: one that it is at, one that waits for it."""
+"""Chunks in flight per worker: one that runs, one that waits."""
 
 Item = str | Path
 
 
 class Feed:
-    """The outcomes of items, as they come; iterate once.
+    """The outcomes of items in order of completion; iterate once.
 
-    When a worker dies, what was in flight is tried again one by one, so that only an item that kills its worker
-    twice, the second time alone, is given up.
+    When a worker dies, the items in flight are tried again one by one, so that only an item that kills its worker
+    twice, the second time alone, is abandoned.
     """
 
     def __init__(self, crew: Crew, batch: Batch, items: Sequence[Item]) -> None:
@@ -53,13 +53,14 @@ class Feed:
             self._crew.submit(_ready, self._data).result()
         except BrokenExecutor as error:
             raise ProcessorError(
-                f"no worker process can start ({error}); what it said is on standard error. In a script, what runs a "
+                f"No worker process can start ({error}); its output is on standard error. In a script, the call that "
+                "runs a "
                 'task belongs under `if __name__ == "__main__":`, because each process imports the script again.'
             ) from error
         except Exception as error:
             self._crew.check()
             raise ProcessorError(
-                f"the workers cannot take this work: {type(error).__name__}: {error}. The modules of the processors "
+                f"The workers cannot do this work: {type(error).__name__}: {error}. The modules of the processors "
                 "must be importable where they are, and the store reachable."
             ) from error
 
@@ -76,11 +77,11 @@ class Feed:
                         yield found
         finally:
             for future in self._flying:
-                with suppress(Exception):  # a scheduler that has gone away takes back nothing
+                with suppress(Exception):  # a scheduler that is gone cannot cancel
                     future.cancel()
 
     def _submit(self) -> None:
-        """Keep the workers busy; after a death nothing new goes out before all that was out has come back."""
+        """Keep the workers busy; after a death submit nothing new until all submitted chunks have returned."""
         if self._cause is not None:
             if self._flying:
                 return
@@ -95,7 +96,7 @@ class Feed:
             self._send([self._waiting.popleft() for _ in range(self._size(width))])
 
     def _size(self, width: int) -> int:
-        """Return how many items the next chunk has: few at first and at the end, so that no worker is left over."""
+        """Return the number of items of the next chunk: few at first and at the end, so that no worker is idle."""
         wanted = int(_CHUNK_SECONDS / self._seconds) if self._seconds else 1
         return max(1, min(wanted, _CHUNK_MOST, len(self._waiting) // (_AHEAD * width)))
 
@@ -105,7 +106,7 @@ class Feed:
         return future
 
     def _collected(self, future: Future[Any], items: list[Item]) -> list[Outcome]:
-        """Return what became of a chunk; nothing yet, if its items have to be tried again."""
+        """Return the outcomes of a chunk, or none if its items must be tried again."""
         try:
             outcomes: list[Outcome] = future.result()
         except Exception as error:  # noqa: BLE001 - whatever an executor raises, the items of other chunks go on
@@ -127,5 +128,5 @@ class Feed:
 
 
 def _ready(data: bytes) -> None:
-    """Get ready for a batch; for a worker."""
+    """Prepare for a batch; called in a worker."""
     received(data)

@@ -1,4 +1,4 @@
-"""Where the work of a batch is done: here, in processes of this machine, on a Dask cluster, on an executor given."""
+"""Executors of the work of a batch: this process, processes of this machine, a Dask cluster, or a given executor."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Crew(ABC):
-    """Workers that take functions with arguments; made anew when they have died."""
+    """Workers that run functions with arguments, and are replaced after they died."""
 
     shares_fate = False
-    """Whether the death of one worker ends what the others do, so that it is not known whose fault it was."""
+    """True if the death of one worker stops the others, so that the responsible input is unknown."""
 
     @property
     @abstractmethod
     def width(self) -> int:
-        """How much can be done at the same time."""
+        """Return the number of pieces of work that run at the same time."""
 
     @abstractmethod
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        """Give one piece of work."""
+        """Submit one piece of work."""
 
     @abstractmethod
     def renew(self, cause: BaseException) -> None:
-        """Replace workers that have died, or raise `ProcessorError` where that cannot be."""
+        """Replace workers that died, or raise `ProcessorError` if this is not possible."""
 
     def check(self) -> None:  # noqa: B027 - workers of this machine do not get out of reach
-        """Raise `ProcessorError` if the workers are out of reach."""
+        """Raise `ProcessorError` if the workers cannot be reached."""
 
     @abstractmethod
     def close(self, *, now: bool) -> None:
-        """Let the workers go; ``now`` does not wait for what they are doing, where they are ours."""
+        """Release the workers; ``now`` does not wait for the running work of our own ones."""
 
 
 @contextmanager
 def crew(executor: object, most: int) -> Iterator[Crew | None]:
-    """Open the workers that are asked for; None if the work is to be done here.
+    """Open the requested workers; return None if the work runs in this process.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def crew(executor: object, most: int) -> Iterator[Crew | None]:
         None or "serial"; "processes" or their number; a `concurrent.futures.Executor`; a `distributed.Client`, a
         cluster, or the address of a scheduler.
     most : int
-        No more workers than this are of any use.
+        Largest useful number of workers.
 
     Raises
     ------
     ProcessorError
-        It is none of these.
+        The executor has another type.
     MissingDependencyError
-        The address of a scheduler was given, and distributed is not installed.
+        The executor is the address of a scheduler, and distributed is not installed.
     """
     if executor is None or executor == "serial":
         yield None
@@ -86,7 +86,7 @@ def _opened(executor: object, most: int) -> Crew:
     if (isinstance(executor, str) and "://" in executor) or _is_dask(executor):
         return DaskCrew(executor)
     raise ProcessorError(
-        f'executor: {executor!r:.200} came; expected None, "serial", "processes", a number of processes, a '
+        f'executor: Got {executor!r:.200}; expected None, "serial", "processes", a number of processes, a '
         "concurrent.futures.Executor, a dask.distributed Client or cluster, or the address of a scheduler."
     )
 
@@ -96,7 +96,7 @@ def _is_dask(executor: object) -> bool:
 
 
 class ProcessCrew(Crew):
-    """Fresh processes of this machine. A fork would take over threads and open files, so they are spawned."""
+    """New processes of this machine, spawned, since a fork would copy threads and open files."""
 
     shares_fate = True
 
@@ -106,14 +106,14 @@ class ProcessCrew(Crew):
 
     @property
     def width(self) -> int:
-        """How much can be done at the same time."""
+        """Return the number of processes."""
         return self._number
 
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        """Give one piece of work."""
+        """Submit one piece of work."""
         try:
             return submit(self._pool, function, *arguments)
-        except BrokenProcessPool as error:  # it died between two pieces of work; whoever waits is told as of any other
+        except BrokenProcessPool as error:  # a worker died between two pieces of work; report it as any other death
             failed: Future[T] = Future()
             failed.set_exception(error)
             return failed
@@ -133,7 +133,7 @@ class ProcessCrew(Crew):
 
 
 class GivenCrew(Crew):
-    """An executor that belongs to somebody else, and is left as it is."""
+    """An executor of the caller, which is never shut down here."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -141,28 +141,28 @@ class GivenCrew(Crew):
 
     @property
     def width(self) -> int:
-        """How much can be done at the same time."""
+        """Return the number of its workers."""
         return int(getattr(self._executor, "_max_workers", 0)) or cores()
 
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        """Give one piece of work."""
+        """Submit one piece of work."""
         return self._executor.submit(function, *arguments)
 
     def renew(self, cause: BaseException) -> None:
-        """Refuse to."""
+        """Raise, since the executor belongs to the caller."""
         raise ProcessorError(
-            f"the executor that was given is broken ({cause}); make a new one and run the task again: it does only "
-            "what is missing."
+            f"Got a broken executor ({cause}). Create a new one and run the task again: it computes only "
+            "missing results."
         ) from cause
 
     def close(self, *, now: bool) -> None:
-        """Leave it to its owner."""
+        """Leave the executor to its owner."""
 
 
 class DaskCrew(Crew):
-    """The workers of a Dask cluster; what a worker was doing when it died goes on elsewhere, as Dask has it.
+    """The workers of a Dask cluster, which itself moves the work of a dead worker to another.
 
-    After some deaths it gives up both what killed its workers and what waited there.
+    After some deaths Dask abandons both the responsible work and work that waited there.
     """
 
     shares_fate = True
@@ -172,28 +172,28 @@ class DaskCrew(Crew):
             from distributed import Client
         except ImportError as error:
             raise MissingDependencyError(
-                "a Dask cluster needs distributed: pip install 'analysis_store[cluster]'."
+                "A Dask cluster needs distributed: pip install 'analysis_store[cluster]'."
             ) from error
         self._ours = not isinstance(executor, Client)
         try:
             self._client: Any = Client(executor) if self._ours else executor  # type: ignore[no-untyped-call,unused-ignore]
         except (OSError, ValueError) as error:
             raise ProcessorError(
-                f"the Dask cluster {executor} cannot be reached ({error}); start its scheduler, or give another "
+                f"The Dask cluster {executor} cannot be reached ({error}). Start its scheduler, or give another "
                 "address."
             ) from error
         self._executor = self._client.get_executor(pure=False)
 
     @property
     def width(self) -> int:
-        """How much can be done at the same time."""
+        """Return the number of threads of the cluster."""
         threads = sum(self._client.nthreads().values())
         if not threads:
-            logger.warning("the cluster has no workers; the task waits for some")
+            logger.warning("the cluster has no workers; the task waits for them")
         return threads or 1
 
     def submit(self, function: Callable[..., T], *arguments: object) -> Future[T]:
-        """Give one piece of work."""
+        """Submit one piece of work."""
         submitted: Future[T] = self._executor.submit(function, *arguments)
         return submitted
 
@@ -201,15 +201,15 @@ class DaskCrew(Crew):
         """Leave it to the cluster."""
 
     def check(self) -> None:
-        """Raise `ProcessorError` if the scheduler has gone away; its client tries for a while to reach it again."""
+        """Raise `ProcessorError` if the scheduler is gone; its client tries for a while to reach it again."""
         if self._client.status != "running":
             raise ProcessorError(
                 f"Got no answer from the scheduler of {self._client}, whose status is {self._client.status!r}; "
-                "expected a running one. Start a cluster and run the task there: it does only what is missing."
+                "expected a running one. Start a cluster and run the task there: it computes only missing results."
             )
 
     def close(self, *, now: bool) -> None:
-        """Let go of the cluster."""
+        """Close the connection to the cluster."""
         self._executor.shutdown(wait=not now)
         if self._ours:
             self._client.close()

@@ -1,4 +1,4 @@
-"""What became of inputs: the outcome of each, and the report of all of them."""
+"""Outcomes of inputs, and the report of all outcomes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 Status = Literal["new", "running", "interrupted", "done", "partial", "failed"]
-"""``new``: never run; ``done``: nothing failed; ``partial``: something did; ``failed``: everything did."""
+"""``new``: never run; ``done``: no failure; ``partial``: some failures; ``failed``: only failures."""
 
 _ROOM = "analysis_store.processing"
 _SHOWN = 5
@@ -26,31 +26,31 @@ class Success:
     """A step that has a result."""
 
     run: str
-    """The uid of the result."""
+    """Uid of the result."""
 
     reused: bool
-    """Whether it was there already."""
+    """True if the result existed already."""
 
     seconds: float
-    """How long it took."""
+    """Duration in s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A step that has none, or an input that no step could get."""
+    """A step without result, or an input that no step could get."""
 
     step: str | None
-    """The name of the step; None if it was not the fault of a step: unreadable input, dead process."""
+    """Name of the step; None if no step was responsible: unreadable input, dead process."""
 
     error: str
-    """What was raised, on one line."""
+    """The error, on one line."""
 
     traceback: str = ""
-    """Where it was raised."""
+    """Location at which it was raised."""
 
     @classmethod
     def of(cls, step: str | None, error: BaseException) -> Failure:
-        """Return the failure that an error is."""
+        """Return the failure for an error."""
         told = "".join(traceback.format_exception_only(error)).strip().removeprefix(f"{errors.__name__}.")
         where = traceback.format_exception(type(error), error, _place(error))
         return cls(step, told.partition("\n")[0], "".join(where))
@@ -58,35 +58,35 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one input."""
+    """Outcome of one input."""
 
     input: str
-    """The uid of the run, or the path of the file."""
+    """Uid of the run, or path of the file."""
 
     results: Mapping[str, Success] = field(default_factory=dict)
-    """By name, each step that has a result."""
+    """Steps that have a result, by name."""
 
     failures: tuple[Failure, ...] = ()
-    """What went wrong; several, where the pipeline has branches."""
+    """Failures; several, if the pipeline has branches."""
 
     skipped: tuple[str, ...] = ()
-    """The steps that were not run, because one before them failed."""
+    """Steps that were not run, because an earlier one failed."""
 
     seconds: float = 0.0
-    """How long all of it took."""
+    """Total duration in s."""
 
     @property
     def status(self) -> Literal["done", "failed"]:
-        """``done``, or ``failed`` if anything did."""
+        """``done``, or ``failed`` after any failure."""
         return "failed" if self.failures else "done"
 
     def to_document(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the outcome as JSON."""
         return asdict(self) | {"status": self.status}
 
     @classmethod
     def from_document(cls, document: Document) -> Outcome:
-        """Return the outcome that `to_document` told of."""
+        """Return the outcome for a document of `to_document`."""
         return cls(
             document["input"],
             {name: Success(**told) for name, told in document["results"].items()},
@@ -97,7 +97,7 @@ class Outcome:
 
 
 class Report(Sequence[Outcome]):
-    """The outcomes of a task, in the order in which they came."""
+    """The outcomes of a task, in order of completion."""
 
     def __init__(self, outcomes: Iterable[Outcome] = (), status: Status | None = None) -> None:
         self._outcomes = list(outcomes)
@@ -110,7 +110,7 @@ class Report(Sequence[Outcome]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many inputs are done and failed, and how many results were computed and reused."""
+        """Numbers of inputs done and failed, and of results computed and reused."""
         steps = Counter("reused" if step.reused else "computed" for one in self for step in one.results.values())
         failed = len(self.failed)
         none = {"computed": 0, "reused": 0}
@@ -139,17 +139,17 @@ class Report(Sequence[Outcome]):
 
 
 def status_of(outcomes: Iterable[Outcome]) -> Status:
-    """Return what outcomes come to."""
+    """Return the status that follows from outcomes."""
     kinds = {one.status for one in outcomes}
     return "partial" if len(kinds) > 1 else "failed" if kinds == {"failed"} else "done"
 
 
 def _place(error: BaseException) -> TracebackType | None:
-    """Return where an error was raised, without the way from here to the function of a processor."""
+    """Return the location of an error, beginning at the function of a processor."""
     place = error.__traceback__
     while place is not None and _is_way(place.tb_frame.f_globals.get("__name__", "")):
         place = place.tb_next
-    return place or error.__traceback__  # one that was raised on the way is of this package
+    return place or error.__traceback__  # else the error was raised in this package
 
 
 def _is_way(module: str) -> bool:

@@ -1,4 +1,4 @@
-"""Queries as JSON, so that a selection can be kept and sent: each node of the tree by its name and its fields."""
+"""Queries as JSON, so that a selection can be stored and sent: each node of the tree by its name and its fields."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _NODES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Node)}
 
 
 def query_document(query: Query) -> Document:
-    """Return a query as JSON has it; `query_from_document` makes the same again."""
+    """Return a query as JSON for `query_from_document`."""
     return _told(query.node)
 
 
 def query_from_document(document: object) -> Query:
-    """Return the query that a document tells of.
+    """Return the query for a document.
 
     Raises
     ------
     QueryError
-        It tells of none.
+        The document is invalid.
     """
     return Query(_node(document))
 
@@ -45,26 +45,24 @@ def _value(value: Any) -> Any:
 def _node(document: Any) -> Node:
     name = next(iter(document), None) if isinstance(document, Mapping) and len(document) == 1 else None
     if name not in _NODES or not isinstance(document[name], Mapping):
-        raise QueryError(
-            f"{document!r:.200} came; expected {{name: {{field: value}}}}, name among {', '.join(_NODES)}."
-        )
+        raise QueryError(f"Got {document!r:.200}; expected {{name: {{field: value}}}}, name among {', '.join(_NODES)}.")
     read = {field: _READ[field](value) if field in _READ else value for field, value in document[name].items()}
     try:
         made: Node = _NODES[name](**read)
     except TypeError as error:
-        raise QueryError(f"{document!r:.200} came, which is no {name}: {error}.") from error
+        raise QueryError(f"Got {document!r:.200}, which is not a valid {name}: {error}.") from error
     return made
 
 
 def _key(value: Any) -> Key:
     if not isinstance(value, list) or len(value) != 2:
-        raise QueryError(f'{value!r:.200} came; expected the key as ["start" or "stop", path].')
+        raise QueryError(f'Got {value!r:.200}; expected the key as ["start" or "stop", path].')
     return Key(*value)
 
 
 def _parts(value: Any) -> tuple[Node, ...]:
     if not isinstance(value, list):
-        raise QueryError(f"{value!r:.200} came; expected a list of nodes.")
+        raise QueryError(f"Got {value!r:.200}; expected a list of nodes.")
     return tuple(map(_node, value))
 
 

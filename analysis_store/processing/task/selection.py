@@ -1,4 +1,4 @@
-"""A selection: which runs and files something is to be done with, by name, by query, or by other selections."""
+"""A selection of runs and files, by name, by query, or by other selections."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
 
 Part = str | Path | Query
-"""What remains of a part: the uid of a run, the path of a file, a query."""
+"""Stored form of a part: the uid of a run, the path of a file, a query."""
 
 
 class Selection:
-    """Runs and files, each of which is worked on by itself; queries are asked anew each time it is resolved.
+    """Runs and files to be processed one by one; queries run again each time it is resolved.
 
     Parameters
     ----------
     *parts
-        Of each: the uid of a run or a unique prefix of one, a run, a `pathlib.Path` of a file, a query (a mapping or
+        Each: the uid of a run or a unique prefix of one, a run, a `pathlib.Path` of a file, a query (a mapping or
         a query object), another selection; or a list of these, such as what `AnalysisStore.search` returns.
 
     Raises
     ------
     InputError
-        A part is none of these.
+        A part has another type.
     QueryError
-        A query cannot be understood.
+        A query is invalid.
 
     Examples
     --------
@@ -61,11 +61,11 @@ class Selection:
         text: str | None = None,
         **equals: object,
     ) -> Self:
-        """Return the selection of all runs that satisfy a query, as `AnalysisStore.search` takes it."""
+        """Return the selection of all runs that satisfy a query of `AnalysisStore.search`."""
         return cls(Query.parse(query, since=since, until=until, text=text, **equals))
 
     def add(self, *parts: SelectionLike) -> Self:
-        """Add parts to it; return it."""
+        """Add parts to the selection; return it."""
         self._parts += [one for part in parts for one in _understood(part)]
         return self
 
@@ -86,12 +86,12 @@ class Selection:
     def resolve(self, store: RunStore) -> list[str | Path]:
         """Return the uid of each run and the path of each file, each once, in order; those of a query oldest first.
 
-        A uid that the store does not have stays: a source may have the run.
+        Uids that the store does not have are kept, since a source may have the run.
 
         Raises
         ------
         AmbiguousUidError
-            Several runs begin with what was to be the beginning of one uid.
+            A prefix of a uid matches several runs.
         """
         found: dict[str | Path, None] = {}
         for part in self.parts():
@@ -99,23 +99,23 @@ class Selection:
         return list(found)
 
     def to_document(self) -> Document:
-        """Return it as JSON has it; `from_document` makes the same again."""
+        """Return the selection as JSON for `from_document`."""
         return {"parts": [_document(part) for part in self.parts()]}
 
     @classmethod
     def from_document(cls, document: Mapping[str, object]) -> Self:
-        """Return the selection that a document tells of, as `to_document` makes it.
+        """Return the selection for a document of `to_document`.
 
         Raises
         ------
         InputError
-            It tells of none.
+            The document is invalid.
         QueryError
-            A query in it is none.
+            A query in it is invalid.
         """
         parts = document.get("parts")
         if not isinstance(parts, list):
-            raise InputError(f'{document!r:.200} came; expected {{"parts": [{{"run": uid}}, …]}}.')
+            raise InputError(f'Got {document!r:.200}; expected {{"parts": [{{"run": uid}}, …]}}.')
         return cls(*map(_from_document, parts))
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ _NAMES = {"run": ("run", "runs"), "file": ("file", "files"), "query": ("query", 
 
 
 def _understood(part: Any) -> list[Part | Selection]:
-    """Return what remains of a part."""
+    """Return the stored form of a part."""
     if isinstance(part, (Selection, Query)):
         return [part]
     if isinstance(part, str) and part.strip():
@@ -145,7 +145,7 @@ def _understood(part: Any) -> list[Part | Selection]:
     if isinstance(part, Mapping) or type(part).__name__ in OBJECTS:
         return [Query.parse(part)]
     raise InputError(
-        f"{part!r:.200} came; expected the uid of a run, a run, a pathlib.Path of a file, a query (a mapping or a "
+        f"Got {part!r:.200}; expected the uid of a run, a run, a pathlib.Path of a file, a query (a mapping or a "
         "query object), or a Selection."
     )
 
@@ -175,10 +175,10 @@ def _from_document(document: Any) -> Part:
     read: dict[Any, Callable[[Any], Part]] = {"run": str, "file": Path, "query": query_from_document}
     name = next(iter(document), None) if isinstance(document, Mapping) and len(document) == 1 else None
     if name not in read:
-        raise InputError(f'{document!r:.200} came; expected {{"run": uid}}, {{"file": path}} or {{"query": {{…}}}}.')
+        raise InputError(f'Got {document!r:.200}; expected {{"run": uid}}, {{"file": path}} or {{"query": {{…}}}}.')
     return read[name](document[name])
 
 
 PartLike: TypeAlias = Selection | InputLike | QueryLike
 SelectionLike: TypeAlias = PartLike | Iterable[PartLike]
-"""Runs, files and queries, as a selection takes them."""
+"""Runs, files and queries, in the forms that a selection accepts."""

@@ -1,4 +1,4 @@
-"""A task: a pipeline for each input of a selection, done here or elsewhere, that can be interrupted and run again."""
+"""A task: a pipeline for each input of a selection, run here or elsewhere, which can be interrupted and run again."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ _SHORT = 8
 
 
 class Task:
-    """A pipeline and what it is to be run on. Results that are there already are not computed again.
+    """A pipeline and its inputs. Existing results are not computed again.
 
     Parameters
     ----------
     pipeline : Pipeline, Preset, Processor or str
-        What is to be done with each input.
+        Analysis of each input.
     selection : Selection
-        On what; whatever a `Selection` can be made of is one.
+        The inputs; any argument of a `Selection` is allowed.
     store : AnalysisStore, optional
-        Where the results are kept. Default: the one that `set_working_dir` or ``$ANALYSIS_STORE`` names.
+        Store that keeps the results. Default: the one of `set_working_dir` or ``$ANALYSIS_STORE``.
     uid : str, optional
-        Default: a new one. One that was used before goes on with its log, even if pipeline or selection are others now;
-        what became of the inputs of another pipeline is told no more.
+        Default: a new one. An existing uid continues its log, even with another pipeline or selection;
+        outcomes of another pipeline are then hidden.
 
     Raises
     ------
     ProcessorError
-        The pipeline is none, a parameter in it is wrong, or the uid is no text.
+        The pipeline is invalid, a parameter in it is wrong, or the uid is not text.
     InputError
-        The selection is none.
+        The selection is invalid.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Task:
         self, pipeline: PipelineLike, selection: SelectionLike, *, store: RunStore | None = None, uid: str | None = None
     ) -> None:
         if not isinstance(uid, str | None):
-            raise ProcessorError(f"uid: {uid!r:.200} came, a {type(uid).__name__}; a task is named by text.")
+            raise ProcessorError(f"uid: Got {uid!r:.200}, a {type(uid).__name__}; expected the text that names a task.")
         self.__dict__["pipeline"] = Pipeline.of(pipeline)
         self.selection: Selection = selection if isinstance(selection, Selection) else Selection(selection)
         self.uid: str = uid or str(uuid.uuid4())
@@ -77,7 +77,7 @@ class Task:
         Raises
         ------
         RunNotFoundError
-            There is none; `AmbiguousUidError` when there are several.
+            There is no such task; `AmbiguousUidError` if there are several.
         """
         return cls._of(store, find_log(store.root, uid))
 
@@ -93,7 +93,7 @@ class Task:
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """What is done with each input. It needs its processors; the rest of a task that was loaded does not."""
+        """Pipeline of the task. It needs its processors; other methods of a loaded task do not."""
         return Pipeline.from_document(self._head["pipeline"])
 
     @property
@@ -103,19 +103,19 @@ class Task:
 
     @property
     def outcomes(self) -> Report:
-        """What became of each input last."""
+        """Last outcome of each input."""
         return self.log.report()
 
     def run(self, executor: object = None, progress: Progress | bool | None = None) -> Report:
-        """Do what is missing, and return what became of each input.
+        """Compute missing results, and return the outcome of each input.
 
-        An input that fails fails alone. Whatever ends this before its time, nothing that is finished is lost: run it
+        One failing input does not affect others. After an interruption, finished work is kept: run the task
         again.
 
         Parameters
         ----------
         executor
-            Where: here (None or "serial"), in "processes" or so many of them, on a `concurrent.futures.Executor`, on a
+            Place of the work: here (None or "serial"), in "processes" or N, on a `concurrent.futures.Executor`, on a
             Dask cluster (`distributed.Client`, cluster object or the address of the scheduler).
         progress : callable or bool, optional
             Called with (done, total, failed). Default: a bar if a person is watching; False: none.
@@ -123,13 +123,13 @@ class Task:
         Raises
         ------
         StoreBusyError
-            The task is being run; the message says by whom.
+            The task is running already; the message names the process.
         ProcessorError
-            The executor is none, or its workers cannot do this work.
+            The executor is invalid, or its workers cannot do this work.
         UnknownProcessorError
             A processor of a task that was loaded is not registered.
         StoreWriteError
-            What became of an input cannot be kept.
+            The outcome of an input cannot be saved.
         """
         batch = Batch(self.pipeline, self.store, self.uid)
         with self.log.running():
@@ -169,12 +169,12 @@ class Task:
 
 
 def tasks(store: RunStore) -> list[Task]:
-    """Return the tasks that were ever run on a store, the one that did something last first."""
+    """Return the tasks that were ever run on a store, most recently active first."""
     return [Task._of(store, log) for log in logs(store.root) if log.status != "new"]  # noqa: SLF001 - of this module
 
 
 def _here(batch: Batch, items: Sequence[str | Path]) -> Iterator[list[Outcome]]:
-    """Do the work in this process."""
+    """Does the work in this process."""
     for item in items:
         yield [batch.outcome(item)]
 

@@ -1,4 +1,4 @@
-"""The log of a task: what it is, what became of each of its inputs, and how each run of it ended."""
+"""The log of a task: its definition, the outcome of each of its inputs, and the end of each execution."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
 
 _FOLDER = "tasks"
-_LISTED = "tasks(store), or analysis-store task ls, lists them."
+_LISTED = "List tasks with tasks(store), or analysis-store task ls."
 _PATIENCE = 0.1
-"""Seconds; whoever looks whether a task is running has its lock for a moment."""
+"""Seconds; a check whether a task is running holds its lock for a moment."""
 
 
 class TaskLog:
-    """What is kept of one task, in ``<root>/tasks/<uid>.jsonl``.
+    """The log of one task, in ``<root>/tasks/<uid>.jsonl``.
 
     Parameters
     ----------
     root : Path
-        The root of the store.
+        Root of the store.
     uid : str
-        The task.
+        Uid of the task.
     """
 
     def __init__(self, root: Path, uid: str) -> None:
@@ -48,12 +48,12 @@ class TaskLog:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Hold the task: nobody else runs it meanwhile, and everybody sees that it is running.
+        """Lock the task, so that no other process runs it meanwhile, and others see that it is running.
 
         Raises
         ------
         StoreBusyError
-            Another process, or this one, runs it; the message tells which and since when.
+            Another process, or this one, runs it; the message names the process and its start.
         """
         lock = self._taken()
         try:
@@ -72,14 +72,14 @@ class TaskLog:
         return lock
 
     def begin(self, head: Mapping[str, object], inputs: int | None) -> None:
-        """Tell that the task is run now; what it is, too, unless the log says so already.
+        """Record the start of an execution; also the definition of the task, unless the log has it.
 
         Parameters
         ----------
         head : mapping
-            What the task is: its pipeline and its selection.
+            Definition of the task: its pipeline and its selection.
         inputs : int or None
-            How many there are; None if that is not known yet.
+            Number of inputs; None if unknown.
         """
         known = _heads(self._log.read())[-1:]
         is_known = any(loads(dumps(head)).items() <= told.items() for told in known)
@@ -87,24 +87,24 @@ class TaskLog:
         self._log.append([*first, {"began": time.time(), "who": who(), "pid": os.getpid(), "inputs": inputs}])
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
-        """Tell what became of inputs."""
+        """Record the outcomes of inputs."""
         stamp = time.time()
         self._log.append(({"outcome": one.to_document(), "time": stamp} for one in outcomes), durable=False)
 
     def end(self, status: Status, reason: str = "") -> None:
-        """Tell how this run of the task ended."""
+        """Record the end of this execution."""
         told: dict[str, Any] = {"ended": time.time(), "status": status}
         self._log.append([told | ({"reason": reason} if reason else {})])
 
     def end_badly(self, error: BaseException) -> None:
-        """Tell that this run of the task was interrupted, if that can be told at all."""
-        with suppress(StoreWriteError):  # a begin without an end says the same
+        """Record the interruption of this execution, if possible."""
+        with suppress(StoreWriteError):  # a begin without an end means the same
             self.end("interrupted", f"{type(error).__name__}: {error}".removesuffix(": "))
 
     # ----------------------------------------------------------------------------------------------- reading
 
     def entries(self) -> list[Document]:
-        """Return all of it, oldest first.
+        """Return all entries, oldest first.
 
         Raises
         ------
@@ -113,29 +113,31 @@ class TaskLog:
         """
         found = self._log.read()
         if not _heads(found):
-            raise RunNotFoundError(f"no task {self.uid!r} is kept in {self.path.parent}; {_LISTED}")
+            raise RunNotFoundError(f"No task {self.uid!r} in {self.path.parent}. {_LISTED}")
         return found
 
     @property
     def head(self) -> Document:
-        """What the task is, as it was run last; raises as `entries` does."""
+        """Return the definition of the task in its last execution; raise as `entries` does."""
         return _heads(self.entries())[-1]
 
     @property
     def status(self) -> Status:
-        """Where the task stands."""
-        if is_held(self._lock_path):  # before the entries: they may tell of an end by then, never the other way round
+        """Return the status of the task."""
+        if is_held(self._lock_path):  # before the entries, which may have an end by then
             return "running"
         ends = (entry for entry in reversed(self._log.read()) if "began" in entry or "ended" in entry)
         last = next(ends, None)
         if last is None:
             return "new"
-        if "began" in last or last["status"] == "interrupted":  # a begin without an end, and not running: it died
+        if (
+            "began" in last or last["status"] == "interrupted"
+        ):  # a begin without an end, and not running: the process died
             return "interrupted"
         return status_of(self.report())
 
     def report(self) -> Report:
-        """Return what became of each input last; what another pipeline of that name did is no part of it."""
+        """Return the last outcome of each input, without those of another pipeline with this uid."""
         found: dict[str, Outcome] = {}
         pipeline = None
         for entry in self._log.read():
@@ -150,7 +152,7 @@ class TaskLog:
 
 
 def _heads(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the entries that tell what the task is: a name can be used again, for something else."""
+    """Return the entries that define the task: a uid may be used again for another definition."""
     return [entry for entry in entries if "task" in entry]
 
 
@@ -160,14 +162,14 @@ def find_log(root: Path, uid: str) -> TaskLog:
     Raises
     ------
     RunNotFoundError
-        There is none; `AmbiguousUidError` when there are several.
+        There is no such task; `AmbiguousUidError` if there are several.
     """
     found = [log for log in logs(root) if log.uid.startswith(uid)] if uid else []
     exact = [log for log in found if log.uid == uid] or found
     if not exact:
-        raise RunNotFoundError(f"no task's uid is or begins with {uid!r} in {root / _FOLDER}; {_LISTED}")
+        raise RunNotFoundError(f"No task's uid is or begins with {uid!r} in {root / _FOLDER}. {_LISTED}")
     if len(exact) > 1:
-        raise AmbiguousUidError(f"{uid!r} begins the uids of {len(exact)} tasks. Give more of it.")
+        raise AmbiguousUidError(f"Got {uid!r}, with which the uids of {len(exact)} tasks begin. Give more of it.")
     return exact[0]
 
 

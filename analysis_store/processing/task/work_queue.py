@@ -1,4 +1,4 @@
-"""A line of runs that wait for one thread, which does something with one after another."""
+"""A queue of runs for one worker thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Line:
-    """Hands each uid to a function, in a daemon thread: whoever ends Python decides how long it goes on.
+    """Passes each uid to a function, in a daemon thread, so that the main program decides when Python ends.
 
     Parameters
     ----------
@@ -26,23 +26,23 @@ class Line:
 
     @property
     def pending(self) -> list[str]:
-        """The uids of the runs that wait, after the one that is worked on."""
+        """Uids of the waiting runs, and of the running one."""
         with self._changed:
             return [uid for uid, _ in self._waiting]
 
     def put(self, uid: str, until: float) -> None:
-        """Let a run wait for its turn."""
+        """Append a run to the queue."""
         with self._changed:
             self._waiting.append((uid, until))
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is left; tell whether that came to be within so many seconds."""
+        """Wait until the queue is empty; return True if that happened within the given seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, timeout)
 
     def stop(self) -> None:
-        """Let go of what waits; the one that is worked on is finished."""
+        """Discard waiting runs; the running one is finished."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

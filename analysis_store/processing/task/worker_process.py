@@ -1,7 +1,7 @@
-"""One other process that runs a pipeline for this one, and never imports the script that this one is running.
+"""Another process that runs a pipeline for this one, without importing the main script.
 
-A pool of the standard library would import that script again in the process it starts: a script that moves motors and
-has no ``if __name__ == "__main__":`` would move them twice.
+A pool of the standard library would import the main script again in the process it starts: a script that moves motors
+and has no ``if __name__ == "__main__":`` would move them twice.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PROGRAM = "import sys; sys.path[:] = {path!r}; from analysis_store.processing.t
 
 
 class Companion:
-    """A process that is sent inputs, one at a time, and says what became of each; it ends with the one that made it.
+    """A process that receives inputs one at a time and returns their outcomes; it ends with its parent process.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Companion:
         self._process: subprocess.Popen[bytes] | None = None
 
     def outcome(self, item: str | Path) -> Outcome:
-        """Return what became of an input. A process that died is replaced; the input is tried twice."""
+        """Return the outcome of an input. A process that died is replaced; the input is tried twice."""
         told = ""
         for _ in range(_TRIALS):
             try:
@@ -54,7 +54,7 @@ class Companion:
             except (EOFError, OSError, pickle.UnpicklingError):
                 status = self._ended()
                 if self._closed:
-                    told = "given up: the analysis was closed"
+                    told = "abandoned: the analysis was closed"
                     break
                 told = f"the process died that worked on it, {_TRIALS} times (status {status})"
                 logger.warning("the process that analyses died with status %s while it worked on %s", status, item)
@@ -62,7 +62,7 @@ class Companion:
 
     def _asked(self, item: str | Path) -> Outcome:
         process = self._process = self._process or self._started()
-        if self._closed:  # whoever gave up may have looked for a process before this one was there
+        if self._closed:  # closing may have happened before this process was started
             raise EOFError("closed")
         _send(_pipe(process.stdin), item)
         answer: Outcome = pickle.load(_pipe(process.stdout))  # noqa: S301 - from the process that was started here
@@ -74,7 +74,7 @@ class Companion:
             [sys.executable, "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C pauses a scan; it is not meant for what goes on in the background
+            start_new_session=True,  # Ctrl-C pauses a scan; it must not stop work in the background
         )
         _send(_pipe(process.stdin), self._data)
         return process
@@ -84,19 +84,19 @@ class Companion:
         if process is None:
             return None
         process.kill()
-        with process:  # closes its pipes, waits for it
+        with process:  # closes its pipes and waits for it
             pass
         return process.returncode
 
     def give_up(self) -> None:
-        """End what it is doing; whoever waits for that is told."""
+        """Abort the running work; the waiting caller gets an error."""
         self._closed = True
         process = self._process
         if process is not None:
             process.kill()
 
     def close(self) -> None:
-        """Let it go, when nobody waits for it."""
+        """End the process, when no caller waits for it."""
         self._closed = True
         self._ended()
 
@@ -113,9 +113,9 @@ def _send(pipe: IO[bytes], message: Any) -> None:
 
 
 def main() -> None:
-    """Answer for each input that comes, until no more can come: then end at once, whatever is being done."""
+    """Process inputs until stdin closes, then exit immediately."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a processor prints must not be taken for an answer
+    os.dup2(2, 1)  # output of a processor must not mix with the answers
     questions: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(questions,), daemon=True).start()
     data = questions.get()
@@ -124,12 +124,12 @@ def main() -> None:
 
 
 def _listen(questions: queue.SimpleQueue[Any]) -> None:
-    """Pass on what comes. Who asked is gone when nothing can come: a processor that never ends would go on for ever."""
+    """Forward inputs. When stdin closes, the parent is gone: exit, since a processor might never end."""
     try:
         while True:
             questions.put(pickle.load(sys.stdin.buffer))  # noqa: S301 - from the process that started this one
     except EOFError:
-        os._exit(0)  # no result is half stored, and a task does what is missing
+        os._exit(0)  # saving is atomic, and a task computes missing results
 
 
 def _outcome(data: bytes, item: str | Path) -> Outcome:
@@ -137,6 +137,6 @@ def _outcome(data: bytes, item: str | Path) -> Outcome:
         batch = received(data)
     except Exception as error:  # noqa: BLE001 - a module that cannot be imported here, a store that cannot be reached
         traceback.print_exc()
-        told = f"the process that analyses cannot do this work: {type(error).__name__}: {error}"
+        told = f"the worker process cannot do this work: {type(error).__name__}: {error}"
         return Outcome(str(item), failures=(Failure(None, told),))
     return batch.outcome(item)

@@ -21,7 +21,7 @@ __all__ = ["CatalogTests", "is_same", "make_record"]
 
 
 class CatalogTests(RunsOfCatalog, SearchesOfCatalog, IndexOfCatalog, KinOfCatalog, NotesOfCatalog):
-    """What holds for every catalog.
+    """Tests of every catalog.
 
     A subclass has three fixtures: ``catalog``, an empty `Catalog`; ``reopen``, a callable that opens one more `Catalog`
     on the same data and is responsible for closing it; and ``spoil``, which is called as ``spoil(uid, how)`` and
@@ -30,22 +30,22 @@ class CatalogTests(RunsOfCatalog, SearchesOfCatalog, IndexOfCatalog, KinOfCatalo
 
     @pytest.fixture
     def catalog(self) -> Iterator[Catalog]:
-        """Give an empty catalog."""
+        """Return an empty catalog."""
         raise NotImplementedError("a subclass of CatalogTests has a fixture 'catalog', an empty Catalog")
 
     @pytest.fixture
     def reopen(self) -> Callable[[], Catalog]:
-        """Give a function that opens one more catalog on the same data."""
+        """Return a function that opens one more catalog on the same data."""
         raise NotImplementedError("a subclass of CatalogTests has a fixture 'reopen', which opens the same data again")
 
     @pytest.fixture
     def spoil(self) -> Spoil:
-        """Give a function that falsifies what the index has of a run."""
+        """Return a function that falsifies the index entries of a run."""
         raise NotImplementedError("a subclass of CatalogTests has a fixture 'spoil', which falsifies its index")
 
     @pytest.fixture
     def filled(self, catalog: Catalog) -> Catalog:
-        """Give a catalog that holds the `table`."""
+        """Return a catalog that holds the `table`."""
         for record in table():
             catalog.insert(record)
         return catalog

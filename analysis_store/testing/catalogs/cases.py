@@ -193,5 +193,5 @@ QUERIES: dict[str, tuple[Any, ...]] = {
 
 
 def is_same(a: object, b: object) -> bool:
-    """Tell whether two documents are equal in value, type and order of keys; NaN is itself."""
+    """Return True if two documents are equal in value, type and order of keys; NaN is itself."""
     return json.dumps(a) == json.dumps(b)

@@ -23,7 +23,7 @@ class IndexOfCatalog:
     """The index and the documents agree, or the difference is named."""
 
     def test_an_index_that_is_right(self, filled: Catalog, reopen: Callable[[], Catalog]) -> None:
-        """Whatever values the documents have, and after runs were removed, there is nothing to say."""
+        """A sound index has no faults, for all values of documents, and after runs were removed."""
         filled.insert_many([make_record("a", 1.0, list=[1, {"a": 2}]), make_record("b", -0.0)])
         filled.remove("a")
         for catalog in (filled, reopen()):
@@ -31,14 +31,14 @@ class IndexOfCatalog:
             assert not catalog.check_index()
 
     def test_an_empty_index(self, catalog: Catalog) -> None:
-        """A catalog without runs has no fault, and nothing to mend."""
+        """A catalog without runs has no faults, and repairing it changes nothing."""
         assert catalog.check_index() == IndexFaults()
         catalog.mend_index([])
         catalog.mend_index(["nobody"])
 
     @pytest.mark.parametrize("how", SPOILINGS)
     def test_an_index_that_is_wrong(self, filled: Catalog, spoil: Spoil, how: str) -> None:
-        """The run is named that a search misses or shows at a wrong place; mended, all is found as before."""
+        """A run that a search misses or shows at a wrong place is listed; after repair, searches are as before."""
         queries = [Query(), Query.parse({"here": {"$gte": 0}}), Query.parse(here=2), Query.parse(text="spoiled words")]
         filled.insert_many(
             make_record(f"r{number}", 9.0 + number / 10, here=number, note="spoiled words", parents=("raw",))
@@ -55,7 +55,7 @@ class IndexOfCatalog:
         assert filled.check_index() == IndexFaults()
 
     def test_several_that_are_wrong(self, filled: Catalog, spoil: Spoil) -> None:
-        """All of them are named, mended at once, and no other run is touched."""
+        """All wrong runs are listed and repaired at once, and no other run is changed."""
         filled.insert_many(make_record(f"r{number}", float(number), here=number) for number in range(9))
         for number, how in enumerate(SPOILINGS):
             spoil(f"r{number}", how)
@@ -67,7 +67,7 @@ class IndexOfCatalog:
         assert filled.check_index() == IndexFaults()
 
     def test_runs_that_come_and_go_meanwhile(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
-        """They are no faults."""
+        """Runs that are added or removed meanwhile are not faults."""
         other = reopen()
         catalog.insert(make_record("stay", 1.0, text="some words"))
 

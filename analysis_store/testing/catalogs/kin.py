@@ -1,4 +1,4 @@
-"""Which run came from which, as far as a catalog is asked."""
+"""Tests of a catalog's lineage."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class KinOfCatalog:
     """Parents and children are found, near and far."""
 
     def test_children(self, catalog: Catalog) -> None:
-        """Who came from a run is known, oldest first, each once; the parent need not be here."""
+        """The children of a run are listed once, oldest first; the parent need not be here."""
         catalog.insert(make_record("late", 9.0, parents=("raw", "other")))
         catalog.insert(make_record("early", 1.0, parents=("raw", "raw")))
         catalog.insert(make_record("grandchild", 2.0, parents=("late",)))
@@ -25,7 +25,7 @@ class KinOfCatalog:
         assert all(catalog.children(text) == [] for text in INJECTIONS)
 
     def test_kin(self, catalog: Catalog) -> None:
-        """Whom a run came from and what came of it: each once, nearest first; who is not here is told, and leads on."""
+        """Ancestors and descendants are listed once, nearest first, including those that are not in the catalog."""
         catalog.insert(make_record("end", 1.0, parents=("left", "right")))
         catalog.insert(make_record("left", 5.0, parents=("top",)))
         catalog.insert(make_record("right", 3.0, parents=("top", "elsewhere")))

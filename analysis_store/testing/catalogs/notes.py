@@ -15,7 +15,7 @@ from analysis_store.testing.catalogs.cases import INJECTIONS, make_record
 
 
 class NotesOfCatalog:
-    """Notes are kept beside the runs."""
+    """Notes are kept with the runs."""
 
     def test_notes(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
         """Notes come back exactly, oldest first, of one kind or of all; the run need not be here."""
@@ -80,7 +80,7 @@ class NotesOfCatalog:
         assert all(catalog.lineage_notes(text, kinds) == [] for text in ("", "en", *INJECTIONS))
 
     def test_all_notes(self, catalog: Catalog) -> None:
-        """The notes of a kind come, or those of all kinds, on whatever runs."""
+        """The notes of one kind or of all kinds are listed, on all runs."""
         notes = [Note(uid, kind, 1.0, "ann@bl7", {"a": uid}) for uid in ("x", "y") for kind in ("reuse", "retracted")]
         catalog.add_notes(notes)
         assert sorted(map(repr, catalog.all_notes())) == sorted(map(repr, notes))

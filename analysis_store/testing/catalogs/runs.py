@@ -155,7 +155,7 @@ class RunsOfCatalog:
         assert catalog.children("raw") == ["gone"]
 
     def test_removal_while_others_search(self, catalog: Catalog, reopen: Callable[[], Catalog]) -> None:
-        """A run that comes and goes is found or not; nobody who searches meanwhile fails."""
+        """A run that is added and removed is found or not; searches meanwhile do not fail."""
         other, stay = reopen(), make_record("stay", 1.0, here=1, text="some words")
         catalog.insert(stay)
 

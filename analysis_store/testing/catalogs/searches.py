@@ -23,7 +23,7 @@ class SearchesOfCatalog:
             assert [run.uid for run in catalog.search(query, sort=[("time", 1)])] == ["e", "a", "b", "d", "f", "c"]
 
     def test_pages(self, filled: Catalog) -> None:
-        """Pages laid side by side are the whole, whatever finds the runs."""
+        """Joined pages are the whole result, for every kind of query."""
         for query in (
             Query(),
             Query.parse({"temperature": {"$exists": True}}),
@@ -92,7 +92,7 @@ class SearchesOfCatalog:
 
     def test_very_many_uids(self, filled: Catalog) -> None:
         """More uids than a statement can hold are asked for, or left out, alone and with other conditions."""
-        uids = frozenset({"00f3-0", "03f3-0", *INJECTIONS, *(f"nobody-{number}" for number in range(70_000))})
+        uids = frozenset({"00f3-0", "03f3-0", *INJECTIONS, *(f"nowhere-{number}" for number in range(70_000))})
         for node in (Uids(uids), Not(Uids(uids)), Uids(frozenset()), Not(Uids(frozenset()))):
             for query in (Query(node), Query(node) & Query.parse({"sample": {"$regex": "o"}})):
                 expected = {record.uid for record in table() if query.matches(record.start, record.stop)}

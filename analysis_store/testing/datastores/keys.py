@@ -49,7 +49,7 @@ class KeysOfDataStore(Suite):
 
     @pytest.mark.parametrize("key", ["", "/", "a//b", "/a", "a/", "..", "a/../b", ".", "a\0b", "a\nb", 3, None, b"a"])
     def test_no_keys(self, tmp_path: Path, key: str) -> None:
-        """What is no path is no key."""
+        """Text that is not a path is not a key."""
         with self.make(tmp_path) as datastore:
             for write in (datastore.append, datastore.set):
                 with pytest.raises(InvalidDataError, match="came as a key"):
@@ -72,13 +72,13 @@ class KeysOfDataStore(Suite):
         with self.make(tmp_path) as datastore:
             datastore.append("a/b", 1, NOW)
             for wrong in ("a", "a/b/c"):
-                with pytest.raises(InvalidDataError, match="beside 'a/b'"):
+                with pytest.raises(InvalidDataError, match="'a/b'"):
                     datastore.append(wrong, 1, NOW)
             datastore.append("a/bc", 1, NOW)
             assert datastore.keys() == ["a/b", "a/bc"]
 
     def test_unknown_keys(self, tmp_path: Path) -> None:
-        """The error tells the keys that there are."""
+        """The error lists the existing keys."""
         with self.make(tmp_path) as datastore:
             for read in (datastore.get, datastore.get_all, datastore.times):
                 with pytest.raises(KeyNotFoundError, match="nothing is recorded"):
@@ -89,7 +89,7 @@ class KeysOfDataStore(Suite):
                     read("loss")
 
     def test_set_keeps_the_last(self, tmp_path: Path) -> None:
-        """Of a key that is set, the last value is there, whatever it is; it is not also recorded."""
+        """A key that is set keeps the last value, of any type; it cannot be appended to."""
 
         def fill(datastore: DataStore) -> None:
             datastore.append("recorded", 1, NOW)

@@ -1,4 +1,4 @@
-"""Who else uses a datastore: threads, other processes, and whoever opens it again."""
+"""Tests of other users of a datastore: threads, other processes, and later readers."""
 
 from __future__ import annotations
 

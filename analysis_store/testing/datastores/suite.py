@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Suite:
-    """What a subclass of the suite tells of its datastore."""
+    """Description of a datastore by a subclass of the suite."""
 
     visible_within: ClassVar[float | None] = 1.0
     """Seconds after which another process sees a value without a flush; None where none ever does."""

@@ -57,7 +57,7 @@ class ValuesOfDataStore(Suite):
 
     @pytest.mark.parametrize("name", SEQUENCES)
     def test_values(self, tmp_path: Path, name: str) -> None:
-        """Whatever is recorded comes back as it was, from the datastore and from one that is opened again."""
+        """Recorded values are read back unchanged, from the datastore and from one that is opened again."""
         values = SEQUENCES[name]
         for found in self._both(tmp_path, lambda datastore: record(datastore, "a", values)):
             assert_values(values, found.get_all("a"))
@@ -105,7 +105,7 @@ class ValuesOfDataStore(Suite):
 
     @pytest.mark.parametrize("wrong", [threading.Lock(), "\udc00"], ids=["lock", "text"])
     def test_refused_first_values_make_no_key(self, tmp_path: Path, wrong: object) -> None:
-        """A key whose first value cannot be kept is none."""
+        """A key whose first value is refused does not exist."""
         with self.make(tmp_path) as datastore:
             with pytest.raises(InvalidDataError, match="new"):
                 datastore.append("new", wrong, NOW)
