@@ -111,7 +111,7 @@ def insert_analysis(
     InvalidDataError, InvalidMetadataError
         A value cannot be stored; the message names its place.
     StoreWriteError
-        The disk or the database refused a write; no run was saved.
+        The disk or the database failed; nothing was kept.
 
     Examples
     --------

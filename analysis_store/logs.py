@@ -55,7 +55,7 @@ class AppendLog:
         StoreWriteError
             The disk or a permission refused the write; no entry was added.
         UnsafeFileError
-            The file is under the root of a store, and is reached through a link.
+            The file is under the root of a store, and the path contains a link.
         """
         lines = b"".join(map(_line, entries))
         if not lines:

@@ -88,7 +88,7 @@ class AtomicFile:
 
     @contextmanager
     def writing(self) -> Iterator[BinaryIO]:
-        """Give the scratch file, open for reading and writing; it is durable afterwards."""
+        """Yield the scratch file, open for reading and writing; it is durable afterwards."""
         with self.scratch.open("w+b") as file:
             yield file
             file.flush()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 Runs = list[tuple[int, tuple[int, int, int]]]
-"""Along one axis: where in the result, and start, count and step in the dataset."""
+"""Along one axis: the position in the result, and start, count and step in the dataset."""
 
 Rows = Callable[[slice, tuple[Any, ...]], "AnyArray"]
 """Gives the values of a slice, whose step is positive, and of each what further such slices select."""
@@ -46,12 +46,12 @@ def _places(runs: Runs) -> list[int]:
 
 
 def runs_of(key: Index, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, ...]]:
-    """Return what to read along each axis, in ascending order, and the index that then gives what was asked for.
+    """Return the parts to read along each axis, in ascending order, and the index that then gives the requested result.
 
     Raises
     ------
     IndexError
-        As NumPy does.
+        As in NumPy.
     """
     runs: list[Runs] = []
     local: list[Any] = []
@@ -66,15 +66,15 @@ def runs_of(key: Index, shape: tuple[int, ...]) -> tuple[list[Runs], tuple[Any, 
 
 
 def _expanded(key: Any, shape: tuple[int, ...]) -> list[Any]:
-    """Return one index for each axis: no ``...``, bool arrays as the integers they stand for."""
+    """Return one index for each axis, without ``...``, with bool arrays converted to integers."""
     given = [np.asarray(part) if isinstance(part, (list, np.ndarray)) else part for part in _as_tuple(key)]
     places = [index for index, part in enumerate(given) if part is ...] or [len(given)]
     if len(places) > 1:
-        raise IndexError("an index has several '...'; expected one at most")
+        raise IndexError("Got an index with several '...'; expected at most one.")
     missing = len(shape) - sum(map(_axes_of, given))
     if missing < 0:
         raise IndexError(
-            f"too many indices: the column has {len(shape)} dimensions, {len(shape) - missing} were indexed"
+            f"too many indices: the column has {len(shape)} dimensions, but {len(shape) - missing} were indexed"
         )
     parts: list[Any] = []
     axis = 0
@@ -94,14 +94,14 @@ def _is_mask(part: Any) -> TypeGuard[AnyArray]:
 
 
 def _axes_of(part: Any) -> int:
-    """Return how many axes an index is for."""
+    """Return the number of axes that an index selects from."""
     return 0 if part is None or part is ... else part.ndim if _is_mask(part) else 1
 
 
 def _chosen_by(mask: AnyArray, shape: tuple[int, ...]) -> Sequence[AnyArray]:
-    """Return the integers that a mask stands for, if it has the shape of the axes that it masks."""
+    """Return the integers for a mask that has the shape of the axes it masks."""
     if mask.shape != shape or not shape:
-        raise IndexError(f"a mask of shape {mask.shape} came for axes of shape {shape}; expected one value for each")
+        raise IndexError(f"Got a mask of shape {mask.shape} for axes of shape {shape}; expected one value for each.")
     return mask.nonzero()
 
 
@@ -114,7 +114,7 @@ def _along(part: Any, length: int, axis: int) -> tuple[Runs, Any]:
         return [(0, (min(start, length), count, step))], slice(None)
     if isinstance(part, np.ndarray) and part.ndim:
         if part.size and part.dtype.kind not in "iu":
-            raise IndexError(f"an index of dtype {part.dtype} is none; expected integers or bool")
+            raise IndexError(f"Got an index of dtype {part.dtype}; expected integers or bool.")
         return _scattered(part, length, axis)
     index = _checked(part, length, axis)
     return [(0, (index, 1, 1))], 0
@@ -124,7 +124,7 @@ def _bounds(part: slice, length: int) -> tuple[int, int, int]:
     try:
         return part.indices(length)
     except (TypeError, ValueError) as error:
-        raise IndexError(f"{part!r} is no slice of a column: {error}") from error
+        raise IndexError(f"Got {part!r}, which is not a valid slice: {error}") from error
 
 
 def _checked(part: Any, length: int, axis: int) -> int:
@@ -133,14 +133,14 @@ def _checked(part: Any, length: int, axis: int) -> int:
     except TypeError:
         index = None
     if index is None:
-        raise IndexError(f"{part!r} is no index; expected integers, slices, ..., None or arrays of integers")
+        raise IndexError(f"Got the index {part!r}; expected integers, slices, ..., None or arrays of integers")
     if not -length <= index < length:
         raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
     return int(index) % length
 
 
 def _scattered(part: AnyArray, length: int, axis: int) -> tuple[Runs, AnyArray]:
-    """Return the runs of consecutive elements that an array of integers touches."""
+    """Return the runs of consecutive elements that contain an array of integers."""
     if part.size == 0:
         return [(0, (0, 0, 1))], np.zeros(part.shape, np.intp)
     for extreme in (part.min(), part.max()):

@@ -36,7 +36,7 @@ class Facts:
     """Metadata of a dataset."""
 
     shape: tuple[int, ...]
-    """Events first."""
+    """Shape, events first."""
 
     stored: np.dtype
     """Stored dtype of the elements; object for text of variable length."""
@@ -279,9 +279,9 @@ class ColumnHandler(Handler):
     dataset : str
         Absolute path of the dataset or group in it.
     chunk_shape : sequence of int, optional
-        What Tiled reads at once; not needed here.
+        Chunks for Tiled; not needed here.
     swmr : bool
-        Whether the file is still being written.
+        True if the file is still being written.
     """
 
     lazy: ClassVar[type[StoredColumn]]
@@ -296,13 +296,13 @@ class ColumnHandler(Handler):
         Raises
         ------
         DamagedFileError
-            The column has no such value.
+            The column does not have this value.
         """
         check_number(self._column, point_number)
         return self._column[point_number]
 
     def column(self) -> StoredColumn:
-        """Return the whole column, read when it is asked for."""
+        """Return the whole column, read on access."""
         return self._column
 
 

@@ -45,7 +45,7 @@ class MaintenanceMethods(RunStore):
         workers : int, optional
             Number of threads or processes that read; default: the number of cores.
         progress : callable, optional
-            ``progress(done, total)``, in runs; default: a progress bar in a terminal.
+            ``progress(done, total)``, in runs; by default a progress bar if a person is watching.
 
         Returns
         -------

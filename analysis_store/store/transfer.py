@@ -44,7 +44,7 @@ class TransferMethods(RunStore):
         skip : bool
             Leave out damaged runs instead of raising an error.
         progress : callable, optional
-            ``progress(done, total)``, in runs; by default a bar, if a person is watching.
+            ``progress(done, total)``, in runs; by default a progress bar if a person is watching.
 
         Returns
         -------
@@ -87,7 +87,7 @@ class TransferMethods(RunStore):
         dry_run : bool
             Only check, and report what would be loaded.
         progress : callable, optional
-            ``progress(done, total)``, in runs; by default a bar, if a person is watching.
+            ``progress(done, total)``, in runs; by default a progress bar if a person is watching.
 
         Returns
         -------
@@ -133,7 +133,7 @@ class TransferMethods(RunStore):
         both : bool
             Also copy missing runs to the other store.
         progress : callable, optional
-            ``progress(done, total)``, in runs; by default a bar, if a person is watching.
+            ``progress(done, total)``, in runs; by default a progress bar if a person is watching.
 
         Returns
         -------

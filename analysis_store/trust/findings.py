@@ -77,7 +77,7 @@ class Finding:
         return self.kind in FAULTS
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return {**asdict(self), "fault": self.is_fault}
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ METADATA = "metadata"
 
 
 def write(run: Run, file: BinaryIO, options: Options) -> None:
-    """Write a run; no more than one column is in memory."""
+    """Write a run; at most one column is in memory."""
     told: dict[str, dict[str, Any]] = {}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         folders = stored_names(run, {METADATA})

@@ -65,7 +65,7 @@ class HeldArray(InMemory):
 
     def __getitem__(self, key: Index) -> Any:
         parts = key if isinstance(key, tuple) else (key,)
-        select(parts, self.shape)  # refuses what files refuse but NumPy accepts
+        runs_of(parts, self.shape)  # refuses what files refuse but NumPy accepts
         found = self._values[parts if any(part is ... for part in parts) else (*parts, ...)]
         return found if found.flags.c_contiguous else found.copy()  # in the order of a column read from a file
 

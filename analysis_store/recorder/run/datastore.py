@@ -135,7 +135,7 @@ class RunDataStore(HDF5DataStore):
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return str(self.start["uid"])
 
     @property

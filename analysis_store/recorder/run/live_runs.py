@@ -54,7 +54,7 @@ class LiveRun:
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return str(self.start["uid"])
 
     @property

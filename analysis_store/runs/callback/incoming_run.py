@@ -27,7 +27,7 @@ class Recording:
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return str(self.start["uid"])
 
     def add(self, name: str, doc: Document) -> None:

@@ -205,7 +205,7 @@ def _spread(
 ) -> None:
     """Pass retractions on to all that came from the runs that hold them, but where their lifting was noted later."""
     waiting = list(held)
-    for uid in waiting:  # which grows as we go
+    for uid in waiting:  # grows during the loop
         for child in children.get(uid, ()):
             passed = [passed_on(note, child) for note in held[uid].values()]
             there = _by_cause([*told.get(child, ()), *held.get(child, {}).values(), *passed])

@@ -323,7 +323,7 @@ class JournalStream:
 
     @cached_property
     def times(self) -> np.ndarray:
-        """When the events happened: float64 ``(n,)``, s since 1970."""
+        """Times of the events: float64 ``(n,)``, s since 1970."""
         return np.array([event["time"] for event in self.events], dtype=np.float64)
 
     @property

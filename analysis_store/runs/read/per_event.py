@@ -60,7 +60,7 @@ class PerEvent(Lazy):
     Parameters
     ----------
     key : str
-        What messages call it.
+        Name of the object in messages.
     read_one : callable
         Returns the value of one event, perhaps unread; None where the event has none.
     length : int
@@ -74,7 +74,7 @@ class PerEvent(Lazy):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Events first."""
+        """Shape, events first."""
         return (self._length, *self._one.shape)
 
     @property

@@ -297,7 +297,7 @@ class FileStream:
 
     @cached_property
     def times(self) -> np.ndarray:
-        """When the events happened: float64 ``(n,)``, s since 1970."""
+        """Times of the events: float64 ``(n,)``, s since 1970."""
         path = layout.dataset_path(self.stored, layout.TIME)
         return np.asarray(read_column(self.path, path).read())
 

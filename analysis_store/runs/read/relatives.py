@@ -15,7 +15,7 @@ class Relative:
     """One that a run came from, or that came of it."""
 
     uid: str
-    """The uid of its start document."""
+    """Uid of its start document."""
 
     depth: int
     """How many steps away it is; a parent or child is one."""

@@ -37,7 +37,7 @@ def placed(resource: Document, path: str, root: Path, root_map: Mapping[str, str
     path : str
         The run file, relative to the root of the store.
     root : pathlib.Path
-        The root of the store.
+        Root of the store.
     root_map : mapping of str to str
         Where roots have moved.
     """

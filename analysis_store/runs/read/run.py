@@ -76,7 +76,7 @@ class Run(Mapping[str, Stream]):
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return self._record.uid
 
     @property

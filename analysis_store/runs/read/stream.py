@@ -43,7 +43,7 @@ class Columns(Protocol):
 
     @property
     def times(self) -> np.ndarray:
-        """When the events happened: float64 ``(n,)``, s since 1970."""
+        """Times of the events: float64 ``(n,)``, s since 1970."""
         ...
 
     def __iter__(self) -> Iterator[str]: ...
@@ -124,12 +124,12 @@ class Stream(Mapping[str, LazyArray]):
 
     @property
     def times(self) -> np.ndarray:
-        """When the events happened: float64 ``(n,)``, s since 1970."""
+        """Times of the events: float64 ``(n,)``, s since 1970."""
         return self._content.times
 
     @property
     def num_events(self) -> int:
-        """How many events the stream has."""
+        """Number of events in the stream."""
         return len(self.times)
 
     @property

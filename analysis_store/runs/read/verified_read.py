@@ -53,7 +53,7 @@ class CheckedStream:
 
     @property
     def times(self) -> np.ndarray:
-        """When the events happened: float64 ``(n,)``, s since 1970."""
+        """Times of the events: float64 ``(n,)``, s since 1970."""
         return self._stream.times
 
     def __iter__(self) -> Iterator[str]:

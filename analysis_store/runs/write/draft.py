@@ -84,7 +84,7 @@ class Draft:
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return str(self.start["uid"])
 
     def digest_columns(self) -> None:

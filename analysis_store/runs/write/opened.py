@@ -65,7 +65,7 @@ class OpenRun:
 
     @property
     def uid(self) -> str:
-        """The uid of the run."""
+        """Uid of the run."""
         return str(self.start["uid"])
 
     @property

@@ -41,7 +41,7 @@ _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 def checked_metadata(md: object) -> tuple[Document, Document]:
     """Return metadata as a start document holds them, and the same with what they say of the origin."""
     if not isinstance(md, Mapping):
-        raise InvalidMetadataError(f"md: Got {type(md).__name__}; expected a mapping; {{}} says nothing.")
+        raise InvalidMetadataError(f"md: Got {type(md).__name__}; expected a mapping. Use {{}} for no metadata.")
     clean = clean_metadata({key: value for key, value in md.items() if key != "provenance"})
     return clean, {**clean, "provenance": md["provenance"]} if md.get("provenance") is not None else clean
 

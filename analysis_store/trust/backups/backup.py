@@ -85,7 +85,7 @@ class BackupReport:
         return not any(finding.is_fault for finding in self.findings)
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return {**asdict(self), "findings": [finding.to_dict() for finding in self.findings]}
 
     def __str__(self) -> str:

@@ -201,7 +201,7 @@ def select(store: RunStore, runs: Iterable[Run], *, closure: bool) -> Selection:
     selection = Selection([], frozenset(chosen))
     waiting = [parent for parents in chosen.values() for parent in parents]
     told: set[str] = set()
-    for uid in waiting:  # which grows as we go
+    for uid in waiting:  # grows during the loop
         if uid in known or uid in told:
             continue
         told.add(uid)

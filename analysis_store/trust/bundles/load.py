@@ -51,7 +51,7 @@ class LoadReport:
     """Whether nothing was written."""
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return {
             "source": self.source,
             "loaded": self.loaded,

@@ -100,7 +100,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
     DamagedFileError
         It is none.
     StoreVersionError
-        A newer version of the package made it.
+        A newer version of the package created it.
     """
     try:
         found = loads(text)

@@ -46,7 +46,7 @@ class Bundle:
     UnsafeFileError
         A member would lie where none may.
     StoreVersionError
-        A newer version of the package made it.
+        A newer version of the package created it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

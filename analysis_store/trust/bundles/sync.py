@@ -43,7 +43,7 @@ class SyncReport:
         return all(self.both)
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return {"came": self.came.to_dict(), "went": self.went.to_dict() if self.went else None}
 
     def __str__(self) -> str:

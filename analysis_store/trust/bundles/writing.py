@@ -74,7 +74,7 @@ class BundleReport:
     """Bytes."""
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return asdict(self)
 
     def __str__(self) -> str:

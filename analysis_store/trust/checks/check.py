@@ -57,7 +57,7 @@ class CheckReport:
         return not self.faults
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         listed = [finding.to_dict() for finding in self.findings]
         return {"well": bool(self), "checked": dict(self.checked), "findings": listed}
 

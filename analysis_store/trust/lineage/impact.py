@@ -49,7 +49,7 @@ class Affected:
         return self._store[self.uid]
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return it as JSON."""
         return {"uid": self.uid, "depth": self.depth, "how": self.how}
 
 

@@ -51,7 +51,7 @@ class Lineage(Graph):
         return prov_document(member.record for member in self.members.values() if member.record is not None)
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return it as JSON."""
         edges = [{"child": child, "parent": parent} for child, parent in self.edges]
         return {"uid": self.uid, "runs": [member.to_dict() for member in self.members.values()], "edges": edges}
 

@@ -32,7 +32,7 @@ class Stale:
     """Why, each a sentence without its stop."""
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return it as JSON."""
         return {"uid": self.run.uid, "reasons": list(self.reasons)}
 
 

@@ -62,7 +62,7 @@ class ReindexReport:
         return not self.faults
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         listed = [finding.to_dict() for finding in self.findings]
         return {
             "well": bool(self), "runs": self.runs, "known": self.known, "renewed": self.renewed, "notes": self.notes,

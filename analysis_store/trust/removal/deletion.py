@@ -58,7 +58,7 @@ class RemovalReport:
         return not self.named_by
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return {**asdict(self), "files": list(self.files), "named_by": list(self.named_by)}
 
     def __str__(self) -> str:

@@ -71,7 +71,7 @@ class GcReport:
         return not self.kept and not self.unfinished
 
     def to_dict(self) -> Document:
-        """Return it as JSON has it."""
+        """Return the report as JSON."""
         return {**asdict(self), "unfinished": [finding.to_dict() for finding in self.unfinished]}
 
     def __str__(self) -> str:
