@@ -1,4 +1,4 @@
-"""The way in: a result is settled, written and committed, wholly or not at all."""
+"""The gateway: a result is checked, written and committed, atomically."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Intake:
-    """Takes runs into one store; whatever comes passes here, and none without a settled provenance.
+    """Takes runs into one store; every run passes here, and needs a resolved provenance.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class Intake:
     context : Context
         Its catalog and its root.
     policy : Policy
-        What a result must tell of its origin.
+        Required provenance of a result.
     lookup : Lookup
-        Where a parent run is.
+        Lookup of parent runs.
     code : mapping
-        What is to be said of code that does not tell it itself.
+        Defaults for code without name or url.
     compression
-        As for `RunSaver`.
+        As in `RunSaver`.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Intake:
         Raises
         ------
         ProvenanceError
-            The origin is not told as the policy demands.
+            The provenance does not satisfy the policy.
         DuplicateRunError
             The uid in ``md`` is in the store.
         StoreWriteError
@@ -93,12 +93,12 @@ class Intake:
         return start, settled
 
     def settle_foreign(self, start: Document) -> Settled:
-        """Return the provenance that a start document of somebody else tells.
+        """Return the provenance in a foreign start document.
 
         Raises
         ------
         ProvenanceError, DuplicateRunError, StoreWriteError
-            As `begin` does.
+            As in `begin`.
         """
         self._catalog.check_writable()
         self._refuse_known(start["uid"])
@@ -117,9 +117,9 @@ class Intake:
 
     def _refuse_known(self, uid: str) -> None:
         if self._entered(uid) is not None:
-            raise DuplicateRunError(f"run {uid!r} is in {self._location} already; a correction is a run of its own.")
+            raise DuplicateRunError(f"run {uid!r} is in {self._location} already. Save a correction as a new run.")
         if told := told_as_removed(self._root, uid):
-            raise DuplicateRunError(f"the uid is taken: {told} Leave uid out of md for a new one.")
+            raise DuplicateRunError(f"Got a uid that is in use: {told} Leave uid out of md for a new one.")
 
     def save(
         self,
@@ -162,12 +162,12 @@ class Intake:
     def _enter(self, record: RunRecord, documents: Documents, durable: bool) -> None:
         try:
             self._catalog.insert(record, documents, durable)
-        except DuplicateRunError:  # somebody who rebuilds the catalog may have found our file before we entered it
+        except DuplicateRunError:  # a process that rebuilds the catalog may have added our file before us
             if not self._is_entered(record):
                 raise
 
     def adopt(self, file: Path) -> Run:
-        """Take a whole run file, which lies at its place under the root, into the catalog; twice is as good as once.
+        """Add a complete run file at its place under the root to the catalog. Idempotent.
 
         Raises
         ------
@@ -192,7 +192,7 @@ class Intake:
             return None
 
     def _is_entered(self, record: RunRecord) -> bool:
-        """Tell whether the catalog has this very run, and not an earlier one of its uid and path."""
+        """Return True if the catalog has this run, and not an earlier one of its uid and path."""
         known = self._entered(record.uid)
         return (
             known is not None
@@ -206,7 +206,7 @@ class Intake:
 
 
 def _check_index(start: Mapping[str, Any], settled: Settled) -> None:
-    """Refuse a start document that no catalog could take, before the data of its run come."""
+    """Raise for a start document that no catalog could hold, before the data of its run arrive."""
     record = RunRecord(dict(start), None, (), "", tuple(settled.parents))
     check_names(record)
     start_time(record)

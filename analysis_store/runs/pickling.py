@@ -1,4 +1,4 @@
-"""How a store is sent to another process: by its address, where it is opened again, once."""
+"""Sending of a store to another process: as its address, from which it is opened again, once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Store = TypeVar("Store")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What it takes to open a store where it is needed; holds the password of a database, and never shows it."""
+    """Arguments to open a store in another process; may hold the password of a database, and never shows it."""
 
     location: str = field(repr=False)
     root: Path
@@ -52,10 +52,10 @@ def address_of(uri: str) -> str:
 def _sent(thing: Any, what: str) -> bytes:
     try:
         return pickle.dumps(thing)
-    except Exception as error:  # pickling raises whatever the class of the thing likes
+    except Exception as error:  # pickling may raise any error of a class
         raise SettingsError(
-            f"the store cannot be sent to another process, because {what} cannot: {error}. Open the store in that "
-            "process, or give it what another process can open: stores themselves, or Tiled clients of a server."
+            f"Got {what}, with which the store cannot be sent to another process: {error}. Open the store in that "
+            "process, or use sources that another process can open: stores, or Tiled clients of a server."
         ) from error
 
 

@@ -30,7 +30,7 @@ def test_a_full_disk_leaves_the_group_as_it_was(tmp_path: Path, size: int) -> No
         file["theirs"] = np.arange(300)
         file.flush()
         with largest_file(size):
-            with pytest.raises(StoreWriteError, match=r"could not write 'o' into .*theirs\.h5: .*as it was"):
+            with pytest.raises(StoreWriteError, match=r"could not write 'o' into .*theirs\.h5: .*is unchanged"):
                 dump(OBJECT, file, "o")
             assert list(file) == ["theirs"]
         dump(OBJECT, file, "o")

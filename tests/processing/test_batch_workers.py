@@ -237,7 +237,7 @@ def test_input_that_kills_dask_workers(store: AnalysisStore, uids: list[str], tm
 def test_given_pool_that_breaks(store: AnalysisStore, uids: list[str], tmp_path: Path) -> None:
     """It cannot be made anew from here; the task is interrupted, and what is missing is done with another."""
     task = Task(steps.deadly.preset(victim=15.0, marks=str(tmp_path / "marks"), times=1), uids, store=store)
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool, pytest.raises(ProcessorError, match="make a new one"):
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool, pytest.raises(ProcessorError, match="Create a new one"):
         task.run(pool)
 
     assert task.status == "interrupted"

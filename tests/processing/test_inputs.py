@@ -147,7 +147,7 @@ class TestAccess:
         assert inputs.uid is None
         assert inputs.start == {}
         assert list(inputs[0]) == []
-        with pytest.raises(StreamNotFoundError, match=r"is a file and has no stream 'primary'; .*insert_file"):
+        with pytest.raises(StreamNotFoundError, match=r"is a file and has no stream 'primary'. .*insert_file"):
             inputs["primary"]
 
     def test_plain_data(self) -> None:

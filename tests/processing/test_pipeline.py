@@ -165,11 +165,11 @@ class TestTravel:
     ("steps", "told"),
     [
         ({}, "a pipeline without steps"),
-        ({"a": (add, ["b"]), "b": (sub, ["a"])}, r"in a circle, (a -> b -> a|b -> a -> b); take one"),
+        ({"a": (add, ["b"]), "b": (sub, ["a"])}, r"in a circle, (a -> b -> a|b -> a -> b)\. Remove one"),
         ({"a": (add, ["a"])}, "in a circle, a -> a"),
         (
             {"norm": add, "b": (sub, ["nrm"])},
-            "step 'b': its parent 'nrm' is no step of the pipeline; did you mean 'norm'",
+            "step 'b': its parent 'nrm' is not a step of the pipeline; did you mean 'norm'",
         ),
         ({"a": add, "b": (sub, "a")}, "step 'b': Got parents 'a'; expected a list"),
         ([add], r"expected the steps by name, \{name: \(preset, \[parents\]\)\}"),

@@ -349,7 +349,7 @@ def test_log_of_a_task_that_never_ran(tmp_path: Path) -> None:
     log = TaskLog(tmp_path, "a")
 
     assert (log.status, list(log.report())) == ("new", [])
-    with pytest.raises(RunNotFoundError, match="no task 'a'"):
+    with pytest.raises(RunNotFoundError, match="No task 'a'"):
         log.entries()
 
 
@@ -380,7 +380,7 @@ def test_name_used_for_something_else(store: AnalysisStore, uids: list[str]) -> 
 
 def test_name_that_is_no_text(store: AnalysisStore, uids: list[str]) -> None:
     """It is refused, as it names a file."""
-    with pytest.raises(ProcessorError, match="uid: 5 came, a int"):
+    with pytest.raises(ProcessorError, match="uid: Got 5, a int"):
         Task(steps.double, uids, store=store, uid=5)  # type: ignore[arg-type]
 
 

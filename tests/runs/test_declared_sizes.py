@@ -70,7 +70,7 @@ def test_values_that_a_sparse_file_holds(run: Run) -> None:
             pytest.skip(f"no file of a TiB can be made here: {error}")
 
     (fault,) = run.verify().faults
-    assert "the documents tell of (2, 20, 30)" in fault
+    assert "the documents (2, 20, 30)" in fault
 
 
 @pytest.mark.timeout(60)

@@ -138,7 +138,7 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("", "is empty"),
+            ("", "Got an empty file"),
             ("1,2\n3,4\n", "has no header row"),
             ("a,a\n1,2\n", "two have the same"),
             ("a (m),a (s)\n1,2\n", "have the same name"),
@@ -147,7 +147,7 @@ class TestCsv:
             ("a,b\n1,2\n1,2,3,4\n", "row 2 of the data has 4 cells, the header row names 2 columns: a, b"),
             ("a,b\n1\n", "row 1 of the data has 1 cells"),
             ("a,b\n", "no rows of data"),
-            ('a,b\n1,"2\n', "is no table"),
+            ('a,b\n1,"2\n', "is not a table"),
         ],
     )
     def test_refused(self, write, text, message):
@@ -343,9 +343,9 @@ class TestXdi:
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
-            ("# XDI/1.0", "# SPEC", "no XDI file"),
-            ("  8789.0  144864.7\n", "  8789.0\n", "no table of numbers"),
-            ("  8789.0  144864.7\n", "  8789.0  abc\n", "no table of numbers"),
+            ("# XDI/1.0", "# SPEC", "not an XDI file"),
+            ("  8789.0  144864.7\n", "  8789.0\n", "not a table of numbers"),
+            ("  8789.0  144864.7\n", "  8789.0  abc\n", "not a table of numbers"),
             ("i0\n", "energy\n", r"names the columns \['energy', 'energy'\], and the data have 2"),
         ],
     )

@@ -100,7 +100,7 @@ def test_integers_of_any_size_stay_integers() -> None:
         ([{"p": {"a": 1}}, {}, {"p": {"a": None}}], r'data\[2\]\["p"\]\["a"\]: Got None, and an int .* NaN'),
         ([{"p": {"a.b": 1}}], r"'a_b'"),
         ([{"p/q": {"a": 1}}], r'data\[0\]\["p/q"\]'),
-        ([{"p": {1: 1}}], "is no text"),
+        ([{"p": {1: 1}}], "expected text for streams and data keys"),
         ([{"p": {"a": 1}}, {"p": {"a": "x"}}], r'data\[1\]\["p"\]\["a"\]: Got a str after an int in event 0'),
         ([{"p": {"a": np.zeros(2)}}, {"p": {"a": np.zeros(2, int)}}], "dtype int64 after float64"),
         ([{"p": {"a": np.zeros(2)}}, {"p": {"a": np.zeros((2, 2))}}], "2 dimensions after 1"),
@@ -198,7 +198,7 @@ def test_nothing_is_modified() -> None:
         ({"s": {"data_keys": {"z": {}}}}, r'\["z"\]: the data have no such key'),
         ({"s": {"data_keys": {"k": {"dtype": "string"}}}}, "'string' was declared, but the data have 'integer'"),
         ({"s": {"data_keys": {"k": {"dims": ["x"]}}}}, "1 dims were named"),
-        ({"s": {"uid": "x"}}, "are set by the store"),
+        ({"s": {"uid": "x"}}, "which the store sets"),
         ({"s": 3}, "Got int"),
     ],
 )

@@ -53,12 +53,12 @@ def test_later_changes_of_a_value_change_nothing(store: AnalysisStore, origin: P
     ("event", "message"),
     [
         ({"y": 1.0}, r"lacks \['x'\] and adds \['y'\]"),
-        ({"x": 2**60 + 1}, "dtype_numpy <i8 came after <f8"),
-        ({"x": True}, "dtype_numpy .b1 came after <f8"),
+        ({"x": 2**60 + 1}, "dtype_numpy <i8 after <f8"),
+        ({"x": True}, "dtype_numpy .b1 after <f8"),
         ({"x": np.zeros(3)}, "shape"),
-        ({"x": None}, r'event\[1\]\["x"\]: an object came after none in event 0.*NaN'),
+        ({"x": None}, r'event\[1\]\["x"\]: Got an object after none in event 0.*NaN'),
         ({"x.y": 1}, "x_y"),
-        (3, "int came"),
+        (3, "Got int"),
     ],
 )
 def test_an_event_that_does_not_fit_is_refused(
@@ -79,7 +79,7 @@ def test_an_integer_among_floats_is_a_float(store: AnalysisStore, origin: Proven
     with store.new_run({}, provenance=origin) as run:
         run.event("s", {"x": 1.5, "n": 1})
         run.event("s", {"x": 2, "n": 2})
-        with pytest.raises(InvalidDataError, match="<f8 came after <i8"):
+        with pytest.raises(InvalidDataError, match="<f8 after <i8"):
             run.event("s", {"x": 2, "n": 1.7})
 
     assert [1.5, 2.0] == store[run.uid]["s"]["x"].read().tolist()

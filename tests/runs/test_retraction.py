@@ -173,7 +173,7 @@ def test_what_has_two_causes_stays(store: AnalysisStore, run: Run, origin: Prove
     store.retract(other.uid, "two")
     store.reinstate(run.uid, "was right")
     assert both.retraction.body == {"because": other.uid, "reason": "two"}
-    with pytest.raises(InputError, match=f"because of run {other.uid}: reinstate that one"):
+    with pytest.raises(InputError, match=f"because of run {other.uid}. Reinstate that run"):
         store.reinstate(both.uid, "was right")
     store.reinstate(other.uid, "was right, too")
     assert both.retraction is None

@@ -180,7 +180,7 @@ def test_a_late_one_stands_for_nothing(store: AnalysisStore, parent: Run) -> Non
     late = inserted(store, parent)
     with pytest.raises(InputError, match=f"retracted already: wrong energy .*because of run {parent.uid[:8]}"):
         store.retract(late, "once more")
-    with pytest.raises(InputError, match=f"because of run {parent.uid}: reinstate that one"):
+    with pytest.raises(InputError, match=f"because of run {parent.uid}. Reinstate that run"):
         store.reinstate(late, "why not")
     assert {member.uid for member in store.lineage(late).members.values() if member.is_retracted} == {parent.uid, late}
     assert [stale.run.uid for stale in store.stale()] == [late]

@@ -294,7 +294,7 @@ def test_runs_are_found_by_uid_prefix_number_and_position(store: AnalysisStore, 
         store[8]
     with pytest.raises(RunNotFoundError, match="only 2 runs"):
         store[-3]
-    with pytest.raises(RunNotFoundError, match="names no run"):
+    with pytest.raises(RunNotFoundError, match="expected a uid"):
         store[1.5]  # type: ignore[index]
 
 

@@ -109,7 +109,7 @@ def test_a_source_that_cannot_be_sent(tmp_path: Path) -> None:
     """The error names it, and says what could be."""
     pytest.importorskip("tiled", reason="the extra 'server' is not installed")
     with AnalysisStore(tmp_path / "raw") as raw, AnalysisStore(tmp_path / "s", sources=[raw.broker()]) as store:
-        with pytest.raises(SettingsError, match=r"because the source \S+ cannot.*stores themselves"):
+        with pytest.raises(SettingsError, match=r"Got the source \S+, with which the store cannot.*stores"):
             pickle.dumps(store)
         assert len(store) == 0
 

@@ -126,7 +126,7 @@ def test_a_restored_run(store: AnalysisStore, run: Run) -> None:
 
 def test_a_reason_is_needed(store: AnalysisStore, run: Run) -> None:
     """An empty one is none."""
-    with pytest.raises(InvalidMetadataError, match="say why"):
+    with pytest.raises(InvalidMetadataError, match="expected the reason"):
         store.delete(run.uid, " ")
 
 
@@ -179,7 +179,7 @@ def test_what_a_run_names_stays(store: AnalysisStore, run: Run, name) -> None:
     assert quarantined(store.root, run.uid) is None
     store.delete(other.uid, "r", dry_run=False)
     assert store.delete(run.uid, "r", dry_run=False)
-    with pytest.raises(InputError, match=f"came from {run.uid}, deleted too"):
+    with pytest.raises(InputError, match=f"the parent {run.uid}, which is deleted too"):
         store.restore(other.uid)
     store.restore(run.uid)
     assert store.restore(other.uid).verify()
@@ -262,7 +262,7 @@ def test_a_file_that_may_not_be_read(store: AnalysisStore, run: Run, origin: Pro
     """Nobody knows whom it names: it is told, and nothing is deleted."""
     other = store.insert(DATA, {}, provenance=origin)
     other.file.chmod(0)
-    with pytest.raises(DamagedFileError, match="none knows whom it names"):
+    with pytest.raises(DamagedFileError, match="its references are unknown"):
         store.delete(run.uid, "not needed")
     other.file.chmod(0o444)
     assert store.delete(run.uid, "not needed")
@@ -337,7 +337,7 @@ def test_its_uid_stays_taken(store: AnalysisStore, run: Run, origin: Provenance)
     """A tombstone must not come to stand for another run."""
     store.delete(run.uid, "r", dry_run=False)
     store.gc(dry_run=False, grace=NOW)
-    with pytest.raises(DuplicateRunError, match="the uid is taken"):
+    with pytest.raises(DuplicateRunError, match="Got a uid that is in use"):
         store.insert(DATA, {"uid": run.uid}, provenance=origin)
 
 
@@ -353,7 +353,7 @@ def test_gc_waits_for_the_time_of_grace(store: AnalysisStore, run: Run) -> None:
     assert report.size > 0
     assert json.loads(json.dumps(report.to_dict()))["purged"] == [run.uid]
     assert list((store.root / "quarantine").iterdir()) == []
-    with pytest.raises(RunNotFoundError, match=r"wrong energy.*data are gone; what it was is told by"):
+    with pytest.raises(RunNotFoundError, match=r"wrong energy.*data are gone; its record is"):
         store.restore(run.uid)
     tomb = buried(store.root, run.uid)
     assert tomb is not None

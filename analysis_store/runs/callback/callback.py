@@ -60,11 +60,11 @@ class Callback:
             self._save(draft, settled)
         except (StoreWriteError, DamagedFileError):
             recording.stop = stop
-            self._recordings.enter(recording)  # its documents are all there is of it: the stop may be sent again
+            self._recordings.enter(recording)  # the only copy of its documents; the stop may be sent again
             raise
 
     def close(self, last: ExitStack) -> None:
-        """Let every run that is open end as aborted when ``last`` is left."""
+        """End every open run as aborted when ``last`` is left."""
         for recording in self._recordings.open.values():
-            stop = recording.stop or recording.aborted("the store was closed before a stop document came")
+            stop = recording.stop or recording.aborted("the store was closed before a stop document arrived")
             last.callback(self._end, recording, stop)

@@ -1,4 +1,4 @@
-"""Foreign runs while they come in: documents checked, told apart by run, and held until the run ends."""
+"""Incoming foreign runs: documents are checked, sorted by run, and held until the run ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Recording:
-    """The documents of one foreign run, in the order they came."""
+    """The documents of one foreign run, in order of arrival."""
 
     def __init__(self, start: Document) -> None:
         self.start = start
@@ -31,7 +31,7 @@ class Recording:
         return str(self.start["uid"])
 
     def add(self, name: str, doc: Document) -> None:
-        """Keep a document of the run, which is valid and a copy."""
+        """Keep a document of the run, which must be valid and a copy."""
         if name == "descriptor":
             self._streams[doc["uid"]] = doc.get("name", "primary")
             self._data_keys[doc["uid"]] = doc["data_keys"]
@@ -63,7 +63,7 @@ class Recording:
 
 
 class Recordings:
-    """The foreign runs that are open, found by whatever a document refers to."""
+    """The open foreign runs, found by any uid that a document refers to."""
 
     def __init__(self) -> None:
         self.open: dict[str, Recording] = {}

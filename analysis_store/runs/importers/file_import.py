@@ -29,7 +29,7 @@ _STREAM = "primary"
 
 @dataclass(slots=True)
 class Measured:
-    """What a file gives to a run."""
+    """Content of a file, for a run."""
 
     file: Path
     md: dict[str, Any]
@@ -37,7 +37,7 @@ class Measured:
     provenance: Provenance
     descriptor_md: dict[str, Any]
     datasets: dict[str, str] | None
-    """Of data that stay in their file: the dataset of each key."""
+    """For data that stay in their file: the dataset of each key."""
 
     chunk: int | None
 
@@ -47,7 +47,7 @@ class Measured:
         return {key: {"writer": RowsHandler, "spec": ROWS_SPEC} for key in self.datasets or ()}
 
     def refer(self, draft: Draft) -> None:
-        """Let the documents of keys that are not copied refer to the file."""
+        """Make the documents of keys that are not copied refer to the file."""
         for stream in draft.streams:
             for key, dataset in (self.datasets or {}).items():
                 column = stream.data.columns[key]
@@ -68,7 +68,7 @@ def measured_run(
     dataset: str | None,
     provenance: ProvenanceLike | None,
 ) -> Measured:
-    """Return what `AnalysisStore.insert_file` saves."""
+    """Return the data that `AnalysisStore.insert_file` saves."""
     file = Path(path).expanduser().absolute()
     if chunk is not None and (isinstance(chunk, bool) or not isinstance(chunk, int) or chunk < 1):
         raise InvalidDataError(f"chunk: Got {chunk!r}; expected a number of rows, 1 or more.")
@@ -89,7 +89,7 @@ def measured_run(
 
 
 def _check_stays(found: FileColumns, file: Path) -> None:
-    """Refuse data that cannot be read where they are."""
+    """Raise for data that cannot be read in their file."""
     if found.datasets is None:
         raise InvalidDataError(f"{file}: copy=False leaves data in an HDF5 file, which this is not; leave copy out.")
     scalars = [key for key, column in found.columns.items() if not np.ndim(column)]
@@ -117,7 +117,7 @@ def _events(found: FileColumns, chunk: int | None, file: Path) -> list[dict[str,
 
 
 def _rows_of(column: Any, chunk: int) -> Callable[[int, int], Any]:
-    """Return what gives some rows of a column; those that are to lie in the events are read now."""
+    """Return a function for some rows of a column; inline values are read now."""
     if not isinstance(column, FileRows):
         return lambda first, last: column[first:last]
     if chunk * math.prod(column.shape[1:]) > MAX_INLINE_SIZE:

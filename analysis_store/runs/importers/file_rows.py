@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from analysis_store.dtypes import AnyArray
 
 _AHEAD = 16 << 20
-"""Bytes that are read at once where one part is asked for after the other."""
+"""Bytes read at once if one part is requested after the other."""
 _SHARE = 8
-"""A row of chunks may take one part in so many of free memory; of one that takes more, chunks are unpacked again."""
+"""Largest fraction of free memory for a row of chunks, as its divisor; beyond it, chunks are decompressed again."""
 
 
 class SourceFile:
-    """A file of another program while a run is made of it: nobody may change it, and only one part is in memory.
+    """A file of another program while a run is created from it: it must not change, and only one part is in memory.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class SourceFile:
     def elements(self, source: Source, start: int, stop: int) -> AnyArray:
         """Return the elements ``start <= i < stop`` of a dataset in C order.
 
-        From its beginning on, or where the last part ends, more is read than is asked for, and kept.
+        From its beginning, or from the end of the last part, more than the requested part is read and cached.
         """
         end = self._first + len(self._part)
         follows = source.name == self._name and self._first <= start <= end
@@ -67,9 +67,7 @@ class SourceFile:
 
     def _check(self) -> None:
         if self._stamp() != self._was:
-            raise InvalidDataError(
-                f"{self.path} was changed while it was read; expected it to stay as it is. Wait until it is written."
-            )
+            raise InvalidDataError(f"{self.path} was changed while it was read. Wait until it is complete.")
 
     def _stamp(self) -> tuple[int, ...]:
         try:
@@ -79,7 +77,7 @@ class SourceFile:
 
 
 class Source:
-    """What is to be known of a dataset to read elements of it in C order, unpacking each chunk once.
+    """Layout of a dataset for reading its elements in C order, decompressing each chunk once.
 
     Parameters
     ----------
@@ -96,7 +94,7 @@ class Source:
         self._chunked = next((axis for axis, length in enumerate(self._chunk) if length > 1), last)
 
     def read(self, dataset: h5py.Dataset, start: int, stop: int, *, ahead: bool) -> tuple[int, AnyArray]:
-        """Return where elements in C order begin, which hold those that are asked for, and the elements."""
+        """Return the position of elements in C order that contain the requested ones, and the elements."""
         room = (stop - start) * self.dtype.itemsize
         most = max(room, available_memory() // _SHARE) if ahead else room
         axis = self._cut(max(room, _AHEAD) if ahead else room, most)
@@ -107,7 +105,7 @@ class Source:
         return first * width, self._slabs(dataset, axis, first, last)
 
     def _cut(self, piece: int, most: int) -> int:
-        """Return the axis along which is read; as long as no chunk spans several rows, any will do."""
+        """Return the axis along which to read; while no chunk spans several rows, any axis works."""
         axis = 0
         while axis < len(self.shape) - 1:
             size = self.dtype.itemsize * math.prod(self.shape[axis + 1 :])
@@ -117,7 +115,7 @@ class Source:
         return axis
 
     def _further(self, first: int, last: int, axis: int, most: int) -> int:
-        """Return the row up to which is read ahead: the end of a row of chunks where there is room for it."""
+        """Return the row up to which to read ahead: the end of a row of chunks if memory allows."""
         length, part = self.shape[axis], self._chunk[axis]
         width = self.dtype.itemsize * math.prod(self.shape[axis + 1 :])
         wanted = max(last, first + _AHEAD // width)
@@ -126,7 +124,7 @@ class Source:
         return min(math.prod(self.shape[: axis + 1]), end if end - first <= most else max(last, first + most))
 
     def _slabs(self, dataset: h5py.Dataset, axis: int, first: int, last: int) -> AnyArray:
-        """Return the rows ``first <= i < last`` of the array whose axes up to ``axis`` are made one."""
+        """Return the rows ``first <= i < last`` of the array with axes up to ``axis`` merged."""
         length, rest = self.shape[axis], self.shape[axis + 1 :]
         out = np.empty((last - first, *rest), self.dtype)
         at = first

@@ -18,7 +18,7 @@ HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5", ".nxs")
 
 @dataclass(frozen=True, slots=True)
 class FileColumns:
-    """What a file holds, as columns."""
+    """Content of a file as columns."""
 
     columns: dict[str, Any]
     """Column or dataset by data key: an array, or ``FileRows`` that are read when they are needed.
@@ -26,17 +26,17 @@ class FileColumns:
     A ``.`` or ``/`` of a name in the file is ``_`` in its key."""
 
     units: dict[str, str] = field(default_factory=dict)
-    """Unit by data key, where the file tells one."""
+    """Unit by data key, if the file has one."""
 
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What else the file says of itself, ready for a start document."""
+    """Other metadata of the file, for a start document."""
 
     datasets: dict[str, str] | None = None
     """For HDF5: path of the dataset in the file by data key."""
 
 
 def read_columns(path: str | os.PathLike[str], dataset: str | None = None, *, lazy: bool = False) -> FileColumns:
-    """Return the columns of a file; its suffix tells the format.
+    """Return the columns of a file; its suffix determines the format.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def read_columns(path: str | os.PathLike[str], dataset: str | None = None, *, la
         Take this one only: the path of a dataset or group of an HDF5 file, the name of a column or array of
         another. Default: everything.
     lazy
-        Leave large datasets of an HDF5 file where they are, until they are needed.
+        Leave large datasets of an HDF5 file in the file until they are needed.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def read_columns(path: str | os.PathLike[str], dataset: str | None = None, *, la
     Raises
     ------
     InvalidDataError
-        The file is of no known format, is not what its suffix says, or has no such dataset.
+        The file has an unknown format, does not match its suffix, or does not have this dataset.
     UnsafeFileError
         The data are not in the file itself but behind an external link, external storage or a virtual dataset.
     TooLargeError
@@ -65,7 +65,7 @@ def read_columns(path: str | os.PathLike[str], dataset: str | None = None, *, la
     """
     path = Path(path)
     if not path.is_file():
-        raise InvalidDataError(f"{path} is not a file; give the path of an existing one: {known_formats()}.")
+        raise InvalidDataError(f"{path} is not a file. Give the path of an existing one: {known_formats()}.")
     suffix = path.suffix.lower()
     if suffix in HDF5_SUFFIXES:
         return _read_hdf5(path, dataset, lazy)
@@ -139,15 +139,13 @@ def _units(named: Mapping[str, str]) -> dict[str, str]:
 
 
 def _short_keys(paths: list[str]) -> dict[str, str]:
-    """Return a data key for each dataset: its last name, with its groups in front where that is ambiguous."""
+    """Return a data key for each dataset: its last name, prefixed by its groups if ambiguous."""
     last = [each.rsplit("/", 1)[-1] for each in paths]
     keys = {
         each: _key(name if last.count(name) == 1 else each.strip("/")) for each, name in zip(paths, last, strict=True)
     }
     if len(set(keys.values())) != len(keys):
-        raise InvalidDataError(
-            f"datasets {', '.join(paths[:20])} cannot be told apart by name; take one with dataset=."
-        )
+        raise InvalidDataError(f"datasets {', '.join(paths[:20])} have ambiguous names. Choose one with dataset=.")
     return keys
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGE = 1 << 20
-"""Bytes from which on a dataset is not read at once."""
+"""Size in bytes from which a dataset is not read at once."""
 
 
 def read_datasets(
@@ -33,11 +33,11 @@ def read_datasets(
     Raises
     ------
     InvalidDataError
-        This is no HDF5 file, it has no such dataset, or one is of a kind that cannot be stored.
+        The file is not HDF5, does not have this dataset, or has one that cannot be stored.
     UnsafeFileError
         The data are behind an external link, in external storage or in a virtual dataset.
     TooLargeError
-        What is read at once, or what a dataset declares and the file does not hold, is more than fits into memory.
+        The data to read at once, or data that a dataset declares but the file does not hold, exceed the memory.
     """
     source = SourceFile(path)
     try:
@@ -73,7 +73,7 @@ def _find(file: h5py.File, name: str, path: Path) -> Any:
 
 
 def _below(found: Any, path: Path) -> Iterator[str]:
-    """Yield the paths of all datasets; a soft link is only another name for what is found anyway."""
+    """Yield the paths of all datasets; soft links are only other names of these."""
     if isinstance(found, h5py.Dataset):
         yield found.name
         return
@@ -106,7 +106,7 @@ def _refuse_external(link: Any, name: str, path: Path) -> None:
 
 
 def _may_wait(dataset: h5py.Dataset) -> bool:
-    """Tell whether the values of a dataset are read only when they are needed: many numbers, in this file."""
+    """Return True if the values of a dataset are read only when needed: many numbers, in this file."""
     return (
         dataset.shape is not None
         and dataset.nbytes >= _LARGE
@@ -123,7 +123,7 @@ def _rows(dataset: h5py.Dataset, file: SourceFile) -> FileRows:
 def _values(dataset: h5py.Dataset, path: Path) -> np.ndarray:
     if dataset.external or dataset.is_virtual:
         raise UnsafeFileError(
-            f"{path}: the values of {dataset.name} lie in other files; copy them into this one (h5repack does)."
+            f"{path}: the values of {dataset.name} lie in other files. Copy them into this one (h5repack does)."
         )
     if dataset.shape is not None and h5py.check_string_dtype(dataset.dtype) is not None:
         texts = np.asarray(dataset.asstr()[()], dtype=object)

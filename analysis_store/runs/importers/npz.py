@@ -1,4 +1,4 @@
-"""Arrays out of npz files, without unpickling and without believing what a header declares."""
+"""Arrays from npz files, without pickle and without trusting declared sizes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     Raises
     ------
     InvalidDataError
-        This is no npz file, an array is of Python objects, or declares more than the file holds.
+        The file is not npz, an array has Python objects, or declares more than the file holds.
     TooLargeError
         The arrays do not fit into memory.
     """
@@ -42,7 +42,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def _size(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> int:
-    """Return the bytes of one array, having checked that the archive holds what its header declares."""
+    """Return the bytes of one array after checking that the archive holds the declared size."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -26,8 +26,8 @@ def read_table(path: Path, separator: str) -> tuple[dict[str, np.ndarray], dict[
 
     Lines with ``#`` may stand above the header row, or the header row may be the last of them, as `numpy.savetxt`
     writes it. What stands in brackets behind a name is its units, or a comment like the others. A column is of int64,
-    float64, bool or text, the first that holds all its cells; floats are exact to the last bit (which is why this is no
-    call of `pandas.read_csv`). An empty cell or ``nan`` among numbers is NaN.
+    float64, bool or text, the first that holds all its cells; floats are exact to the last bit (unlike with
+    `pandas.read_csv`). An empty cell or ``nan`` among numbers is NaN.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def _split(path: Path, separator: str) -> tuple[list[str], list[list[str]]]:
     try:
         rows = [row for row in csv.reader(lines[first:], delimiter=separator, strict=True) if row]
     except csv.Error as error:
-        raise InvalidDataError(f"{path} is no table: {error}.") from error
+        raise InvalidDataError(f"{path} is not a table: {error}.") from error
     if not rows:
-        raise InvalidDataError(f"{path} is empty; expected a header row and rows of data.")
+        raise InvalidDataError(f"Got an empty file {path}; expected a header row and rows of data.")
     return comments, rows
 
 
@@ -108,7 +108,7 @@ def _values(cells: Iterable[str]) -> np.ndarray:
 
 
 def _numbers(words: list[str]) -> np.ndarray | None:
-    """Return int64 or float64, or None if one of the cells is no number."""
+    """Return int64 or float64, or None if a cell is not a number."""
     if any("_" in word for word in words):  # Python's numbers may have them, those of a table have not
         return None
     try:

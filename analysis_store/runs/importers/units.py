@@ -1,4 +1,4 @@
-"""Units in what people write behind the name of a column, where a comment may stand as well."""
+"""Units in the text after the name of a column, which may also contain a comment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 
 
 def is_units(text: str) -> bool:
-    """Return whether a text is units and nothing else; what is too short for a word may be, though it is not known.
+    """Return True if a text consists of units only; very short texts may be units even if unknown.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def split_units(text: str) -> tuple[str, str]:
     """Return the units that a text begins with, and the rest of it; either may be empty.
 
     Units in brackets are found further on as well; the rest is then the whole text. A symbol of one letter begins many
-    a comment (``A foil``, ``K edge``): it is units only where no word follows.
+    a comment (``A foil``, ``K edge``): it is units only if no word follows.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """XDI, the XAFS Data Interchange format: a header of ``# Family.member: value``, then columns of numbers.
 
-Files of version 1.0 and of the scan programs that came before its end ("XDI/1.1 Epics StepScan File") are read alike:
+Files of version 1.0 and of older scan programs ("XDI/1.1 Epics StepScan File") are read in the same way:
 names of fields are taken without regard to case, as the format says, and the older names of three fields are also
 given under their present ones.
 """
@@ -36,7 +36,7 @@ def read_xdi(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], Documen
     Returns
     -------
     tuple
-        float64 columns of shape (points,); their units, where the header has them;
+        float64 columns of shape (points,); their units, if the header has them;
         ``{"xdi": {"version": ..., <family>: {<member>: value}, "comments": ...}}``, names in lower case. What the
         header says of a column besides its name and units is in the family ``column``, under the number of the column.
 
@@ -51,7 +51,7 @@ def read_xdi(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str], Documen
         raise InvalidDataError(f"{path} is not text in UTF-8: {error}.") from error
     first = _VERSION.match(lines[0]) if lines else None
     if first is None:
-        raise InvalidDataError(f"{path} is no XDI file: its first line must begin with '# XDI/1.0'.")
+        raise InvalidDataError(f"{path} is not an XDI file: its first line must begin with '# XDI/1.0'.")
     header = [line.lstrip("#").strip() for line in lines if line.startswith("#")][1:]
     values = _values([line for line in lines if line.strip() and not line.startswith("#")], path)
     fields, comments, label = _parse(header)
@@ -71,7 +71,7 @@ def _values(rows: list[str], path: Path) -> np.ndarray:
     try:
         table = np.loadtxt(rows, ndmin=2, dtype=np.float64) if rows else np.empty((0, 0))
     except ValueError as error:
-        raise InvalidDataError(f"{path}: the data are no table of numbers: {error}.") from error
+        raise InvalidDataError(f"{path}: the data are not a table of numbers: {error}.") from error
     if not table.size:
         raise InvalidDataError(f"{path} holds no data below its header.")
     return np.ascontiguousarray(table.T)
@@ -100,7 +100,7 @@ def _parse(header: list[str]) -> tuple[list[tuple[str, str, str]], str, list[str
 
 
 def _declared(fields: list[tuple[str, str, str]]) -> dict[int, str]:
-    """Return by number what the header says of each column, without the source of its values."""
+    """Return by number the description of each column in the header, without the source of its values."""
     told = {
         int(member): value.partition("||")[0].strip()
         for family, member, value in fields
@@ -119,7 +119,7 @@ def _names(declared: dict[int, str], label: list[str], count: int, path: Path) -
 
 
 def _described(declared: dict[int, str]) -> tuple[dict[int, str], dict[str, str]]:
-    """Return by number the units of columns, and the whole text where it says more than name and units."""
+    """Return by number the units of columns, and the whole text if it has more than name and units."""
     units: dict[int, str] = {}
     remarks: dict[str, str] = {}
     for number, text in declared.items():
@@ -133,7 +133,7 @@ def _described(declared: dict[int, str]) -> tuple[dict[int, str], dict[str, str]
 
 def _metadata(fields: list[tuple[str, str, str]]) -> dict[str, Any]:
     """Return the fields as nested mappings: a member given twice is a list, the source of a value is in ``pv``."""
-    framed = {family for family, member, _ in fields if member == "End"}  # only marks where a part of the header ends
+    framed = {family for family, member, _ in fields if member == "End"}  # marks the end of a part of the header
     found: dict[str, Any] = {}
     for family, member, text in fields:
         if family == "column" or (family in framed and member in ("Start", "End")):

@@ -19,28 +19,28 @@ class Noting(ABC):
 
     @abstractmethod
     def _alive(self) -> None:
-        """Refuse to be used when closed."""
+        """Raise if the store is closed."""
 
     def note(self, uid: str, kind: str, body: Mapping[str, object], durable: bool = True) -> Note:
-        """Keep a note on a run: what is known of it only after it was saved.
+        """Add a note to a saved run, about something that became known later.
 
         Parameters
         ----------
         uid : str
             The run; it need not be in this store.
         kind : str
-            What the note is about.
+            Kind of the note.
         body : mapping
-            What it says; JSON.
+            Content of the note; JSON.
         durable : bool
             Return only when it would outlive a power cut.
 
         Raises
         ------
         InvalidDocumentError
-            What it says is not JSON.
+            The content is not JSON.
         StoreWriteError
-            It could not be kept; or it was, and the message says so, but the catalog does not know it yet.
+            The note could not be saved; or it was, as the message says, but the catalog does not have it yet.
         """
         self._alive()
         return self._notes.add(uid, kind, body, durable=durable)
@@ -51,7 +51,7 @@ class Noting(ABC):
         return self.catalog.notes(uid, kind)
 
     def retract(self, uid: str, reason: str) -> list[Note]:
-        """Say that a run, and every run that came from it, shall not be used any more; nothing is removed.
+        """Mark a run, and every run computed from it, as not to be used; nothing is removed.
 
         Runs that come from it later are retracted as well, without a note of their own.
 
@@ -72,15 +72,15 @@ class Noting(ABC):
         RunNotFoundError
             The store has no such run.
         InputError
-            It is retracted already; says by whom and why.
+            The run is retracted already; the message names the author and the reason.
         InvalidMetadataError
-            No reason came.
+            The reason is missing.
         """
         self._alive()
         return self._notes.retract(uid, reason)
 
     def reinstate(self, uid: str, reason: str) -> list[Note]:
-        """Say that a run, and every run that is retracted because of it, may be used again; all notes stay.
+        """Mark a run, and every run that was retracted because of it, as usable again; all notes are kept.
 
         Parameters
         ----------
@@ -97,29 +97,29 @@ class Noting(ABC):
         Raises
         ------
         InputError
-            It is not retracted, or because of another run; names that.
+            The run is not retracted, or because of another run; the message names that run.
         InvalidMetadataError
-            No reason came.
+            The reason is missing.
         """
         self._alive()
         return self._notes.reinstate(uid, reason)
 
     def annotate(self, uid: str, known: Mapping[str, object]) -> Note:
-        """Keep what became known of a run after it was saved; its documents stay as they are.
+        """Add knowledge about a run after it was saved; its documents do not change.
 
         Parameters
         ----------
         uid : str
             The whole uid of a run of this store.
         known : mapping
-            What is known, by name; JSON. `Run.annotations` has of each name the newest, `Run.notes` has all.
+            Values by name; JSON. `Run.annotations` has the newest value of each name, `Run.notes` has all.
 
         Raises
         ------
         RunNotFoundError
             The store has no such run.
         InvalidMetadataError, InvalidDocumentError
-            It is no mapping, is empty, or is not JSON.
+            The value is not a mapping, is empty, or is not JSON.
 
         Examples
         --------

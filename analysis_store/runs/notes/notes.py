@@ -1,4 +1,4 @@
-"""Notes: what is said of a run after it was saved. The log is the truth, the catalog's table is its index."""
+"""Notes on saved runs. The log is authoritative, the catalog's table is its index."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from analysis_store.locks import user_and_host
 from analysis_store.logs import AppendLog
 
 RETRACTED = "retracted"
-"""The kind of the note on a run that shall not be used any more."""
+"""Kind of the note on a run that is not to be used any more."""
 
 REINSTATED = "reinstated"
 """The kind of the note on a run that may be used again; it lifts the retraction that has the same cause."""
 
 ANNOTATION = "annotation"
-"""The kind of the note that tells what became known of a run later; its body is the mapping."""
+"""Kind of the note on later knowledge about a run; its body is the mapping."""
 
 _BECAUSE = "because"
 
@@ -47,7 +47,7 @@ class Notes:
     Parameters
     ----------
     root : Path
-        The logs are ``<root>/notes/<YYYY-MM>.jsonl``, by the month (UTC) in which a note was made.
+        The logs are ``<root>/notes/<YYYY-MM>.jsonl``, by the month (UTC) in which a note was written.
     catalog : Catalog
         The index.
     """
@@ -62,9 +62,11 @@ class Notes:
         return note
 
     def retract(self, uid: str, reason: str) -> list[Note]:
-        """Note on a run and on all that came from it that they are retracted; see `AnalysisStore.retract`."""
+        """Add notes that a run and all its descendants are retracted; see `AnalysisStore.retract`."""
         if not str(reason or "").strip():
-            raise InvalidMetadataError(f"reason: Got {reason!r}; say why run {uid!r} shall not be used any more.")
+            raise InvalidMetadataError(
+                f"reason: Got {reason!r}; expected the reason why run {uid!r} is not to be used any more."
+            )
         self._catalog.get(uid)
         if (told := retraction_of(self._catalog, uid)) is not None:
             raise InputError(f"run {uid} is retracted already: {retraction_text(told)}.")
@@ -77,15 +79,17 @@ class Notes:
         return notes
 
     def reinstate(self, uid: str, reason: str) -> list[Note]:
-        """Lift a retraction, from all the runs that it reached; see `AnalysisStore.reinstate`."""
+        """Add notes that end a retraction, on all runs that it reached; see `AnalysisStore.reinstate`."""
         if not str(reason or "").strip():
-            raise InvalidMetadataError(f"reason: Got {reason!r}; say why run {uid!r} may be used again.")
+            raise InvalidMetadataError(
+                f"reason: Got {reason!r}; expected the reason why run {uid!r} may be used again."
+            )
         told = retraction_of(self._catalog, uid)
         if told is None:
-            raise InputError(f"run {uid} is not retracted, so there is nothing to lift.")
+            raise InputError(f"run {uid} is not retracted, so it cannot be reinstated.")
         if _cause(told) != uid:
-            raise InputError(f"run {uid} is retracted because of run {_cause(told)}: reinstate that one.")
-        # all that the retraction reached, whatever has become of the lineage since
+            raise InputError(f"run {uid} is retracted because of run {_cause(told)}. Reinstate that run.")
+        # all runs that the retraction reached, even if the lineage has changed since
         reached = (note.uid for note in self._catalog.all_notes(RETRACTED) if note.body.get(_BECAUSE) == uid)
         children = list(dict.fromkeys(reached))
         now, me = self._moment([uid, *children], RETRACTED, REINSTATED), who()
@@ -96,21 +100,21 @@ class Notes:
         return notes
 
     def _moment(self, uids: Iterable[str], *kinds: str) -> float:
-        """Return the time of notes that shall count from now on: after those they answer, whatever clock made these."""
+        """Return the time of notes that must be newer than those they answer, even if clocks differ."""
         told = [note for uid in uids for kind in kinds for note in self._catalog.notes(uid, kind)]
         return max([time.time(), *(math.nextafter(note.time, math.inf) for note in told)])
 
     def annotate(self, uid: str, body: object) -> Note:
-        """Keep what became known of a run; see `AnalysisStore.annotate`."""
+        """Add knowledge about a run; see `AnalysisStore.annotate`."""
         if not isinstance(body, Mapping) or not body or not all(isinstance(key, str) for key in body):
-            raise InvalidMetadataError(f"Got {body!r:.200}; expected a mapping of names to what is known.")
+            raise InvalidMetadataError(f"Got {body!r:.200}; expected a mapping of names to values.")
         self._catalog.get(uid)
         note = Note(uid, ANNOTATION, self._moment([uid], ANNOTATION), who(), dict(body))
         self._keep([note], durable=True)
         return note
 
     def merge(self, notes: Iterable[Note]) -> None:
-        """Keep notes that were made elsewhere, as they were made; one that is in its log already is only indexed."""
+        """Add notes that were written elsewhere, unchanged; one that is in its log already is only indexed."""
         months: dict[Path, list[Note]] = {}
         for note in notes:
             note_row(note)
@@ -138,7 +142,7 @@ class Notes:
 
 
 def logged(root: Path) -> Iterable[Note]:
-    """Yield every note in the logs under a root, by month: what an index of them is rebuilt from."""
+    """Yield every note in the logs under a root, by month, to rebuild an index of them."""
     for path in sorted(path for path in (root / layout.NOTES).glob("*.jsonl") if path.is_file()):
         try:
             entries = AppendLog(path).read()
@@ -148,13 +152,13 @@ def logged(root: Path) -> Iterable[Note]:
         for entry in entries:
             note = _note(entry)
             if note is None:
-                warnings.warn(f"{path} holds what is no note, which is left out: {str(entry)[:80]}", stacklevel=2)
+                warnings.warn(f"{path} has an invalid note, which is left out: {str(entry)[:80]}", stacklevel=2)
             else:
                 yield note
 
 
 def _note(entry: Mapping[str, Any]) -> Note | None:
-    """Return what a line of a log says, without what only a later release knows; None where it is no note."""
+    """Return the note in a line of a log, without fields of later releases; None if it is not a note."""
     found = Note(*(entry.get(name) for name in ("uid", "kind", "time", "who", "body")))  # type: ignore[arg-type]
     texts = all(isinstance(text, str) for text in (found.uid, found.kind, found.who))
     return found if texts and is_time(found.time) and isinstance(found.body, dict) else None
@@ -181,16 +185,16 @@ def passed_on(note: Note, uid: str) -> Note:
 
 
 def retraction_of(catalog: Catalog, uid: str) -> Note | None:
-    """Return why a run shall not be used any more, None where it may be; of several reasons the first.
+    """Return the note why a run is not to be used any more, None if it may be; the first of several.
 
-    What a run came from is asked as well: whoever saved it after that was retracted has made no note.
+    Ancestors are checked as well: a run that was saved after their retraction has no note.
     """
     held = in_force(catalog.lineage_notes(uid, (RETRACTED, REINSTATED)))
     return passed_on(held[0], uid) if held else None
 
 
 def retractions(catalog: Catalog) -> dict[str, Note]:
-    """Return the retraction of every run that shall not be used any more, of several the first."""
+    """Return the retraction of every run that is not to be used any more, the first of several."""
     told: dict[str, list[Note]] = {}
     for kind in (RETRACTED, REINSTATED):
         for note in catalog.all_notes(kind):
@@ -203,7 +207,7 @@ def retractions(catalog: Catalog) -> dict[str, Note]:
 def _spread(
     held: dict[str, dict[str, Note]], told: Mapping[str, list[Note]], children: Mapping[str, Sequence[str]]
 ) -> None:
-    """Pass retractions on to all that came from the runs that hold them, but where their lifting was noted later."""
+    """Pass retractions on to all descendants of their runs, unless a later note reinstates them."""
     waiting = list(held)
     for uid in waiting:  # grows during the loop
         for child in children.get(uid, ()):

@@ -1,4 +1,4 @@
-"""What is kept of a run that was deleted: its documents, who deleted it and why, and which files it had."""
+"""Record of a deleted run: its documents, who deleted it and why, and the files it had."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class MovedFile:
     """A file of a run that was deleted."""
 
     path: str
-    """Where it was, relative to the root, with forward slashes."""
+    """Path before the deletion, relative to the root, with forward slashes."""
 
     size: int
     """In bytes."""
 
     digest: str
-    """Of its bytes, ``blake3:<hex>``."""
+    """Digest of its bytes, ``blake3:<hex>``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +53,32 @@ class Removal:
     """``user@host``."""
 
     time: float
-    """When: seconds since 1970 UTC."""
+    """Time of the deletion: seconds since 1970 UTC."""
 
     path: str
     """The run file, relative to the root."""
 
     files: tuple[MovedFile, ...]
-    """The run file and what other writers wrote for the run."""
+    """The run file and files of other writers for the run."""
 
     start: Document
-    """The start document; it tells the provenance."""
+    """The start document, with the provenance."""
 
     stop: Document | None
-    """The stop document; it tells the digest of every key."""
+    """The stop document, with the digest of every key."""
 
     descriptors: tuple[Document, ...]
     """The descriptors."""
 
     parents: tuple[str, ...]
-    """Uids of the runs it came from."""
+    """Uids of its parent runs."""
 
     beside: Document
-    """What the store knew beyond the documents."""
+    """Metadata of the store beyond the documents."""
 
     @property
     def record(self) -> RunRecord:
-        """What the catalog had of the run."""
+        """Return the catalog's record of the run."""
         return RunRecord(self.start, self.stop, self.descriptors, self.path, self.parents, self.beside)
 
     def to_json(self) -> str:
@@ -87,7 +87,7 @@ class Removal:
 
     @classmethod
     def from_json(cls, text: str) -> Removal:
-        """Return what `to_json` was given."""
+        """Return the record for JSON text of `to_json`."""
         told = loads(text)
         told["files"] = tuple(MovedFile(**file) for file in told["files"])
         return cls(**{**told, "descriptors": tuple(told["descriptors"]), "parents": tuple(told["parents"])})
@@ -98,12 +98,12 @@ class Removal:
 
 
 def quarantine_folder(root: Path, uid: str) -> Path:
-    """Return where the files of a deleted run are until they are purged."""
+    """Return the location of the files of a deleted run until they are purged."""
     return root / layout.QUARANTINE / layout.file_stem(uid)
 
 
 def tombstone_path(root: Path, uid: str) -> Path:
-    """Return where it is kept for ever what a deleted run was."""
+    """Return the location of the permanent record of a deleted run."""
     return root / layout.TOMBSTONES / f"{layout.file_stem(uid)}.json"
 
 
@@ -118,12 +118,12 @@ def buried(root: Path, uid: str) -> Removal | None:
 
 
 def read_removal(path: Path) -> Removal | None:
-    """Return the removal in a file; None where there is no such file.
+    """Return the removal in a file; None if the file does not exist.
 
     Raises
     ------
     DamagedFileError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         return Removal.from_json(read(path).decode())
@@ -136,21 +136,21 @@ def read_removal(path: Path) -> Removal | None:
 
 
 def told_as_removed(root: Path, uid: str) -> RunNotFoundError | None:
-    """Return what is said to somebody who asks for a run that was deleted; None where it was not."""
+    """Return the error for access to a deleted run; None if it was not deleted."""
     if (removal := quarantined(root, uid)) is not None:
         return RunNotFoundError(
             f"run {uid} was {removal}. store.restore({uid!r}) (analysis-store restore) brings it back."
         )
     if (removal := buried(root, uid)) is not None and not (root / removal.path).exists():  # as when it was loaded again
         kept = tombstone_path(root, uid)
-        return RunNotFoundError(f"run {uid} was {removal}. Its data are gone; what it was is told by {kept}.")
+        return RunNotFoundError(f"run {uid} was {removal}. Its data are gone; its record is {kept}.")
     return None
 
 
 def refuse_removed(root: Path, home: str, record: RunRecord) -> None:
-    """Refuse a run that is about to be committed when one that it came from was deleted while it was made.
+    """Raise for a run about to be committed if one of its parents was deleted meanwhile.
 
-    Its file has its final name already. So whoever deletes, who says so first and then looks through all run files,
+    Its file has its final name already. So a deleting process, which announces this and then reads all run files,
     sees this run, or is seen by it.
 
     Parameters
@@ -158,7 +158,7 @@ def refuse_removed(root: Path, home: str, record: RunRecord) -> None:
     root : Path
         Of the store.
     home : str
-        What the store is called where the parents of a run are listed.
+        Name of the store in the parents of a run.
     record : RunRecord
         The run.
 
@@ -170,11 +170,11 @@ def refuse_removed(root: Path, home: str, record: RunRecord) -> None:
     for uid in _sources(root, home, record):
         wait_for(lambda: not _is_undecided(root, uid), PATIENCE)  # noqa: B023
         if told := told_as_removed(root, uid):
-            raise InputError(f"run {record.uid} came from a run that was deleted meanwhile, and was not saved: {told}")
+            raise InputError(f"run {record.uid} has a parent run that was deleted meanwhile, and was not saved: {told}")
 
 
 def _sources(root: Path, home: str, record: RunRecord) -> Iterator[str]:
-    """Yield the uids of all of this store that a run came from, as far as they were looked up."""
+    """Yield the uids of all resolved parents of a run in this store."""
     told = record.provenance
     for parent in told.get("parents", ()):
         if parent.get("resolved") and parent.get("catalog") in (None, home):
@@ -186,7 +186,7 @@ def _sources(root: Path, home: str, record: RunRecord) -> Iterator[str]:
 
 
 def _is_undecided(root: Path, uid: str) -> bool:
-    """Tell whether it is being looked just now whether a run may go."""
+    """Return True while another process is deciding whether this run can be deleted."""
     if tombstone_path(root, uid).exists() or not (quarantine_folder(root, uid) / RECORD).exists():
         return False
     return is_held(root / LOCK)

@@ -22,7 +22,7 @@ EVENT_TIME = {"units": "s", "long_name": "POSIX time of the event"}
 
 
 def attrs_of(descriptors: Iterable[Mapping[str, object]]) -> Document:
-    """Return what the descriptors of a stream say of it as a whole: the attributes of the Dataset that it was."""
+    """Return the stream metadata in its descriptors: the attributes of the original Dataset."""
     found: dict[str, Any] = {}
     for descriptor in descriptors:
         attrs = descriptor.get("attrs")
@@ -40,8 +40,8 @@ def build(
     """Return all columns of a stream, read whole.
 
     ``times``, s since 1970, is the coordinate of the event dimension. A key of ``coordinates`` becomes a coordinate;
-    one that is the same in every event and names its own dimension is given once, without the event dimension. Times
-    that xarray cannot hold are given as integers, with a warning; objects stay what they are.
+    one that is the same in every event and names its own dimension has no event dimension. Times
+    that xarray cannot hold become integers, with a warning; objects are unchanged.
     """
     import xarray
 
@@ -60,7 +60,7 @@ def build(
 
 
 def coordinate_dims(key: str, dims: tuple[str, ...], values: Any) -> tuple[str, ...] | None:
-    """Return the dims of a coordinate, None where xarray knows no such coordinate.
+    """Return the dims of a coordinate, None if xarray has no such coordinate.
 
     One that names its own dimension and is the same in every event has no event dimension.
     """
@@ -70,14 +70,14 @@ def coordinate_dims(key: str, dims: tuple[str, ...], values: Any) -> tuple[str, 
 
 
 def variable(dims: tuple[str, ...], values: Any, attrs: Mapping[str, object]) -> xarray.Variable:
-    """Return a variable whose values are these: of objects xarray would make times where pandas takes them for such."""
+    """Return a variable with these values; xarray itself would convert objects to times if pandas accepts them."""
     import xarray
 
     return xarray.Variable(dims, values, attrs, fastpath=values.dtype.kind == "O")
 
 
 def label_of(key: str, keys: Container[str]) -> str:
-    """Return the name of the variable of a key: its own, but ``time`` is the name of the coordinate of the events."""
+    """Return the variable name of a key: its own, except ``time``, which names the event coordinate."""
     label = key
     while label == "time" or (key == "time" and label in keys):
         label += "_"
@@ -85,7 +85,7 @@ def label_of(key: str, keys: Container[str]) -> str:
 
 
 def free_dims(columns: Mapping[str, LazyArray]) -> dict[str, tuple[str, ...]]:
-    """Return the dims of each column; a declared one is made unique where another key gives it another size."""
+    """Return the dims of each column; a declared one is renamed if another key has it with another size."""
     shapes = {
         key: dict(enumerate(zip(column.dims[1:], column.shape[1:], strict=True))) for key, column in columns.items()
     }
@@ -115,7 +115,7 @@ def _same_rows(values: np.ndarray) -> bool:
 
 
 def held(key: str, stream: str, values: Any, attrs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return values and attributes as xarray holds them, with a warning where times have to be integers for it."""
+    """Return values and attributes in a form that xarray can hold, with a warning if times become integers."""
     found, labels = fitting(values, attrs)
     if NAMED in labels:
         warnings.warn(

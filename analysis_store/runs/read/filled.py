@@ -26,7 +26,7 @@ def filled(run: Run, documents: Iterator[NamedDocument], *, strict: bool = False
     documents : iterator
         Its documents.
     strict : bool
-        Raise where a value cannot be read; otherwise a warning says so.
+        Raise if a value cannot be read; otherwise warn.
     """
     filling = _Filling(run, strict)
     for page, doc in documents:
@@ -65,7 +65,7 @@ class _Filling:
         self._assets[doc["uid" if name == "resource" else "datum_id"]] = name, doc
 
     def needed_by(self, event: Document) -> Iterator[NamedDocument]:
-        """Yield the resources and datums of what is not filled in an event, each once."""
+        """Yield the resources and datums of unfilled values of an event, each once."""
         for key, value in event["data"].items():
             if event["filled"].get(key) is False and isinstance(value, str) and value in self._assets:
                 name, datum = self._assets.pop(value)
@@ -74,7 +74,7 @@ class _Filling:
                 yield name, datum
 
     def of_event(self, event: Document) -> Document:
-        """Return an event with what can be filled of it."""
+        """Return an event with all values filled that can be."""
         stream = self._names[event["descriptor"]]
         index = self._seen[stream]
         self._seen[stream] += 1
@@ -96,7 +96,7 @@ class _Filling:
             return False
 
     def _tell(self, stream: str, key: str, error: AnalysisStoreError) -> None:
-        """Warn of a key that is not filled, once; a store that was closed is no fault of the key."""
+        """Warn once of a key that is not filled; a closed store is not a fault of the key."""
         if self._strict or isinstance(error, StoreClosedError):
             raise error
         if (stream, key) not in self._told:

@@ -1,4 +1,4 @@
-"""Foreign documents, kept exactly as they came: how they are held in the file, and read back from it."""
+"""Foreign documents, kept exactly as received: their storage in the file, and reading."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _SCALARS = "?bBhHiIlLqQefdU"
 _IN_JSON = _SCALARS
 """Characters of the dtypes whose arrays lists say as well."""
 _IN_COLUMNS = f"{_SCALARS}gFDGmMS"
-"""Of those that lie in columns of their own."""
+"""Keys with columns of their own."""
 
 
 def plain_document(name: str, doc: Mapping[str, object]) -> Document:
-    """Return a copy of a document as JSON has it; arrays are copied, and stay arrays in the data of events.
+    """Return a copy of a document as JSON; arrays in the data of events are copied and remain arrays.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def _plain(value: Any, where: str, dtypes: str) -> Any:
         return document_text(value, where)
     if _is_scalar(value):
         return _plain(value.item(), where, dtypes)
-    if isinstance(value, int):  # a member of an IntEnum is what it equals
+    if isinstance(value, int):  # a member of an IntEnum becomes its value
         return int.__int__(value)
     if isinstance(value, float):
         return float.__float__(value)
@@ -102,7 +102,7 @@ def listed(value: object) -> Any:
 
 
 def draft_journal(journal: Sequence[NamedDocument], stop: Document | None) -> Draft:
-    """Return the draft of a foreign run: its documents as they are, and columns for whatever a viewer can plot."""
+    """Return the draft of a foreign run: its unchanged documents, and columns for everything a viewer can plot."""
     events = _events_by_stream(journal)
     streams = [_draft_stream(name, descriptors, rows) for name, (descriptors, rows) in events.items()]
     lifted = _lifted(streams)
@@ -112,7 +112,7 @@ def draft_journal(journal: Sequence[NamedDocument], stop: Document | None) -> Dr
 
 Events = dict[str, tuple[list[Document], list[Document]]]
 Lifted = dict[str, dict[str, dict[str, str]]]
-"""Of each stream the keys whose arrays lie in columns: the dataset of each, and the form it has."""
+"""The keys of each stream whose arrays are in columns: the dataset of each, and its form."""
 
 
 def _lifted(streams: Sequence[StreamDraft]) -> Lifted:
@@ -159,7 +159,7 @@ def _draft_stream(name: str, descriptors: list[Document], events: list[Document]
 
 
 def _column(values: list[Any], key: str, entry: Document) -> Column | None:
-    """Return the column of a key, or None where its values are of different kinds: the journal has them anyway."""
+    """Return the column of a key, or None if its values are of different kinds: the journal has them anyway."""
     if not any(map(_holds_array, values)) and len(dumps(values)) > _MAX_TEXT * 64:
         return None
     try:
@@ -183,7 +183,7 @@ def _has_arrays(column: Column) -> bool:
 
 
 def _without(name: str, doc: Document, lifted: Lifted, events: Events) -> Document:
-    """Return a document as the journal keeps it: what is an array lies in a column of its own."""
+    """Return a document in the form of the journal, with arrays moved to columns of their own."""
     if name not in ("event", "event_page"):
         return dict(listed(doc))
     stream = next(
@@ -206,26 +206,26 @@ def _holds_array(value: Any) -> bool:
 
 @contextmanager
 def _stored() -> Iterator[None]:
-    """Raise an error of ours where documents are not what was stored: they were valid then."""
+    """Raise one of our errors if documents differ from those stored, which were valid."""
     try:
         yield
     except AnalysisStoreError:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise DamagedFileError(
-            f"a document of the run is not what was stored: {error!r}. Restore its file from a backup."
+            f"A document of the run was changed: {error!r}. Restore its file from a backup."
         ) from error
 
 
 class Journal:
-    """The documents of a foreign run as they came, with the arrays put back.
+    """The documents of a foreign run as received, with the arrays restored.
 
     Parameters
     ----------
     texts : sequence of str
         One ``[name, document]`` in JSON per document.
     lifted : mapping
-        The keys of each stream whose arrays lie in columns.
+        The keys of each stream whose arrays are in columns.
     column : callable
         Returns a column, given its dataset and form, as a lazy source.
     """
@@ -237,7 +237,7 @@ class Journal:
 
     @cached_property
     def documents(self) -> list[NamedDocument]:
-        """Every document, in the order they came."""
+        """Yield every document, in order of arrival."""
         with _stored():
             return self._read()
 
@@ -294,7 +294,7 @@ class Journal:
         }
 
     def _objects(self, stream: str) -> dict[str, Source]:
-        """Return the columns of arrays that are not alike, and of what holds arrays."""
+        """Return the columns of arrays that differ, and of values that contain arrays."""
         lifted = self._lifted.get(stream, {}).items()
         return {key: self._column(entry["dataset"], "object") for key, entry in lifted if entry["form"] == "object"}
 
@@ -337,15 +337,15 @@ class JournalStream:
         return [event["uid"] for event in self.events]
 
     def timestamps(self, key: str) -> np.ndarray:
-        """When each value of a key was known: float64 ``(n,)``, s since 1970; NaN where an event lacks the key."""
+        """Return the time of each value of a key: float64 ``(n,)``, s since 1970; NaN if an event lacks the key."""
         return np.array([event["timestamps"].get(key, np.nan) for event in self.events], dtype=np.float64)
 
     def is_filled(self, key: str) -> bool:
-        """Tell whether an external key came with its values in the events."""
+        """Return True if the events contain the values of an external key."""
         return bool(self.events) and all(event.get("filled", {}).get(key) for event in self.events)
 
     def source(self, key: str) -> Source:
-        """Return a key whose values are in the events; where one lacks it, NaN or None stands."""
+        """Return a key whose values are in the events; NaN or None replaces a missing one."""
         if key in self._objects:
             return self._objects[key]
         values = [event["data"].get(key) for event in self.events]
@@ -355,12 +355,12 @@ class JournalStream:
         return InMemory(together(values))
 
     def read(self, key: str, index: int, open_handler: Callable[[Document], Any]) -> Any:
-        """Return the value of one event through the handler of its resource; None where the event lacks the key.
+        """Return the value of one event through the handler of its resource; None if the event lacks the key.
 
         Raises
         ------
         UnknownSpecError
-            The documents do not say where the value is.
+            The documents do not contain the location of the value.
         """
         event = self.events[index]
         value = event["data"].get(key)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _HIDDEN = frozenset(
     ("dtype", "dtype_numpy", "shape", "source", "external", "dims", "role", "object_name", "recorded_key", "attrs")
 )
-"""Entries of a data key that are no attributes of its values."""
+"""Entries of a data key that are not attributes of its values."""
 
 _OBJECTS = 64
-"""How many objects are read at once by who goes through all of them."""
+"""Number of objects read at once by a loop over all of them."""
 
 
 class Values(Through):
@@ -39,10 +39,10 @@ class Values(Through):
     @property
     @abstractmethod
     def attrs(self) -> dict[str, Any]:
-        """``units`` and what else is known of the values."""
+        """``units`` and other metadata of the values."""
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what ``key`` selects, reading no more than that; an integer gives one value."""
+        """Return the part that ``key`` selects, reading only this part; an integer gives one value."""
         return _one(self._source[key])
 
     def __iter__(self) -> Iterator[Any]:
@@ -52,7 +52,7 @@ class Values(Through):
             yield from (_one(block[index, ...]) for index in range(len(block)))
 
     def _at_once(self) -> int:
-        """Return how many values are read at once by who goes through all of them."""
+        """Return the number of values read at once by a loop over all of them."""
         return _OBJECTS if self.dtype.kind == "O" else rows_at_once(self.shape, self.dtype)
 
     def to_dask(self) -> DaskArray:
@@ -105,12 +105,12 @@ class LazyArray(Values):
 
     @property
     def form(self) -> str:
-        """How the values are kept: ``"array"``, ``"ragged"``, ``"table"`` or ``"object"``."""
+        """Form of storage: ``"array"``, ``"ragged"``, ``"table"`` or ``"object"``."""
         return str(getattr(self._source, "form", "array"))
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What the descriptor says of the key: units, precision, limits …"""
+        """Entries of the descriptor for the key: units, precision, limits …"""
         own = {name: value for name, value in self._data_key.items() if name not in _HIDDEN and value is not None}
         attrs = self._data_key.get("attrs")
         return {**attrs, **own} if isinstance(attrs, dict) else own
@@ -138,14 +138,14 @@ class LazyArray(Values):
         return self._source.read()
 
     def digest(self) -> str:
-        """Return the digest of the values, ``blake3:<hex>``, as the stop document has it."""
+        """Return the digest of the values, ``blake3:<hex>``, as in the stop document."""
         own: str | None = self._source.digest() if hasattr(self._source, "digest") else None
         if own is None and self.form == "array" and self.dtype.kind not in TEXT_KINDS and self.ndim:
             return self._digest_in_blocks()
         return own or self._digest_of(self if self.form == "ragged" else self.read())
 
     def digest_of(self, values: object) -> str:
-        """Return the digest of what was read of the key before; of objects, that of what lies in the file."""
+        """Return the digest of the values read before; for objects, that of the file content."""
         return self.digest() if self.form == "object" else self._digest_of(values)
 
     def _digest_of(self, values: Any) -> str:

@@ -1,4 +1,4 @@
-"""One run found by what a person calls it: its uid, the beginning of it, its scan_id, or how new it is."""
+"""Lookup of one run by its uid, the beginning of it, its scan_id, or its position counted from the newest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from analysis_store.catalogs.base import Catalog, RunRecord
 
 _PREFIX_SHOWN = 10
-_LISTED = "store.search(), or analysis-store ls, lists what is there."
+_LISTED = "List runs with store.search(), or analysis-store ls."
 
 
 def find(catalog: Catalog, key: str | int, location: str) -> RunRecord:
@@ -25,13 +25,13 @@ def find(catalog: Catalog, key: str | int, location: str) -> RunRecord:
     if isinstance(key, str):
         return _by_uid(catalog, key, location)
     if isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise RunNotFoundError(f"{key!r} names no run; expected a uid, a prefix of one, a scan_id, or -1, -2 ….")
+        raise RunNotFoundError(f"Got {key!r}; expected a uid, a prefix of one, a scan_id, or -1, -2 ….")
     number = key.__index__()
     query = Query.parse(scan_id=number) if number >= 0 else Query.parse()
     found = catalog.search(query, offset=max(0, -number - 1), limit=1)
     if not found:
-        told = f"no run has scan_id {number}" if number >= 0 else f"there are only {catalog.count(query)} runs"
-        raise RunNotFoundError(f"{told} in {location}; {_LISTED}")
+        told = f"No run has scan_id {number}" if number >= 0 else f"There are only {catalog.count(query)} runs"
+        raise RunNotFoundError(f"{told} in {location}. {_LISTED}")
     return found[0]
 
 

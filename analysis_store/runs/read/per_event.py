@@ -1,4 +1,4 @@
-"""Values that somebody's handler gives, event by event: one array where they are alike, else each for itself."""
+"""Values of third-party handlers, event by event: one array if they are alike, else separate values."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _NUMBERS = "biufcmM"
 _TEXT = "SU"
 _LABELS = ("dims", "index", "columns", "units")
-"""What has one of these is more than an array, and stays what it is."""
+"""Attributes that only more than arrays have; such values are unchanged."""
 
 
 class _UnlikeError(Exception):
@@ -42,7 +42,7 @@ class _UnlikeError(Exception):
 
 
 class _One(NamedTuple):
-    """What one value is; its dtype is object where each is one of its own."""
+    """Type of one value; its dtype is object if each value is a separate object."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -54,7 +54,7 @@ _OBJECT = _One((), np.dtype(object))
 class PerEvent(Lazy):
     """A source that calls a handler for each event that is asked for.
 
-    Shape and dtype are those of the first value, whatever a document says of them: many documents say nothing, or
+    Shape and dtype are those of the first value, regardless of documents: many documents have none, or
     something else. Only a document that says that the shape varies is believed.
 
     Parameters
@@ -62,11 +62,11 @@ class PerEvent(Lazy):
     key : str
         Name of the object in messages.
     read_one : callable
-        Returns the value of one event, perhaps unread; None where the event has none.
+        Returns the value of one event, maybe lazily; None if the event has none.
     length : int
-        How many events there are.
+        Number of events.
     data_key : mapping
-        What the descriptor says; it counts where there is no event, and tells the width of text.
+        Entries of the descriptor; used if there is no event, and for the width of text.
     """
 
     def __init__(self, key: str, read_one: Callable[[int], Any], length: int, data_key: Document) -> None:
@@ -79,7 +79,7 @@ class PerEvent(Lazy):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values; object where they are no arrays, or differ in shape."""
+        """Dtype of the values; object if they are not arrays, or differ in shape."""
         found: np.dtype = self._one.dtype
         return found
 
@@ -99,7 +99,7 @@ class PerEvent(Lazy):
         return _One(first.shape, first.dtype)
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what ``key`` selects, as NumPy would; no more of a value is read than its handler must read."""
+        """Return the part that ``key`` selects, as NumPy does, reading as little as the handler allows."""
         parts = key if isinstance(key, tuple) else (key,)
         is_one = bool(parts) and isinstance(parts[0], (int, np.integer)) and not isinstance(parts[0], bool)
         if is_one and len(parts) == 1:
@@ -109,7 +109,7 @@ class PerEvent(Lazy):
         return self._of_one(_within(parts[0], self._length), parts[1:]) if is_one else self._of_many(parts)
 
     def _of_one(self, number: int, further: tuple[Any, ...]) -> Any:
-        """Return what further indices select of the value of one event, which may be unlike the others."""
+        """Return the part that further indices select from the value of one event, which may differ from the others."""
         value = self._value(number)
         if not self._is_like(value):
             return np.asarray(value)[further]
@@ -130,7 +130,7 @@ class PerEvent(Lazy):
         return as_objects([self._whole(number) for number in numbers])[local[0]]
 
     def read(self) -> Any:
-        """Return the values of all events: one array where they are alike, else an object array."""
+        """Return the values of all events: one array if they are alike, else an object array."""
         if self.dtype.kind == "O":
             return as_objects([self._whole(number) for number in range(self._length)])
         try:
@@ -139,9 +139,9 @@ class PerEvent(Lazy):
             return together([self._whole(number) for number in range(self._length)])
 
     def digest(self) -> str | None:
-        """Return the digest of the values, of which one is in memory at a time; None where each is one of its own.
+        """Return the digest of the values, keeping one in memory at a time; None if each is a separate object.
 
-        Of a value that its handler leaves unread, some rows are.
+        For a lazy value, some rows are kept.
         """
         if self.dtype.kind == "O":
             return self._digest_of_unread() if None in (self._data_key.get("shape") or []) else None
@@ -155,7 +155,7 @@ class PerEvent(Lazy):
         return digest.result()
 
     def _digest_of_unread(self) -> str | None:
-        """Return the digest of numbers that differ in shape; None where the handler does not leave them unread."""
+        """Return the digest of numbers that differ in shape; None if the handler does not return them lazily."""
         values: list[Part] = []
         for number in range(self._length):
             value = self._value(number)
@@ -168,7 +168,7 @@ class PerEvent(Lazy):
             return digest_foreign(values)
 
     def _blocks(self, number: int) -> Iterator[np.ndarray]:
-        """Yield one value in C order, in parts where its handler leaves it unread."""
+        """Yield one value in C order, in parts if its handler returns it lazily."""
         value = self._like(number)
         if not isinstance(value, Part):
             yield self._cut(number, value, None)
@@ -208,14 +208,14 @@ class PerEvent(Lazy):
         return value
 
     def _is_like(self, value: Any) -> bool:
-        """Tell whether a value has the shape of the first, and a dtype that loses nothing among the others."""
+        """Return True if a value has the shape of the first, and a dtype that the others hold without loss."""
         if not _is_array(value) or value.shape != self._one.shape:
             return False
         wider_text = value.dtype.kind == self.dtype.kind in _TEXT and np.can_cast(value.dtype, self.dtype, "safe")
         return bool(value.dtype == self.dtype or wider_text)
 
     def _cut(self, number: int, value: Any, inner: Sequence[Runs] | None) -> np.ndarray:
-        """Return what runs along each axis choose of a value, or all of it."""
+        """Return the part of a value that index runs along each axis select, or all of it."""
         with _blaming(self._where(number)):
             if inner is None:
                 return np.asarray(value)
@@ -226,7 +226,7 @@ class PerEvent(Lazy):
         return found
 
     def _whole(self, number: int) -> Any:
-        """Return the value of one event: an array, or whatever else the handler gives."""
+        """Return the value of one event: an array, or any other value of the handler."""
         with _blaming(self._where(number)):
             value = self._read_one(number)
             found = value if isinstance(value, (bool, int, float, complex)) else _plain(value)
@@ -243,12 +243,12 @@ class PerEvent(Lazy):
 
 
 def _has_class(value: Any) -> bool:
-    """Return whether a value is an array of a class that says more than its numbers, and stays what it is."""
+    """Return True if a value is an array of a class with more than numbers, which is kept unchanged."""
     return isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] in {"pandas", "xarray", "pint"}
 
 
 def together(values: Sequence[object]) -> np.ndarray:
-    """Return the values of all events as one array where nothing is lost by it, else as an object array."""
+    """Return the values of all events as one array if that loses nothing, else as an object array."""
     try:
         found = columns.of_values(values, Place("event[", "]"))
     except (InvalidDataError, IndexError):
@@ -259,7 +259,7 @@ def together(values: Sequence[object]) -> np.ndarray:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as an array where it is one, unread if the handler left it so; anything else as it is."""
+    """Return a value as an array if it is one, lazily if the handler returned it so; other values unchanged."""
     if isinstance(value, (bool, int, float, complex, np.bool_, np.number, np.datetime64, np.timedelta64)):
         found = np.asarray(value)
         return value if found.dtype.kind == "O" else found  # an integer of more than 64 bits
@@ -272,7 +272,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_array(value: Any) -> bool:
-    """Tell whether a value is an array and nothing more: NumPy's, one of ours, dask's, h5py's, zarr's …"""
+    """Return True if a value is a plain array: NumPy's, one of ours, dask's, h5py's, zarr's …"""
     sized = isinstance(getattr(value, "dtype", None), np.dtype) and isinstance(getattr(value, "shape", None), tuple)
     if not sized or value.dtype.kind not in _NUMBERS + _TEXT or np.ma.is_masked(value):
         return False
@@ -281,7 +281,7 @@ def _is_array(value: Any) -> bool:
 
 
 def _covering(run: Runs) -> slice:
-    """Return the slice that holds all that is wanted along an axis; with gaps where there is more than one run."""
+    """Return the slice that contains all wanted elements along an axis, with gaps between several runs."""
     (_, (start, count, step)), (_, (last, more, _)) = run[0], run[-1]
     if len(run) == 1:
         return slice(start, start + (count - 1) * step + 1 if count else start, step)
@@ -296,13 +296,13 @@ def _within(index: Any, length: int) -> int:
 
 @contextmanager
 def _blaming(where: str) -> Iterator[None]:
-    """Turn whatever a handler raises into an error of ours that says where; handlers are somebody else's."""
+    """Translate any error of a third-party handler into ours, with its location."""
     try:
         yield
     except AnalysisStoreError:
         raise
     except MemoryError as error:
-        raise TooLargeError(f"{where}: its handler failed for want of memory: {error}.") from error
+        raise TooLargeError(f"{where}: its handler ran out of memory: {error}.") from error
     except OSError as error:
         raise DamagedFileError(f"{where}: its handler failed: {type(error).__name__}: {error}.") from error
     except Exception as error:

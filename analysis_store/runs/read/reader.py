@@ -93,13 +93,13 @@ class RunFile:
     def _mapping(self, name: str) -> Document:
         found = self._document(name, {})
         if not isinstance(found, dict):
-            raise DamagedFileError(f"{self.path}: {_GROUP}/{name} is no document; the file is damaged.")
+            raise DamagedFileError(f"{self.path}: {_GROUP}/{name} is not a document; the file is damaged.")
         return found
 
     def _documents(self, name: str) -> list[Document]:
         found = self._document(name, [])
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-            raise DamagedFileError(f"{self.path}: {_GROUP}/{name} is no list of documents; the file is damaged.")
+            raise DamagedFileError(f"{self.path}: {_GROUP}/{name} is not a list of documents; the file is damaged.")
         return found
 
     def texts(self) -> Iterator[str]:
@@ -110,7 +110,7 @@ class RunFile:
 
     @property
     def seal(self) -> str | None:
-        """The seal; None where the file has none, as one of the first release."""
+        """The seal; None if the file has none, as in the first release."""
         return next(iter(self._texts.get(layout.SEAL, ())), None)
 
     def check_seal(self) -> None:
@@ -149,7 +149,7 @@ class RunFile:
 
     @property
     def beside(self) -> Document:
-        """What the store knew beyond the documents."""
+        """Metadata of the store beyond the documents."""
         return self._mapping(layout.BESIDE)
 
     @property
@@ -160,13 +160,13 @@ class RunFile:
         return [doc for name, doc in self._kept() if name == "descriptor"]
 
     def _kept(self) -> Iterator[NamedDocument]:
-        """Yield foreign documents as the file keeps them: without the arrays that lie in columns."""
+        """Yield foreign documents as stored in the file: without the arrays that are in columns."""
         try:
             for text in self._texts[layout.JOURNAL]:
                 name, doc = loads(text)
                 yield name, doc
         except (json.JSONDecodeError, TypeError, ValueError) as error:
-            raise DamagedFileError(f"{self.path}: a document is no JSON ({error}); the file is damaged.") from error
+            raise DamagedFileError(f"{self.path}: a document is not JSON ({error}); the file is damaged.") from error
 
     @property
     def resources(self) -> list[Document]:
@@ -178,7 +178,7 @@ class RunFile:
         return written + [resource for stream in others for pair in stream.values() for resource in pair[0]]
 
     def record(self, path: str) -> RunRecord:
-        """Return what a catalog keeps of the run, all of it from the file.
+        """Return the catalog's record of the run, from the file alone.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class RunFile:
         return RunRecord(*told, more=self._has_more(), seal=self.seal)
 
     def _has_more(self) -> bool:
-        """Tell whether there are documents besides those in a record, and the resources that are this very file."""
+        """Return True if there are documents beyond a record and the resources of this file itself."""
         return (
             self.is_foreign
             or layout.DATUMS in self._texts
@@ -218,12 +218,12 @@ class RunFile:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the documents came from somebody else, and are kept as they came."""
+        """True if the documents are foreign, and kept as received."""
         return layout.JOURNAL in self._texts
 
     @cached_property
     def journal(self) -> Journal:
-        """Foreign documents as they came."""
+        """Foreign documents as received."""
         return Journal(self._texts.get(layout.JOURNAL, ()), self._document(layout.LIFTED, {}), self.column)
 
     @cached_property
@@ -247,9 +247,9 @@ class RunFile:
 def read_scalar(dataset: h5d.DatasetID, where: str) -> str:
     """Return a scalar of text; its size is not believed before the file is seen to hold as much."""
     kind = dataset.get_type()
-    is_text = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()  # which is a pointer
+    is_text = isinstance(kind, h5t.TypeStringID) and not kind.is_variable_str()  # a pointer
     if dataset.get_space().get_simple_extent_npoints() != 1 or not is_text:
-        raise DamagedFileError(f"{where} is no text; the file is damaged, or not ours.")
+        raise DamagedFileError(f"{where} is not text. The file is damaged, or was changed outside analysis_store.")
     check_held(dataset, kind.get_size())
     value = np.empty((), dtype=f"S{kind.get_size()}")
     dataset.read(h5s.ALL, h5s.ALL, value, mtype=kind)
@@ -290,7 +290,7 @@ class FileStream:
         self.datasets: dict[str, str] = self._datasets(version)
 
     def _datasets(self, version: str) -> dict[str, str]:
-        """Return where each key that this file holds lies in it."""
+        """Return the location of each key that this file holds."""
         own = [key for key in self.descriptor["data_keys"] if key not in self.foreign]
         stored = layout.key_names(own, version)
         return {key: layout.dataset_path(self.stored, name) for key, name in stored.items()}
@@ -318,5 +318,5 @@ class FileStream:
         return read_column(self.path, self.datasets[key], form)
 
     def documents(self) -> StreamDocuments:
-        """Return what gives every document of the stream back."""
+        """Return the source of every document of the stream."""
         return StreamDocuments(self.descriptor, self.times, dict(self.resources), dict(self.foreign), self.inline)

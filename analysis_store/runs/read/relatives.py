@@ -1,4 +1,4 @@
-"""A relative of a run: one that it came from, or that came of it, whether it is in this store or not."""
+"""A relative of a run, an ancestor or a descendant, in this store or elsewhere."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """One that a run came from, or that came of it."""
+    """An ancestor or a descendant of a run."""
 
     uid: str
     """Uid of its start document."""
 
     depth: int
-    """How many steps away it is; a parent or child is one."""
+    """Number of steps; a parent or child has one."""
 
     here: bool
-    """Whether it is in this store."""
+    """True if it is in this store."""
 
     _context: Context = field(repr=False, compare=False)
 
     @property
     def run(self) -> Run | None:
-        """The run, read when it is asked for; None where it is not in this store."""
+        """The run, read on access; None if it is not in this store."""
         from analysis_store.runs.read.run import Run
 
         self._context.alive()
@@ -35,7 +35,7 @@ class Relative:
 
     @property
     def catalog(self) -> str | None:
-        """The catalog that it is in, as the first that came of it says; None where it is here, or nobody says."""
+        """The catalog of the run according to its first descendant; None if it is here, or unknown."""
         from analysis_store.runs.read.run import Run
 
         self._context.alive()

@@ -1,4 +1,4 @@
-"""Where the file of a resource is now: the store may have been moved since, or the file have come with the run."""
+"""Location of the file of a resource, after the store moved, or the file was loaded with the run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def kept_path(resource: Document) -> PurePosixPath:
-    """Return where a copy of a resource's file is kept that came with the run, relative to the root.
+    """Return the location of a resource's file that was loaded with the run, relative to the root.
 
-    It is ``external/<uid of the resource>/<name of the file>``.
+    The location is ``external/<uid of the resource>/<name of the file>``.
     """
     name = PurePosixPath(str(resource["resource_path"])).name
     return PurePosixPath(layout.EXTERNAL) / layout.file_stem(str(resource["uid"])) / name
@@ -27,8 +27,8 @@ def kept_path(resource: Document) -> PurePosixPath:
 def placed(resource: Document, path: str, root: Path, root_map: Mapping[str, str]) -> Document:
     """Return a resource with the place at which its file is now.
 
-    A root that ``root_map`` names is where that says. Else a file that was written beside the run file is beside it
-    still, whereto the store may have gone; and a file that is gone may have come with the run.
+    Roots in ``root_map`` are replaced. Otherwise a file written next to the run file is still next to it,
+    even if the store moved; and a missing file may have been loaded with the run.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def placed(resource: Document, path: str, root: Path, root_map: Mapping[str, str
     root : pathlib.Path
         Root of the store.
     root_map : mapping of str to str
-        Where roots have moved.
+        New locations of roots.
     """
     told = str(resource["root"]).rstrip("/")
     if told in {old.rstrip("/") for old in root_map}:

@@ -1,4 +1,4 @@
-"""The answer to a search: a lazy sequence of runs, newest first, that reads only what is looked at."""
+"""The result of a search: a lazy sequence of runs, newest first, that reads runs on access."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ALL = range(sys.maxsize)
 class Runs(Sequence[Run]):
     """The runs that satisfy a query, newest first.
 
-    Runs are counted when somebody asks for ``len``, or from the end, and not before.
+    Runs are counted only for ``len``, or for access from the end.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class Runs(Sequence[Run]):
         return len(self._counted())
 
     def _counted(self) -> range:
-        """Return the window without what lies beyond the last run."""
+        """Return the window without positions beyond the last run."""
         window = self._window
         if not window:
             return window
@@ -55,7 +55,7 @@ class Runs(Sequence[Run]):
         return window if there == end else _below(window, there)
 
     def length(self, most: int) -> int:
-        """Return how many there are, or ``most`` where there are more: to know that takes less time."""
+        """Return the number of runs, or ``most`` if there are more, which is faster."""
         return len(Runs(self.query, self._context, self._window[:most]))
 
     def __bool__(self) -> bool:
@@ -85,7 +85,7 @@ class Runs(Sequence[Run]):
             position += len(page)
 
     def _onwards(self, window: range) -> Iterator[Run]:
-        """Yield the runs, each page beginning where the one before ended, whatever has been saved meanwhile."""
+        """Yield the runs; each page continues after the one before, regardless of runs saved meanwhile."""
         query, oldest, told, offset, size = self.query, math.inf, set[str](), window.start, _PAGE
         left = window.stop - window.start
         while left > 0 and (page := self._records(query, offset, min(left, size) + len(told))):
@@ -132,12 +132,12 @@ class Runs(Sequence[Run]):
         return self.search(Query(Not(Uids(hidden)))) if hidden else self
 
     def table(self, limit: int | None = 1000) -> pandas.DataFrame:
-        """Return one row per run: what it is, when (UTC), of what, how it ended, and whether it is retracted.
+        """Return one row per run: kind, time (UTC), sample, status, and whether it is retracted.
 
         Parameters
         ----------
         limit : int or None
-            At most so many rows, the newest; None for all.
+            Largest number of rows, the newest; None for all.
         """
         import pandas
 
@@ -159,7 +159,7 @@ class Runs(Sequence[Run]):
 
 
 def _is_from_the_end(index: slice) -> bool:
-    """Tell whether it takes the number of all to say what a slice means."""
+    """Return True if the meaning of a slice depends on the number of runs."""
     step = 1 if index.step is None else index.step
     return step < 0 or any(bound is not None and bound < 0 for bound in (index.start, index.stop))
 

@@ -38,14 +38,14 @@ _WARNED: set[str] = set()
 
 @dataclass(slots=True)
 class Context:
-    """What a run needs of its store to be read."""
+    """Parts of its store that a run needs to be read."""
 
     catalog: Catalog
     root: Path
     handlers: HandlerRegistry
     root_map: Mapping[str, str] = field(default_factory=dict)
     alive: Callable[[], None] = lambda: None
-    """Raises where the store is closed, or came over a fork."""
+    """Raise if the store is closed, or was inherited by a fork."""
 
 
 class Run(Mapping[str, Stream]):
@@ -66,12 +66,12 @@ class Run(Mapping[str, Stream]):
 
     @property
     def record(self) -> RunRecord:
-        """What the catalog says of the run."""
+        """The catalog's record of the run."""
         return self._record
 
     @property
     def context(self) -> Context:
-        """What the run needs of its store."""
+        """Parts of its store that the run needs."""
         return self._context
 
     @property
@@ -86,7 +86,7 @@ class Run(Mapping[str, Stream]):
 
     @property
     def stop(self) -> Document | None:
-        """The stop document, None while there is none."""
+        """The stop document, None if the run has none yet."""
         return self._record.stop
 
     @property
@@ -109,52 +109,52 @@ class Run(Mapping[str, Stream]):
 
     @property
     def provenance(self) -> Provenance:
-        """Where the run came from, as far as the store knows."""
+        """Provenance of the run, as far as the store knows it."""
         return Provenance.from_document(self._record.provenance)
 
     @property
     def parents(self) -> list[str]:
-        """Uids of the runs this one came from."""
+        """Uids of the parent runs."""
         return list(self._record.parents)
 
     @property
     def children(self) -> list[str]:
-        """Uids of the runs in this store that came from this one."""
+        """Uids of the runs in this store with this run as parent."""
         self._context.alive()
         return self._context.catalog.children(self.uid)
 
     @property
     def notes(self) -> list[Note]:
-        """What was said of the run after it was saved, oldest first."""
+        """Notes on the run after it was saved, oldest first."""
         self._context.alive()
         return self._context.catalog.notes(self.uid)
 
     @property
     def retraction(self) -> Note | None:
-        """Why the run shall not be used any more, None where it may be; of several reasons the first."""
+        """Note why the run is not to be used any more, None if it may be; the first of several."""
         self._context.alive()
         return retraction_of(self._context.catalog, self.uid)
 
     @property
     def annotations(self) -> Document:
-        """What became known of the run after it was saved, key by key; of one key the newest."""
+        """Later knowledge about the run, key by key; the newest value of each key."""
         self._context.alive()
         told = self._context.catalog.notes(self.uid, ANNOTATION)
         return {key: value for note in told for key, value in note.body.items()}
 
     def ancestors(self, limit: int | None = None) -> list[Relative]:
-        """Return whom the run came from, nearest first, each once, also those that are in another catalog.
+        """Return the ancestors of the run, nearest first, each once, including those in another catalog.
 
         Parameters
         ----------
         limit : int, optional
-            Only so many.
+            Largest number of ancestors.
         """
         self._context.alive()
         return relatives(self._context, self._context.catalog.ancestors(self.uid, limit))
 
     def descendants(self, limit: int | None = None) -> list[Relative]:
-        """Return what came of the run, nearest first, each once."""
+        """Return the descendants of the run, nearest first, each once."""
         self._context.alive()
         return relatives(self._context, self._context.catalog.descendants(self.uid, limit))
 
@@ -165,7 +165,7 @@ class Run(Mapping[str, Stream]):
 
     @property
     def digests(self) -> list[Document]:
-        """The digest of every key, as the stop document has them, or as they were taken when foreign documents came."""
+        """The digest of every key, from the stop document, or computed when foreign documents arrived."""
         return list(self._record.beside.get("digests") or (self.stop or {}).get("digests") or [])
 
     @cached_property
@@ -193,7 +193,7 @@ class Run(Mapping[str, Stream]):
         return self.stream(name)
 
     def stream(self, name: str) -> Stream:
-        """Return a stream, without a warning where the run is retracted: for whoever asks whether it is whole."""
+        """Return a stream without a warning for a retracted run, for verification."""
         if name not in self:
             raise StreamNotFoundError(f"run {self.uid} has no stream {name!r}; it has {list(self)}.")
         content = self.content
@@ -205,7 +205,7 @@ class Run(Mapping[str, Stream]):
         if self._is_asked or self.uid in _WARNED:
             return
         self._is_asked = True
-        with suppress(StoreClosedError):  # what was read before can be looked at after, too
+        with suppress(StoreClosedError):  # cached data remain available
             if (note := self.retraction) is not None:
                 _WARNED.add(self.uid)
                 warn_retracted(note, f"run {self.uid} is read, which was retracted", stacklevel=3)
@@ -244,14 +244,14 @@ class Run(Mapping[str, Stream]):
         return open_handler(self._placed(resource), self._context.handlers, self._context.root_map)
 
     def locate(self, resource: Document) -> Path:
-        """Return where the file of a resource is now; `UnsafeFileError` where that is outside its root."""
+        """Return the present location of the file of a resource; raise `UnsafeFileError` if it is outside its root."""
         return resolve_path(self._placed(resource), self._context.root_map)
 
     def _placed(self, resource: Document) -> Document:
         return placed(resource, self._record.path, self._context.root, self._context.root_map)
 
     def open_own(self, resource: Document) -> Source:
-        """Return a key of a default pair: in the run file, wherever that is now; else where the resource says."""
+        """Return a key of a default pair: in the present run file, or in the file of its resource."""
         if resource["resource_path"] == self._record.path:
             handler = self._context.handlers[resource["spec"]](str(self.file), **resource["resource_kwargs"])
         else:

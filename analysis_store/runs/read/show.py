@@ -30,7 +30,7 @@ def when(time: Any) -> str:
 
 
 def made_by(start: Mapping[str, object]) -> str:
-    """Return what made a run: the processor as ``id@version``, or else the plan."""
+    """Return the origin of a run: the processor as ``id@version``, or else the plan."""
     told = start.get("processing")
     if isinstance(told, Mapping) and isinstance(told.get("processor"), str):
         return f"{told['processor']}@{told.get('version', '?')}"
@@ -64,7 +64,7 @@ def _streams(run: Run) -> list[str]:
 
 
 def code_text(run: Run) -> str:
-    """Return the code that made a run, as one line."""
+    """Return the code of a run, as one line."""
     code = (run.start.get("provenance") or {}).get("code") or {}
     if not code:
         return "not recorded"
@@ -87,7 +87,7 @@ def runs_text(runs: Runs) -> str:
 
 
 def _how_many(runs: Runs) -> tuple[str, str]:
-    """Return how many runs there are, and what is said of those that are not shown; many are not counted."""
+    """Return the number of runs, and a note on those not shown; many are not counted."""
     total = runs.length(_COUNTED + 1)
     if total > _COUNTED:
         return f"more than {_COUNTED} runs", "… and more"

@@ -32,13 +32,13 @@ Keys: TypeAlias = str | Iterable[str] | None
 
 
 class Columns(Protocol):
-    """The columns of one stream, by key: what `dataset_of` makes a Dataset of."""
+    """The columns of one stream, by key, for `dataset_of`."""
 
     name: str
 
     @property
     def data_keys(self) -> Mapping[str, Document]:
-        """What the descriptors say of each data key."""
+        """Entries of the descriptors for each data key."""
         ...
 
     @property
@@ -56,7 +56,7 @@ def dataset_of(
 ) -> xarray.Dataset:
     """Return a stream, or some keys of it, in memory; see `Stream.read`.
 
-    Where all keys are wanted, one whose reading ends in an error of ``may_fail`` is left out with a warning.
+    If all keys are wanted, one that fails with an error of ``may_fail`` is left out with a warning.
     """
     from analysis_store.runs.read.dataset import build
 
@@ -107,19 +107,19 @@ class Stream(Mapping[str, LazyArray]):
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What the descriptors say of the stream as a whole: the attributes of the Dataset that it was."""
+        """Stream metadata in the descriptors: the attributes of the original Dataset."""
         from analysis_store.runs.read.dataset import attrs_of
 
         return attrs_of(self.descriptors)
 
     @property
     def metadata(self) -> Document:
-        """As `bluesky_tiled_plugins` has it."""
+        """As in `bluesky_tiled_plugins`."""
         return {"descriptors": self.descriptors, "stream_name": self.name}
 
     @cached_property
     def data_keys(self) -> dict[str, Document]:
-        """What the descriptors say of each data key."""
+        """Entries of the descriptors for each data key."""
         return {key: entry for descriptor in self.descriptors for key, entry in descriptor["data_keys"].items()}
 
     @property

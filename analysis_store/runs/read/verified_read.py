@@ -1,4 +1,4 @@
-"""Values compared with their digests as they are read: what was damaged is never handed out."""
+"""Reading with verification: values are compared with their digests, and damaged ones are never returned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CheckedStream:
-    """The columns of a stream; each is read whole, and refused where it is not what was stored.
+    """The columns of a stream; each is read whole, and refused if it was changed.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class CheckedStream:
     Raises
     ------
     DamagedFileError
-        A value is not what its digest says, or has none; names run, stream and key.
+        A value does not match its digest, or has none; the message names run, stream and key.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -43,12 +43,12 @@ class CheckedStream:
 
     @property
     def data_keys(self) -> Mapping[str, Document]:
-        """What the descriptors say of each data key."""
+        """Entries of the descriptors for each data key."""
         return self._stream.data_keys
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What the descriptors say of the stream as a whole."""
+        """Stream metadata in the descriptors."""
         return self._stream.attrs
 
     @property
@@ -65,9 +65,7 @@ class CheckedStream:
         expected, found = self._digests.get(key), column.digest_of(loaded.read())
         where = f"run {self._stream.run.uid}, stream {self.name!r}, key {key!r}"
         if expected is None:
-            raise DamagedFileError(
-                f"{where}: no digest was kept of it, so nobody can tell whether it is what it was. Read it unchecked."
-            )
+            raise DamagedFileError(f"{where}: it has no digest, so changes cannot be detected. Read it unchecked.")
         if found != expected:
             raise DamagedFileError(
                 f"{where}: the values have the digest {found}, not {expected}: they were changed. Restore "

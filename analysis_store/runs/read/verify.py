@@ -1,4 +1,4 @@
-"""A run compared with what it was: the place of its file, its documents, its values."""
+"""Verification of a run: the location of its file, its documents, its values."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _FIELDS = {
     "stop": "the stop document",
     "descriptors": "the descriptor documents",
     "parents": "the parents",
-    "beside": "what is kept beside the documents",
+    "beside": "the metadata of the store",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What verifying a run has found; true when all is well."""
+    """Result of verifying a run; true if all is well."""
 
     run: str
     """The uid."""
 
     checked: int
-    """How many keys were read and agree with their digest."""
+    """Number of keys that were read and match their digests."""
 
     faults: tuple[str, ...] = ()
-    """What is wrong, each naming run, stream and key."""
+    """Faults, each with run, stream and key."""
 
     def __bool__(self) -> bool:
         return not self.faults
@@ -61,10 +61,10 @@ class Fault:
     """``missing``, ``unsafe``, ``damaged``, ``exchanged``, ``documents`` or ``external``."""
 
     what: str
-    """What it is; without the uid."""
+    """Description of the fault, without the uid."""
 
     key: tuple[str, str] | None = None
-    """Stream and key, where it is the values that are wrong."""
+    """Stream and key, if the values are wrong."""
 
     def __str__(self) -> str:
         return self.what if self.key is None else f"stream {self.key[0]!r}, key {self.key[1]!r}: {self.what}"
@@ -83,14 +83,14 @@ def verify(run: Run) -> Report:
 
 
 def faults_of(run: Run, *, values: bool = True) -> Iterator[Fault]:
-    """Yield what is wrong with a run.
+    """Yield the faults of a run.
 
-    Where the file is not the run's, or its documents are not, its values are not read: they would be taken for others.
+    If the file or its documents belong to another run, its values are not read.
 
     Parameters
     ----------
     run : Run
-        The run; its file is read anew, and is what the run reads of from then on.
+        The run; its file is opened again, and used by the run from then on.
     values : bool
         Read the values, too.
     """
@@ -102,7 +102,7 @@ def faults_of(run: Run, *, values: bool = True) -> Iterator[Fault]:
 
 
 def _faults_inside(run: Run, values: bool) -> list[Fault]:
-    """Return what is wrong with a file that is at its place; it is opened once for all of it."""
+    """Return the faults of a file at its place, opening it once."""
     with kept_open(str(run.file)):
         if faults := document_faults(run):
             return faults
@@ -110,7 +110,7 @@ def _faults_inside(run: Run, values: bool) -> list[Fault]:
 
 
 def place_fault(root: Path, path: str) -> Fault | None:
-    """Return what is wrong with the place of a file: it is an ordinary one, and no link leads to it."""
+    """Return the fault of the location of a file, which must be an ordinary file without links in its path."""
     try:
         relative = relative_path(path)
         file = root / relative
@@ -124,17 +124,17 @@ def place_fault(root: Path, path: str) -> Fault | None:
         return Fault("damaged", f"{root / path} cannot be looked at: {error}")
     if not stat.S_ISREG(found.st_mode):
         return Fault("unsafe", f"{file} is {'a link' if stat.S_ISLNK(found.st_mode) else 'no ordinary file'}")
-    return None if inside else Fault("unsafe", f"{file} is not where it seems: a folder on the way to it is a link")
+    return None if inside else Fault("unsafe", f"the path of {file} contains a link")
 
 
 def document_faults(run: Run) -> list[Fault]:
-    """Return where the documents of the file differ from those recorded; where they do not, the run has them."""
+    """Return the differences between the documents of the file and the recorded ones; if equal, the run uses them."""
     try:
         fault = _document_fault(run)
     except AnalysisStoreError as error:
         return [Fault("damaged", str(error))]
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # of a file that was never sealed
-        return [Fault("damaged", f"the documents of {run.file} are none: {error!r}")]
+        return [Fault("damaged", f"the documents of {run.file} are invalid: {error!r}")]
     return [] if fault is None else [fault]
 
 
@@ -154,13 +154,13 @@ def _document_fault(run: Run) -> Fault | None:
         return Fault("damaged", f"the seal that {run.file} had when it was saved {state}")
     has_its_name = run.record.path.endswith(f"/{run.file.name}")  # or the file seems to refer to another
     if has_its_name and found.more and run.record.more is False:
-        return Fault("documents", f"{run.file} refers to other files, of which the catalog says that there are none")
+        return Fault("documents", f"{run.file} refers to other files, which the catalog does not record")
     run.content = content
     return None
 
 
 def _same(here: RunRecord, there: RunRecord, name: str) -> bool:
-    """Tell whether catalog and file have the same under a name; what the catalog cannot read is not the same."""
+    """Return True if catalog and file agree on a name; anything that the catalog cannot read differs."""
     kept = getattr(there, name)
     try:
         return dumps(getattr(here, name)) == dumps(kept)  # NaN equals itself here
@@ -169,7 +169,7 @@ def _same(here: RunRecord, there: RunRecord, name: str) -> bool:
 
 
 def _outer_faults(run: Run) -> Iterator[Fault]:
-    """Yield which of the files that lie elsewhere, and of whose values the run has a digest, are gone."""
+    """Yield missing files outside the store for whose values the run has a digest."""
     for resource in [] if run.content.is_foreign else run.content.resources:
         if resource["resource_path"] != run.record.path:
             try:
@@ -182,9 +182,9 @@ def _outer_faults(run: Run) -> Iterator[Fault]:
 
 
 def value_faults(run: Run, *, elsewhere: bool = True) -> list[Fault]:
-    """Return which values of a run are not what they were.
+    """Return the values of a run that were changed.
 
-    ``elsewhere`` tells whether values that other writers stored count where they cannot be read here.
+    ``elsewhere``: count values of other writers that cannot be read here.
     """
     with kept_open(str(run.file)):
         told = [(_value_fault(run, entry, elsewhere), entry) for entry in run.digests]
@@ -192,7 +192,7 @@ def value_faults(run: Run, *, elsewhere: bool = True) -> list[Fault]:
 
 
 def _value_fault(run: Run, entry: Document, elsewhere: bool) -> str | None:
-    """Return what is wrong with one key, or None."""
+    """Return the fault of one key, or None."""
     try:
         column = run.stream(entry["stream"])[entry["data_key"]]
         if (fault := size_fault(run, entry, column)) is not None:
@@ -215,9 +215,9 @@ def _is_elsewhere(run: Run, entry: Document) -> bool:
 
 
 def size_fault(run: Run, entry: Document, column: LazyArray) -> str | None:
-    """Return why the values of a key are not gone through: they are many, and not as many as the documents tell.
+    """Return the reason not to read the values of a key: they are many, and not as many as documented.
 
-    A damaged or exchanged file may declare any number of them. A few are read, and their digest tells.
+    A damaged or replaced file may declare any number of them. A few are read and compared with their digest.
     """
     counts = (run.stop or {}).get("num_events")
     told = run.stream(entry["stream"]).data_keys[entry["data_key"]].get("shape")
@@ -226,4 +226,4 @@ def size_fault(run: Run, entry: Document, column: LazyArray) -> str | None:
     expected, size = (counts.get(entry["stream"]), *told), column.dtype.itemsize * math.prod(column.shape)
     if size <= SMALL_ENOUGH or column.shape == expected:
         return None
-    return f"the file declares values of the shape {column.shape}, the documents tell of {expected}: it was changed"
+    return f"the file declares values of the shape {column.shape}, the documents {expected}: it was changed"

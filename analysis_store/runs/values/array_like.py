@@ -14,11 +14,11 @@ from analysis_store.exact import MAX_NDIM, exact_array
 from analysis_store.runs.values.labels import is_xarray, units_of
 
 _HANDLES = ("h5py", "dask")
-"""Packages whose arrays lie elsewhere: the value is what is read, or computed, of them."""
+"""Packages whose arrays are outside memory: their values are read, or computed."""
 
 
 class NoArrayError(Exception):
-    """A value is no array; as an object it comes back as it is."""
+    """A value is not an array; it can be stored as an object."""
 
 
 def as_array(value: object) -> AnyArray:
@@ -27,9 +27,9 @@ def as_array(value: object) -> AnyArray:
     Raises
     ------
     NoArrayError
-        It cannot be one, and is left to the codecs.
+        The value cannot be an array, and is left to the codecs.
     InvalidDataError
-        It is text that no file can hold, or has too many dimensions, or cannot be read.
+        The value is text that no file can hold, or has too many dimensions, or cannot be read.
     """
     if isinstance(value, LazyValue):
         return value  # type: ignore[return-value]  # it is read when it is written
@@ -69,12 +69,12 @@ def storable(array: AnyArray) -> AnyArray:
 
 
 def read_handle(value: Any, where: str = "") -> Any:
-    """Return what is read, or computed, of an array that lies elsewhere; anything else as it is.
+    """Return the values of a lazy array, read or computed; other values unchanged.
 
     Raises
     ------
     InvalidDataError
-        It cannot be read.
+        The array cannot be read.
     """
     package = type(value).__module__.partition(".")[0]
     if not (isinstance(value, Lazy) or (package in _HANDLES and hasattr(value, "__array__"))):
@@ -82,7 +82,7 @@ def read_handle(value: Any, where: str = "") -> Any:
     name = f"{where}{': ' * bool(where)}the {type(value).__module__}.{type(value).__qualname__}"
     try:
         found = value.compute() if package == "dask" else np.asarray(value)  # NumPy would drop the mask of dask's
-    except Exception as error:  # whatever a graph of dask or a closed file raises
+    except Exception as error:  # a dask graph or a closed file may raise any error
         raise InvalidDataError(f"{name} cannot be read: {error}.") from error
     if "enum" in (found.dtype.metadata or ()):
         raise InvalidDataError(
@@ -92,9 +92,9 @@ def read_handle(value: Any, where: str = "") -> Any:
 
 
 def _unlabelled(value: Any) -> AnyArray | None:
-    """Return the array under labels that a descriptor can tell, or the one that a handle stands for.
+    """Return the array under labels that a descriptor can hold, or the array of a handle.
 
-    What has more than that, such as a name, an uncertainty or the coordinates of a DataArray, is an object.
+    A value with more than that, such as a name, an uncertainty or the coordinates of a DataArray, is an object.
     """
     if is_xarray(value):
         return _of_xarray(value)

@@ -28,7 +28,7 @@ class Table:
     """Which of them are coordinates."""
 
     attrs: dict[str, Any] = field(default_factory=dict)
-    """What a Dataset or a DataFrame says of itself, as JSON has it."""
+    """Metadata of a Dataset or a DataFrame, as JSON."""
 
 
 def as_table(given: Any, where: str) -> Table:
@@ -37,7 +37,7 @@ def as_table(given: Any, where: str) -> Table:
     Raises
     ------
     InvalidDataError
-        It is something else, or has labels that would be lost: an index or coordinates that are no columns.
+        The data have another type, or labels that would be lost: an index or coordinates that are not columns.
     """
     kind = type(given).__name__
     if kind == "Dataset" and hasattr(given, "data_vars"):
@@ -83,7 +83,7 @@ def _of_dataset(dataset: Any, where: str) -> tuple[dict[str, Any], dict[str, str
 def _of_frame(frame: Any, where: str) -> dict[str, Any]:
     table = {_key(name): series for name, series in frame.items()}
     if len(table) != frame.shape[1]:
-        raise InvalidDataError(f"{where}: a DataFrame with two columns of one name; rename one.")
+        raise InvalidDataError(f"{where}: Got a DataFrame with two columns of one name. Rename one.")
     found = {}
     for name, level in _levels(frame.index):
         if name is None or (_key(name) in table and not _equal(table[_key(name)], level)):

@@ -1,4 +1,4 @@
-"""Columns: whatever the caller hands over, gathered key by key along the event axis and looked at whole."""
+"""Columns: the caller's values of any type, gathered key by key along the event axis and checked as a whole."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INLINE_KINDS = "biuf"
 _NUMBERS_AND_TIMES = "biufcmM"
 _DTYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number", "U": "string", "T": "string"}
 _MAX_FIXED_TEXT = 1 << 26
-"""Bytes above which a column of strings is kept as variable-length ones instead of a fixed-width array."""
+"""Size in bytes above which a column of strings is stored with variable length instead of fixed width."""
 
 
 def of_values(values: Sequence[Any], where: Place) -> Column:
@@ -47,7 +47,7 @@ def of_values(values: Sequence[Any], where: Place) -> Column:
 def of_array(values: Any, where: Place) -> Column:
     """Return the column whose first axis is the event: an array, a list, a Series, a DataArray, a Quantity.
 
-    What holds the column is not kept, each value is. Where one array cannot say all of them, they are looked at one by
+    The container of the column is not kept, each value is. If one array cannot hold all, they are checked one by
     one.
     """
     if isinstance(values, list) or type(values) is tuple:
@@ -68,7 +68,7 @@ def _check_axis(array: Any, values: Any, where: Place) -> None:
     if not getattr(array, "shape", ()):
         raise InvalidDataError(
             f"{where.at(':')}: Got a single value, {_named(values)}; expected a column, one value per "
-            "event; give a list of event mappings, or columns of equal length."
+            "event. Give a list of event mappings, or columns of equal length."
         )
 
 
@@ -148,7 +148,7 @@ def _of_strings(values: Sequence[str], where: Place) -> Column:
 
 
 def _as_arrays(values: Sequence[Any], where: Place, at: str | None = None) -> list[np.ndarray]:
-    """Return each value as an array; the error of one names its place, which is its index unless told."""
+    """Return each value as an array; the error of one has its position, by default its index."""
     arrays = []
     for index, value in enumerate(values):
         try:
@@ -159,7 +159,7 @@ def _as_arrays(values: Sequence[Any], where: Place, at: str | None = None) -> li
 
 
 def _check_kinds(values: Sequence[Any], where: Place) -> None:
-    """Refuse a key that has numbers or arrays in some events, and in others what is none.
+    """Raise for a key that has numbers or arrays in some events, and other values in others.
 
     Values of one class, of which arrays can say some and not others, are objects together.
     """
@@ -257,7 +257,7 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
             f"{where.at(odd)}: Got {_named(values[odd])}; other events have a DataFrame. Give all events of "
             "a key values of one kind."
         )
-    from analysis_store.frames import fits_arrays  # whoever has a table has loaded pandas
+    from analysis_store.frames import fits_arrays  # a caller with a table has loaded pandas
     from analysis_store.writers.tables import take_all_apart
 
     if not all(map(fits_arrays, values)):
@@ -273,7 +273,7 @@ def _of_tables(values: Sequence[Any], where: Place) -> Column:
 
 
 def of_objects(values: Sequence[object], where: Place) -> Column:
-    """Return the column of one object per event, each of whatever type."""
+    """Return the column of one object per event, each of any type."""
     from analysis_store.codecs.many import Objects
 
     data_key = {"dtype": "array", "shape": [], "source": "analysis"}

@@ -1,4 +1,4 @@
-"""What a caller knows of streams and keys beyond their values, merged into the descriptors."""
+"""The caller's metadata of streams and keys, merged into the descriptors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_EVENT_MODEL = ("choices", "dims", "limits", "object_name", "precision", "sou
 _OF_OPHYD = ("derived_from", "enum_strs", "lower_ctrl_limit", "upper_ctrl_limit")
 _OF_STORE = ("role", "samplerate", "sample_rate", "sampling_rate", "attrs")
 _OF_KEY = (*_OF_EVENT_MODEL, *_FIXED_BY_DATA, *_OF_OPHYD, *_OF_STORE)
-_ELSE = 'Anything else that is to be kept goes under "attrs".'
+_ELSE = 'Put any other metadata under "attrs".'
 _LIMITS = {
     **dict.fromkeys(("alarm", "control", "display", "warning"), ("low", "high")),
     "rds": ("time_difference", "value_difference"),
@@ -29,7 +29,7 @@ _LIMITS = {
 
 
 def checked_descriptor_md(descriptor_md: Mapping[str, object] | None) -> Document:
-    """Return what a caller knows as documents have it, after all checks that need no data.
+    """Return the caller's metadata in the form of documents, after all checks that need no data.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def checked_descriptor_md(descriptor_md: Mapping[str, object] | None) -> Documen
         where = f'descriptor_md["{stream}"]'
         own = [key for key in _SET_BY_STORE if key in _mapping(given, where)]
         if own:
-            raise InvalidDataError(f"{where}: {own} are set by the store; leave them out.")
+            raise InvalidDataError(f"{where}: Got {own}, which the store sets. Leave them out.")
         check_options(given, _OF_STREAM, where, _ELSE)
         _mapping(given.get("attrs", {}), f'{where}["attrs"]')
         for key, entry in _mapping(given.get("data_keys", {}), f'{where}["data_keys"]').items():
@@ -50,12 +50,12 @@ def checked_descriptor_md(descriptor_md: Mapping[str, object] | None) -> Documen
 
 
 def add_descriptor_md(streams: Mapping[str, StreamData], descriptor_md: Mapping[str, object] | None) -> None:
-    """Merge what a caller knows of streams and keys (units, dims, hints …) into them.
+    """Merge the caller's metadata of streams and keys (units, dims, hints …) into them.
 
     Raises
     ------
     InvalidDataError
-        As `checked_descriptor_md`; or an entry contradicts the data.
+        As in `checked_descriptor_md`; or an entry contradicts the data.
     """
     for stream, given in checked_descriptor_md(descriptor_md).items():
         where = f'descriptor_md["{stream}"]'
@@ -110,7 +110,7 @@ def _add_entry(known: dict[str, Any], given: Mapping[str, Any], where: str) -> N
 
 
 def _check_limits(limits: Any, where: str) -> None:
-    if isinstance(limits, Mapping):  # else event-model's schema says what is wrong
+    if isinstance(limits, Mapping):  # else event-model's schema reports the fault
         check_options(limits, tuple(_LIMITS), where)
         for name, limit in limits.items():
             if isinstance(limit, Mapping):

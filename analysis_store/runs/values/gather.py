@@ -28,7 +28,7 @@ def gather(
     writers_dict: Mapping[str, WriterEntry] | None = None,
     descriptor_md: Mapping[str, object] | None = None,
 ) -> dict[str, StreamData]:
-    """Return the streams in ``data``, which is either form of section "Public face" and is not modified.
+    """Return the streams in ``data`` in either form; ``data`` is not modified.
 
     A stream that was gathered before, `StreamData`, passes through.
 
@@ -56,11 +56,11 @@ ColumnsLike: TypeAlias = "Mapping[str, object] | xarray.Dataset | pandas.DataFra
 """Columns by key; the first axis of each is the event."""
 
 DataLike: TypeAlias = Sequence[Mapping[str, Mapping[str, object]]] | Mapping[str, "ColumnsLike | StreamData"]
-"""What is saved: a list of events, each with its streams and their values; or the columns of each stream."""
+"""Data to save: a list of events, each with its streams and their values; or the columns of each stream."""
 
 
 class WriterResource(TypedDict, total=False):
-    """Where a writer of one's own writes, and with which options."""
+    """Target of a custom writer, with its options."""
 
     func: Required[Callable[..., Mapping[str, Any]]]
     """``func(docs, data_key, **kwargs)`` returns the resource kwargs, ``path`` among them."""
@@ -69,13 +69,13 @@ class WriterResource(TypedDict, total=False):
 
 
 class WriterEntry(TypedDict, total=False):
-    """What ``writers_dict`` says of a data key that a writer of one's own stores."""
+    """Entry of ``writers_dict`` for a data key with a custom writer."""
 
     writer: Required[Callable[..., Any]]
     resource: WriterResource
     root: str | os.PathLike[str]
     spec: str
-    """Needed where the writer has no ``spec`` of its own."""
+    """Needed if the writer has no ``spec``."""
 
     compression: Compression
 
@@ -174,7 +174,7 @@ def _columnar(stream: Any, given: Any, foreign: frozenset[str]) -> StreamData:
 
 
 def _again(name: str, stream: StreamData, foreign: frozenset[str]) -> StreamData:
-    """Return a gathered stream with descriptors of its own: what a caller adds is no business of other users."""
+    """Return a gathered stream with a copy of its descriptors, so that additions do not affect other users."""
     found = {
         key: columns.foreign(list(column.values), column.where)
         if key in foreign
@@ -190,9 +190,9 @@ def _again(name: str, stream: StreamData, foreign: frozenset[str]) -> StreamData
 def check_name(name: object, where: str) -> str:
     """Return the name of a stream or data key; refuse one that event-model refuses, or that no file can hold."""
     if not isinstance(name, str) or not name:
-        raise InvalidDataError(f"{where}: the name {name!r} is no text; streams and data keys have text names.")
+        raise InvalidDataError(f"{where}: Got the name {name!r}; expected text for streams and data keys.")
     if "." in name or "/" in name or "\0" in name:
         plain = name.replace(".", "_").replace("/", "_").replace("\0", "_")
-        raise InvalidDataError(f'{where}["{name}"]: names must not hold ".", "/" or NUL; rename it, e.g. {plain!r}.')
+        raise InvalidDataError(f'{where}["{name}"]: names must not contain ".", "/" or NUL. Rename it, e.g. {plain!r}.')
     to_utf8(name, where)
     return exact_text(name)

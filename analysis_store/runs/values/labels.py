@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from analysis_store.runs.values.column import Column, Place
 
 LABELS = ("units", "dims", "attrs")
-"""Entries of a data key that say what the values are besides their numbers."""
+"""Entries of a data key that describe the values."""
 
 _LABELS = frozenset(LABELS)
 _WITHOUT = ("builtins", "numpy")
@@ -21,7 +21,7 @@ _WITHOUT = ("builtins", "numpy")
 
 
 def units_of(quantity: Any) -> str | None:
-    """Return the units of a quantity as text, None where text would not say all of them."""
+    """Return the units of a quantity as text, None if text would not be exact."""
     if not hasattr(quantity.dimensionality, "string"):
         return f"{quantity.units:D}"  # however the registry of pint shows units otherwise
     from analysis_store.codecs.libraries.quantities import tell_units
@@ -72,7 +72,7 @@ def column_labels(values: Any, where: Place) -> dict[str, Any]:
 
 
 def check_same(before: Mapping[str, object], now: Mapping[str, object], where: Place, index: int) -> None:
-    """Refuse a value whose labels differ from those of the values before it.
+    """Raise for a value whose labels differ from those of earlier values.
 
     Raises
     ------

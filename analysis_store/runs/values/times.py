@@ -24,10 +24,10 @@ _NAT = int(np.iinfo(np.int64).min)
 
 
 def fitting(values: object, attrs: Mapping[str, object]) -> tuple[Any, dict[str, Any]]:
-    """Return values and attributes as xarray holds them without changing anything; what is no time as it is.
+    """Return values and attributes in a form that xarray holds without change; values that are not times unchanged.
 
-    Times become those of a unit that xarray has where every one of them stays the same, else the integers that NumPy
-    keeps, with attributes that say what they count.
+    Times are converted to a unit of xarray if that is exact for all of them, else to the integers that NumPy
+    keeps, with attributes that declare the unit.
     """
     if not isinstance(values, np.ndarray) or values.dtype.kind not in TIME_KINDS:
         return values, dict(attrs)
@@ -39,7 +39,7 @@ def fitting(values: object, attrs: Mapping[str, object]) -> tuple[Any, dict[str,
 
 
 def always_fits(dtype: np.dtype) -> bool:
-    """Tell whether all times of a dtype that are not too far from now have a place in xarray."""
+    """Return True if xarray can hold all times of a dtype that are not too far from now."""
     return dtype.kind not in TIME_KINDS or (_exact_unit(dtype) is not None and np.datetime_data(dtype)[1] == 1)
 
 
@@ -49,7 +49,7 @@ def integers(values: AnyArray) -> AnyArray:
 
 
 def told(dtype: np.dtype, attrs: Mapping[str, object]) -> dict[str, object]:
-    """Return attributes that say what the integers of a dtype of times count, and how to get the times back."""
+    """Return attributes that declare the unit of integers of a time dtype, and how to restore the times."""
     units = units_of_time(dtype)
     return {**attrs, **({"units": units} if units else {}), NAMED: dtype.str, NOT_A_TIME: _NAT}
 
@@ -68,7 +68,7 @@ def _unit_for(values: AnyArray) -> str | None:
 
 
 def _exact_unit(dtype: np.dtype) -> str | None:
-    """Return the unit of xarray's in which times of a dtype can be said, None where some of them cannot."""
+    """Return the unit of xarray that can hold times of a dtype, None if some of them do not fit."""
     unit = np.datetime_data(dtype)[0]
     if unit in _HELD:
         return unit
@@ -77,7 +77,7 @@ def _exact_unit(dtype: np.dtype) -> str | None:
 
 
 def _converted(values: AnyArray, unit: str | None) -> AnyArray | None:
-    """Return times in another unit, None where one of them has no place in it."""
+    """Return times in another unit, None if one of them does not fit."""
     if unit is None:
         return None
     with suppress(OverflowError):

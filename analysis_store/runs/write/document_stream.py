@@ -16,7 +16,7 @@ NamedDocument = tuple[str, Document]
 
 @dataclass(slots=True)
 class StreamDocuments:
-    """What is needed to give back every document of one stream."""
+    """Source of every document of one stream."""
 
     descriptor: Document
     times: np.ndarray

@@ -25,16 +25,16 @@ def digest_entry(stream: str, key: str, digest: str) -> Document:
 
 @dataclass(slots=True)
 class Attachments:
-    """What goes into the file beside data and documents."""
+    """Parts of the file other than data and documents."""
 
     patch: str | None = None
     """Uncommitted changes of the code, as a patch."""
 
     source: str | None = None
-    """The text of code that is at home nowhere."""
+    """Text of code in no package or repository."""
 
     beside: Document = field(default_factory=dict)
-    """What the store knows beyond documents that it may not change."""
+    """Metadata of the store beyond documents that it may not change."""
 
 
 @dataclass(slots=True)
@@ -68,16 +68,16 @@ class Draft:
     digests: list[Document] = field(default_factory=list)
     stop: Document | None = None
     journal: list[NamedDocument] | None = None
-    """Foreign documents in the order they came; None where the documents are ours."""
+    """Foreign documents in order of arrival; None if the documents are ours."""
 
     outcome: tuple[str, str] = ("success", "")
-    """How the run ended: exit status, and the reason."""
+    """End of the run: exit status, and the reason."""
 
     lost: list[Document] = field(default_factory=list)
     """Keys of which the run has not every value, each with the reason."""
 
     lifted: Document = field(default_factory=dict)
-    """Where the arrays lie that were taken out of the journal."""
+    """Location of the arrays that were moved out of the journal."""
 
     seal: str | None = None
     """The seal of the file, once it is written."""
@@ -106,7 +106,7 @@ class Draft:
         return run_documents(self.start, [stream.documents for stream in self.streams], self.stop)
 
     def finish(self, *, time: float) -> Document:
-        """Compose and return the stop document; one of somebody else stays, and the digests are kept beside it."""
+        """Compose and return the stop document; a foreign one is unchanged, and the digests are stored separately."""
         if self.stop is not None:
             self.attachments.beside["digests"] = self.digests
         else:

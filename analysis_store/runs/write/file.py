@@ -1,4 +1,4 @@
-"""The run file written: values, what NeXus viewers want to know, and the documents, in one go."""
+"""Writing of the run file: values, metadata for NeXus viewers, and documents, at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _SMALL = 1 << 20
-"""Bytes of values up to which a file is made in memory and written at once."""
+"""Size in bytes of values up to which a file is built in memory and written at once."""
 _FEW = 10_000
 """Texts whose lengths are looked at."""
 
@@ -51,9 +51,9 @@ class RunFileWriter:
     root : Path
         The root that the documents name.
     final : PurePosixPath
-        Where the file will lie relative to ``root``, which is what the documents must say.
+        Future location of the file relative to ``root``, which the documents contain.
     compression : "auto", None, a filter, or a mapping from data key to one of these
-        How large arrays are compressed.
+        Compression of large arrays.
     """
 
     def __init__(self, draft: Draft, root: Path, final: PurePosixPath, compression: Compression) -> None:
@@ -139,7 +139,7 @@ class RunFileWriter:
 
 
 def _is_small(draft: Draft) -> bool:
-    """Tell whether the file of a run is known to be no larger than what memory always has."""
+    """Return True if the file of a run is certainly small enough for memory."""
     columns = [column for stream in draft.streams for column in stream.own_columns().values()]
     if any(column.form not in ("array", "ragged") for column in columns):
         return False
@@ -152,7 +152,7 @@ def _is_small(draft: Draft) -> bool:
 
 
 def _size(value: Any) -> int:
-    """Return about how many bytes a value takes in a file; more than is small where that would take long to say."""
+    """Return the approximate size of a value in a file; a large number if computing it would take long."""
     if getattr(value, "dtype", None) is None:
         return _SMALL + 1
     if value.dtype.kind in TEXT_KINDS:
@@ -185,7 +185,7 @@ def _attrs(key: str, name: str, column: Column, plot: Plot | None) -> dict[str, 
 
 
 def _way(form: Form) -> tuple[str, Callable[..., Stored]]:
-    """Return the spec and the writing function of a default pair; what is heavy is loaded where it is needed."""
+    """Return the spec and the writing function of a default pair; heavy libraries are loaded when needed."""
     if form == "array":
         return ArrayWriter.spec, write_array
     if form == "ragged":
@@ -202,7 +202,7 @@ def _way(form: Form) -> tuple[str, Callable[..., Stored]]:
 
 
 def _write_plot(group: h5g.GroupID, plot: Plot, stored: dict[str, str], stream: StreamDraft) -> int:
-    """Write what NeXus calls signal and axes; return how much there is to show."""
+    """Write signal and axes for NeXus; return the number of keys to plot."""
     ndim = len(stream.data.columns[plot.signal].row_shape)
     axes = ["."] * (ndim + 1)
     times = stream.documents.times
@@ -240,7 +240,7 @@ def _write_process(entry: h5g.GroupID, draft: Draft) -> None:
 
 
 def _write_origin(process: h5g.GroupID, origin: dict[str, Any], code: dict[str, Any]) -> None:
-    """Write what an NXprocess has no word for."""
+    """Write metadata that NXprocess has no field for."""
     texts = {name: str(code[name]) for name in ("url", "commit", "entry_point") if code.get(name)}
     lists = {"parents": _told(origin.get("parents"), "uid"), "files": _told(origin.get("files"), "path")}
     if not texts and not any(lists.values()):
@@ -261,12 +261,12 @@ def _write_note(process: h5g.GroupID, name: str, text: str | None, kind: str) ->
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """Return a mapping as it is; in foreign documents anything may be in its place, which tells nothing."""
+    """Return a mapping unchanged; foreign documents may have any other value, which is ignored."""
     return value if isinstance(value, dict) else {}
 
 
 def _told(entries: Any, name: str) -> list[str]:
-    """Return what each of several entries says under a name."""
+    """Return the values of several entries under a name."""
     listed = entries if isinstance(entries, list) else []
     return [str(each[name]) for each in listed if isinstance(each, dict) and name in each]
 
@@ -292,7 +292,7 @@ def _write_documents(entry: h5g.GroupID, draft: Draft) -> None:
         write_string(group, name, text)
     sealed = {name: [text] for name, text in texts.items()}
     times = [stream.documents.times for stream in draft.streams]
-    if draft.journal is not None:  # in which the times are, as they came
+    if draft.journal is not None:  # it contains the times, as received
         sealed[layout.JOURNAL], times = [dumps(named) for named in draft.journal], []
         write_strings(group, layout.JOURNAL, sealed[layout.JOURNAL])
     draft.seal = seal_of(sealed, times)

@@ -28,7 +28,7 @@ _PATH_KEYS = ("path", "rpath")
 
 @dataclass(slots=True)
 class _Place:
-    """Where one resource is to be written."""
+    """Target of one resource."""
 
     root: Path
     path: Path
@@ -36,14 +36,14 @@ class _Place:
 
 
 class ForeignWriters:
-    """Calls the writers of ``writers_dict`` for one run; knows every file they made.
+    """Calls the writers of ``writers_dict`` for one run; records every file they created.
 
     Parameters
     ----------
     start : dict
         The start document.
     writers_dict : mapping
-        As DBEP 6 has it.
+        As in DBEP 6.
     folder : callable
         Returns the folder for files whose place the caller leaves to us; called only when it is needed.
     """
@@ -59,7 +59,7 @@ class ForeignWriters:
         self._folders: list[Path] = []
 
     def plan(self, key: str, column: Column, descriptor: Document, times: Sequence[float]) -> None:
-        """Ask where every value of a key goes, and refuse a place that may not be; nothing is written yet."""
+        """Choose the location of every value of a key, and raise for a forbidden one; nothing is written yet."""
         places = self._places.setdefault((descriptor["name"], key), [])
         for index in range(len(column)):
             where = column.where.at(index)
@@ -82,7 +82,7 @@ class ForeignWriters:
         return list(resources.values()), datums
 
     def _kwargs(self, key: str, descriptor: Document, index: int, time: float, where: str) -> dict[str, Any]:
-        """Return what the resource function says for one event, or our own choice where there is none."""
+        """Return the result of the resource function for one event, or the default location."""
         entry = self._entries[key]
         resource = entry.get("resource")
         if resource is None:
@@ -114,7 +114,7 @@ class ForeignWriters:
         root = (Path(str(named)) if named else path.absolute().parent).resolve()
         path = (path if path.is_absolute() or not named else root / path).resolve()
         if not path.is_relative_to(root):
-            raise UnsafeFileError(f"{where}: the resource function names {path}, which lies outside its root {root}.")
+            raise UnsafeFileError(f"{where}: the resource function returned {path}, which is outside its root {root}.")
         return _Place(root, path, kwargs)
 
     def _resource(self, key: str, place: _Place, where: str) -> tuple[Any, Document]:
@@ -139,7 +139,7 @@ class ForeignWriters:
         if not place.path.exists():
             self._made.append(place.path)
         make_folders(place.path.parent, self._folders)
-        with _blaming(f"{where}: making the writer {_name(writer)}"):
+        with _blaming(f"{where}: creating the writer {_name(writer)}"):
             return writer(str(place.path), **place.kwargs), resource
 
     def _call(self, writer: Any, key: str, value: Any, where: str) -> dict[str, Any]:
@@ -155,14 +155,14 @@ class ForeignWriters:
         self._sync()
 
     def _sync(self) -> None:
-        """Make the names of all files durable."""
+        """Sync the names of all files to disk."""
         for folder in {path.parent for path in self._made}:
             sync_folder(folder)
         for path in self._used:
             sync_names(path.parent if path in self._made or not path.exists() else path)
 
     def discard(self) -> None:
-        """Close the writers whatever happens, and remove the files that they made."""
+        """Close the writers even after an error, and remove the files that they created."""
         for writer, _ in self._open.values():
             try:
                 getattr(writer, "close", bool)()
@@ -177,13 +177,13 @@ class ForeignWriters:
 
 @contextmanager
 def _blaming(what: str) -> Iterator[None]:
-    """Turn whatever the caller's own code raises into an error that says whose it is."""
+    """Translate any error of the caller's code into one that names the code."""
     try:
         yield
     except AnalysisStoreError:
         raise
     except OSError as error:
-        raise StoreWriteError(error.errno, f"{what} failed: {error}; nothing of the run was kept") from error
+        raise StoreWriteError(error.errno, f"{what} failed: {error}; no part of the run was kept") from error
     except Exception as error:
         raise PairError(f"{what} failed: {type(error).__name__}: {error}") from error
 

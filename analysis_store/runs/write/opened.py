@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 
 class Unfinished(Protocol):
-    """What ends with the store, if not before."""
+    """An object that ends with the store, or earlier."""
 
     def abandon(self, reason: str) -> None:
         """End as aborted."""
 
 
 class OpenRun:
-    """A run that takes events until it is closed; made by `AnalysisStore.new_run`.
+    """A run that takes events until it is closed; created by `AnalysisStore.new_run`.
 
     As a context manager it is closed at the end of the block: as a success, or, when an exception leaves the block
     after the first event, as a failure with the reason. Before the first event an exception leaves nothing.
@@ -70,7 +70,7 @@ class OpenRun:
 
     @property
     def closed(self) -> bool:
-        """Whether the run has ended."""
+        """True if the run has ended."""
         return not self._open
 
     def event(self, stream: str, data: Mapping[str, object]) -> None:
@@ -95,7 +95,7 @@ class OpenRun:
         Raises
         ------
         InvalidDataError
-            As `event`.
+            As in `event`.
         """
         self._check_open()
         stream = check_name(stream, "events")
@@ -126,7 +126,7 @@ class OpenRun:
             try:
                 self._run = self._save(self.start, streams, times, exit_status, reason)
             except (StoreWriteError, DamagedFileError):
-                self._open = True  # the events are all there is of them: they wait for space on the disk
+                self._open = True  # the only copy of the events, which wait for disk space
                 raise
             finally:
                 if not self._open:
@@ -141,7 +141,7 @@ class OpenRun:
         self._streams.clear()
 
     def abandon(self, reason: str) -> None:
-        """End the run as aborted, or drop it where it has no event."""
+        """End the run as aborted, or drop it if it has no event."""
         if self._streams:
             self.close("abort", reason)
         else:
@@ -171,14 +171,14 @@ class OpenRun:
 
 
 def _copied(value: Any, place: Place, index: int = 0) -> Any:
-    """Return a copy of what the caller could change later."""
+    """Return a copy of everything that the caller could change later."""
     if isinstance(value, (str, bool, int, float, np.generic)):
         return value
     if type(value) in (np.ndarray, np.memmap) and value.dtype.kind != "O":
         return np.array(value)
     try:
         return copy.deepcopy(read_handle(value))
-    except Exception as error:  # whatever a class of the caller's raises
+    except Exception as error:  # a class of the caller may raise any error
         raise InvalidDataError(
             f"{place.at(index)}: the {type(value).__qualname__} cannot be copied: {type(error).__name__}: {error}. "
             "An open run keeps copies until it ends; convert the value, or use insert_analysis."
@@ -186,7 +186,7 @@ def _copied(value: Any, place: Place, index: int = 0) -> Any:
 
 
 def _own(column: Column) -> Any:
-    """Return the values of a column without what the caller could change later."""
+    """Return the values of a column, copied if the caller could change them later."""
     if isinstance(column.values, np.ndarray):
         return column.values.copy()
     values = [_copied(value, column.where, index) for index, value in enumerate(column.values)]
@@ -194,7 +194,7 @@ def _own(column: Column) -> Any:
 
 
 class _Growing:
-    """One stream while it grows: single rows and whole blocks, in the order they came, each with its time."""
+    """One growing stream: single rows and whole blocks, in order of arrival, each with its time."""
 
     def __init__(self, name: str, start: Document, descriptor_md: Mapping[str, Any]) -> None:
         self.name = name
@@ -206,7 +206,7 @@ class _Growing:
         self._samples: dict[str, Any] | None = None
         """The first value of each key with text or tables."""
         self._extra: dict[str, Any] | None = None
-        """What the first block says of the stream."""
+        """Metadata of the stream from the first block."""
 
     def times(self) -> np.ndarray:
         """Return the time of each event, s."""
@@ -236,7 +236,7 @@ class _Growing:
         self._add(block, block.length)
 
     def _as_before(self, key: str, value: Any) -> Any:
-        """Return an integer as a float where the key has floats and nothing is lost; Python mixes them freely."""
+        """Return an integer as a float if the key has floats and nothing is lost, since Python mixes them freely."""
         known = self._first.get(key)
         floats = type(value) is int and known is not None and known.data_key.get("dtype_numpy") == "<f8"
         return float(value) if floats and int(float(value)) == value else value
@@ -245,7 +245,7 @@ class _Growing:
         return Place("event[", f']["{key}"]', range(self.length, self.length + 1))
 
     def _check(self, found: Mapping[str, Column]) -> None:
-        """Refuse an event that does not fit those before it."""
+        """Raise for an event that does not match earlier ones."""
         if not self._first:
             copies = {key: replace(column, data_key=dict(column.data_key)) for key, column in found.items()}
             add_descriptor_md({self.name: StreamData(self.name, copies, 1)}, self._descriptor_md)  # not when it ends
@@ -278,9 +278,9 @@ class _Growing:
                     )
 
     def _check_together(self, found: Mapping[str, Column], row: Mapping[str, Any]) -> None:
-        """Refuse text and tables that would be refused together with the first when the run ends, and be lost then.
+        """Raise for text and tables that would be refused only when the run ends, and would then be lost.
 
-        What numbers are, `_check` has seen.
+        `_check` covers numbers.
         """
         if self._samples is None:
             self._samples = {key: value for key, value in row.items() if _is_intricate(found[key])}
@@ -317,12 +317,12 @@ class _Growing:
 
 
 def _is_intricate(column: Column) -> bool:
-    """Whether more has to agree between the values of events than dtype, dimensions and labels."""
+    """Return True if the values of events must agree in more than dtype, dimensions and labels."""
     return column.form == "table" or (column.form != "object" and column.dtype.kind in "OSTU")
 
 
 def _text(before: Any, now: Any) -> bool:
-    """Tell whether two dtypes are text of different width."""
+    """Return True if two dtypes are text of different width."""
     return all(isinstance(dtype, str) and dtype[1:2] in ("U", "S") for dtype in (before, now))
 
 
@@ -334,7 +334,7 @@ def _joined(parts: list[Column]) -> Column:
             np.concatenate([part.values for part in parts], dtype=first.values.dtype), first.where
         )
     else:
-        of_parts = columns.of_objects if first.form == "object" else columns.of_values  # whatever they are together
+        of_parts = columns.of_objects if first.form == "object" else columns.of_values  # of any kind together
         joined = of_parts([value for part in parts for value in part.values], first.where)
     for label in (*LABELS, "role"):
         if label in first.data_key:

@@ -1,4 +1,4 @@
-"""The installed packages of a run, kept once per digest beside the run files."""
+"""The installed packages of a run, stored once per digest in the store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def packages_path(root: Path, digest: str) -> Path:
-    """Return where the list of a digest lies: ``<root>/environments/<hex>.json``."""
+    """Return the location of the list of a digest: ``<root>/environments/<hex>.json``."""
     return root / layout.ENVIRONMENTS / f"{layout.file_stem(digest.rpartition(':')[2])}.json"
 
 
@@ -27,7 +27,7 @@ def packages_path(root: Path, digest: str) -> Path:
 def packages_kept(root: Path, settled: Settled, is_used: Callable[[str], bool]) -> Iterator[None]:
     """Keep the list of packages while a run of it is entered; if that fails, remove the list that no other run needs.
 
-    ``is_used`` tells whether the catalog has a run of this digest. A run that relied on the list before it was removed
+    ``is_used`` returns True if the catalog has a run with this digest. A run that relied on a list before its removal
     finds out here, and writes it again.
     """
     if not settled.environment or not settled.environment_digest:
@@ -60,7 +60,7 @@ def _withdraw(path: Path, digest: str, is_used: Callable[[str], bool], made: lis
 
 
 def read_packages(root: Path, digest: str) -> list[dict[str, str]]:
-    """Return name and version of every package that was installed where a run was made.
+    """Return name and version of every package that was installed for a run.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_package_file(path: Path) -> list[dict[str, str]]:
     Raises
     ------
     OSError
-        It is not there.
+        The list does not exist.
     """
     packages: list[dict[str, str]] = loads(read(path).decode())
     return packages

@@ -1,4 +1,4 @@
-"""The default plot: which key of a stream a NeXus viewer draws, and over what."""
+"""The default plot of a stream for NeXus viewers: the key to draw and its axis."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _INTERPRETATIONS = {1: "spectrum", 2: "image"}
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What NeXus calls signal and axes, by data key."""
+    """Signal and axes for NeXus, by data key."""
 
     signal: str
     axis: str | None = None
     """The key that the last dimension of the signal runs over."""
 
     axis_values: np.ndarray | None = None
-    """The axis as one vector, where it is the same in every event and the signal has more dimensions."""
+    """The axis as one vector, if it is the same in every event and the signal has more dimensions."""
 
     interpretation: str | None = None
 
 
 def default_plot(stream: StreamData, start: Mapping[str, object]) -> Plot | None:
-    """Return the plot of a stream, or None where nothing in it can be drawn.
+    """Return the plot of a stream, or None if nothing in it can be drawn.
 
     The signal is the first hinted field; without hints, the first array that varies over another one (two keys of
     one shape, the first of them monotonic: x, then y), else the first array. Numbers take the place of arrays in a
@@ -65,7 +65,7 @@ def _hinted(stream: StreamData, drawn: Mapping[str, Column]) -> list[str]:
 
 
 def _by_interest(stream: StreamData, drawn: Mapping[str, Column]) -> list[str]:
-    """Return the candidates: arrays, or numbers where there are no arrays and several events."""
+    """Return the candidates: arrays, or numbers if there are no arrays and several events."""
     arrays = [key for key, column in drawn.items() if column.row_shape]
     numbers = [key for key, column in drawn.items() if not column.row_shape]
     for kind in (arrays, numbers if stream.length > 1 else []):
@@ -100,14 +100,14 @@ def _dimensions(stream: StreamData, start: Mapping[str, Any]) -> list[str]:
 
 
 def _fits(axis: Column, shape: tuple[int, ...]) -> bool:
-    """Tell whether the signal's last dimension can run over ``axis``: as long, and strictly monotonic."""
+    """Return True if ``axis`` can be the axis of the signal's last dimension: as long, and strictly monotonic."""
     if not shape:
         return axis.row_shape == () and len(axis) > 1 and _monotonic(axis.values)
     return axis.row_shape == shape[-1:] and all(_monotonic(row) for row in axis.values)
 
 
 def _monotonic(values: Any) -> bool:
-    """Tell whether values only rise or only fall; of most that do not, a few tell. They are looked at in parts."""
+    """Return True if values only rise or only fall; read in parts, since a few values usually decide."""
     values = values if isinstance(values, LazyValue) else np.asarray(values)
     few = elements_of(values, 0, min(_FEW, len(values)))
     if len(few) < 2:

@@ -1,4 +1,4 @@
-"""Values that lie in the run file before the run is written, where they were recorded: they only get their place."""
+"""Recorded values that are in the run file before the run is written: they are only linked to their place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _READ = 4 << 20
 
 
 class InPlace(Through):
-    """The values of a column that the file holds already; they are read where they are asked for.
+    """The values of a column that the file holds already, read on access.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class InPlace(Through):
     def link(
         self, group: h5g.GroupID, name: str, _: object, *, compression: object, attrs: Mapping[str, object]
     ) -> Stored:
-        """Give the values their place in a group of the same file; nothing is copied, so nothing is compressed."""
+        """Link the values into a group of the same file, without a copy and without compression."""
         made = h5o.open(group, self._path.encode())
-        is_time = self.dtype.kind in "mM"  # whatever unit was given, these integers are counted in the one that is told
+        is_time = self.dtype.kind in "mM"  # these integers have the declared unit, even if another was given
         _strip(made, {DTYPE, FORM, UNITS} if is_time else {DTYPE, FORM})
         for member in made if isinstance(made, h5g.GroupID) else ():
             _strip(h5o.open(made, member), {DTYPE})

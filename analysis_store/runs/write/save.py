@@ -39,7 +39,7 @@ _READ_ONLY = stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH
 
 
 def checked_metadata(md: object) -> tuple[Document, Document]:
-    """Return metadata as a start document holds them, and the same with what they say of the origin."""
+    """Return metadata for a start document, and separately the provenance in them."""
     if not isinstance(md, Mapping):
         raise InvalidMetadataError(f"md: Got {type(md).__name__}; expected a mapping. Use {{}} for no metadata.")
     clean = clean_metadata({key: value for key, value in md.items() if key != "provenance"})
@@ -47,13 +47,13 @@ def checked_metadata(md: object) -> tuple[Document, Document]:
 
 
 def compose_start(md: Mapping[str, object], settled: Settled) -> Document:
-    """Return the start document: the caller's metadata, and what the store adds to them."""
+    """Return the start document: the caller's metadata, and additions of the store."""
     start = {key: value for key, value in md.items() if key != "provenance"}
     uid, when = start.setdefault("uid", None) or new_uid(), start.get("time")
     if not isinstance(uid, str):
-        raise InvalidMetadataError(f'md["uid"]: {uid!r} is no uid; leave it out, or give a text of your own.')
+        raise InvalidMetadataError(f'md["uid"]: Got {uid!r}; expected text. Leave it out, or give a unique text.')
     if when is not None and not is_time(when):
-        raise InvalidMetadataError(f'md["time"]: {when!r} is no time; expected seconds since 1970, as time.time() has.')
+        raise InvalidMetadataError(f'md["time"]: Got {when!r}; expected seconds since 1970, as from time.time().')
     start["uid"] = uid
     start["time"] = clock.time() if when is None else when
     start.setdefault("plan_name", "analysis")
@@ -88,7 +88,7 @@ class RunSaver:
     root : Path
         The folder of all run files.
     compression : "auto", None, a filter, or a mapping from data key to one of these
-        How large arrays are compressed.
+        Compression of large arrays.
     """
 
     def __init__(self, root: Path, compression: Compression = "auto") -> None:
@@ -104,8 +104,8 @@ class RunSaver:
     ) -> Path:
         """Write the file of a run and commit it; on any error nothing of it stays.
 
-        ``commit(draft, path)`` makes the run visible. ``committed(uid, path)`` tells afterwards whether it did,
-        which is asked when ``commit`` was cut short: a file that the catalog knows must not be removed.
+        ``commit(draft, path)`` makes the run visible. ``committed(uid, path)`` returns whether it did,
+        for an interrupted ``commit``: a file that the catalog knows must not be removed.
         """
         relative = layout.run_path(draft.uid, draft.start["time"])
         final = self.root / relative
@@ -134,13 +134,13 @@ class RunSaver:
 
 
 def save_without_file(draft: Draft, writers_dict: Mapping[str, WriterEntry], root: Path | None) -> None:
-    """Finish a run no value of which needs a file of ours: the caller's writers write theirs, or nobody writes."""
+    """Finish a run whose values need no file of ours: the caller's writers write theirs, if any."""
 
     def folder() -> Path:
         if root is not None:
             return (root / layout.run_path(draft.uid, draft.start["time"])).parent
         raise InvalidDataError(
-            "writers_dict names a writer without saying where it writes; give the entry a root or a resource function, "
+            "Got a writer in writers_dict without a location. Give the entry a root or a resource function, "
             "or say with root= which folder files go to."
         )
 
@@ -157,7 +157,7 @@ def save_without_file(draft: Draft, writers_dict: Mapping[str, WriterEntry], roo
 
 
 def plan_foreign(draft: Draft, foreign: ForeignWriters) -> None:
-    """Ask where the caller's writers will write; nothing is written yet."""
+    """Choose the locations of the caller's writers; nothing is written yet."""
     for stream in draft.streams:
         for key, column in stream.data.columns.items():
             if column.form == "foreign" and key not in stream.documents.foreign:
@@ -165,11 +165,11 @@ def plan_foreign(draft: Draft, foreign: ForeignWriters) -> None:
 
 
 def write_foreign(draft: Draft, foreign: ForeignWriters) -> None:
-    """Let the caller's writers write."""
+    """Call the caller's writers."""
     for stream in draft.streams:
         for key, column in stream.data.columns.items():
             if column.form == "foreign":
-                if key not in stream.documents.foreign:  # data that stay where they are have their documents already
+                if key not in stream.documents.foreign:  # data that stay in their file have documents already
                     stream.documents.foreign[key] = foreign.write(key, column, stream.descriptor)
                 digest = digest_foreign(column.values)
                 if digest:
@@ -183,7 +183,7 @@ def stop_time(draft: Draft) -> float:
 
 
 def _is_committed(committed: Callable[[str, str], bool] | None, uid: str, path: str) -> bool:
-    """Tell whether the catalog has the run; when it cannot say, the whole file stays, to be adopted."""
+    """Return True if the catalog has the run; if it cannot answer, the file is kept, to be adopted."""
     try:
         return committed is not None and committed(uid, path)
     except AnalysisStoreError:
@@ -195,12 +195,12 @@ def _publish(scratch: Path, final: Path, uid: str) -> None:
         publish(scratch, final)
     except FileExistsError as error:
         raise DuplicateRunError(
-            f"run {uid!r}: its file {final} is there already. Leave uid out of md for a new one."
+            f"run {uid!r}: its file {final} exists already. Leave uid out of md for a new one."
         ) from error
 
 
 def _clear(scratch: Path, final: Path, ours: os.stat_result | None, foreign: ForeignWriters, made: list[Path]) -> None:
-    """Remove what a failed save has made, and nothing else; the first error is the one to be told."""
+    """Remove everything that a failed save created, and nothing else; the first error is the one to report."""
     foreign.discard()
     with suppress(OSError):
         scratch.unlink(missing_ok=True)
@@ -214,5 +214,5 @@ def relative_path(path: str) -> PurePosixPath:
     """Return a catalog's path of a run file, refusing one that leaves the root."""
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts:
-        raise UnsafeFileError(f"the catalog names the file {path!r}, which lies outside the root")
+        raise UnsafeFileError(f"the catalog names the file {path!r}, which is outside the root")
     return relative

@@ -19,7 +19,7 @@ def seal_of(texts: Mapping[str, Sequence[str]], times: Iterable[Times]) -> str:
     Parameters
     ----------
     texts : mapping of str to sequence of str
-        What the group of documents holds, by member.
+        Content of the group of documents, by member.
     times : iterable of ndarray
         When the events of each stream happened, in the order of the descriptors: float64 ``(n,)``, s since 1970.
     """
