@@ -1,4 +1,4 @@
-"""Trust: a store checked, mended, rebuilt from its files, moved and thinned out; a result followed to its sources."""
+"""Trust: check, repair, rebuild, copy and clean a store; trace results to their sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings: what is wrong with a store, or worth knowing of it, each with what to do about it."""
+"""Findings: faults of a store, and remarks, each with advice."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 FAULTS = {
     "missing": "the file of a run is not there",
-    "unsafe": "the file of a run is a link, a folder or a device, or lies outside the root",
+    "unsafe": "the file of a run is a link, a folder or a device, or is outside the root",
     "damaged": "a run file cannot be read, or its values are not those that were stored",
     "exchanged": "a run file holds another run than its name says",
     "documents": "the documents in a run file are not those in the catalog",
-    "external": "data that a run refers to are gone, or are not what they were",
+    "external": "data that a run refers to are gone or were changed",
     "edge": "a parent is neither here nor in the sources of the store, and was not declared to be external",
-    "index": "the index of the catalog, by which runs are found, is not what the documents give",
+    "index": "the index of the catalog does not match the documents",
     "catalog": "the catalog itself is damaged: an answer of it may be wrong, or missing",
     "orphan": "a whole run file is not in the catalog",
     "damaged-orphan": "a run file is not in the catalog, and cannot be taken into it",
@@ -26,29 +26,29 @@ FAULTS = {
     "unindexed": "a note is in the log only",
     "unlogged": "a note is in the catalog only",
     "removal": "the removal of a run was cut short",
-    "bundle": "a bundle, or a file in it, is not what it says",
+    "bundle": "a bundle, or a file in it, does not match its manifest",
 }
-"""The kinds of what is wrong."""
+"""The kinds of faults."""
 
 REMARKS = {
-    "input": "a file that a run was made from is gone or was changed; it is not ours, and the run is whole",
+    "input": "an input file of a run is gone or was changed; it is not ours, and the run is complete",
     "scratch": "a writer that died left a file",
     "live": "a recording was never ended, because its writer died",
     "lock": "the lock of something that is not there any more",
-    "claim": "a claim that nobody holds",
+    "claim": "a claim that no process holds",
     "note": "a note is on a run that is not here",
     "torn": "a line of a log was torn when its writer died",
     "foreign": "a file that is not ours",
     "link": "a symbolic link, which is not followed",
     "stub": "a run is known by its documents only; its file is elsewhere",
-    "repaired": "something was wrong, and was mended just now",
+    "repaired": "a fault that was just repaired",
 }
-"""The kinds of what is not wrong, but worth knowing."""
+"""The kinds of remarks that are not faults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that somebody should know of.
+    """A fault or a remark.
 
     The kind is one of `FAULTS` (``missing``, ``unsafe``, ``damaged``, ``exchanged``, ``documents``, ``external``,
     ``edge``, ``index``, ``catalog``, ``orphan``, ``damaged-orphan``, ``duplicate``, ``unindexed``, ``unlogged``,
@@ -57,23 +57,23 @@ class Finding:
     """
 
     kind: str
-    """What it is, for a program."""
+    """Kind, for programs."""
 
     subject: str
     """The uid of the run it is about; else a path, relative to the root."""
 
     what: str
-    """What was found, for a person."""
+    """Description, for people."""
 
     advice: str
-    """What to do about it."""
+    """Advice."""
 
     repairable: bool = False
-    """Whether ``check(repair=True)`` mends it."""
+    """True if ``check(repair=True)`` repairs it."""
 
     @property
     def is_fault(self) -> bool:
-        """Whether something is wrong; else it is only worth knowing."""
+        """True for a fault; else it is a remark."""
         return self.kind in FAULTS
 
     def to_dict(self) -> Document:
@@ -85,7 +85,7 @@ class Finding:
 
 
 def findings_text(findings: Iterable[Finding]) -> str:
-    """Return findings grouped by kind, the faults first; each kind says what it means, and once what to do."""
+    """Return findings grouped by kind, the faults first; each kind with its meaning and advice once."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind, finding.advice), []).append(finding)

@@ -1,4 +1,4 @@
-"""Everything that lies under the root of a store, by what it is; nothing is opened, and no link is followed."""
+"""Inventory of everything under the root of a store; nothing is opened, and no link is followed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _CATALOG = "catalog.sqlite"
 
 
 class Kind(StrEnum):
-    """What a file is, as far as its name and place tell."""
+    """Kind of a file, as far as its name and location show."""
 
     RUN = "run"
-    """Named as a run file, in the folder of a day; files that other writers made may be named so, too."""
+    """Named as a run file, in the folder of a day; files of other writers may have such names, too."""
     SCRATCH = "scratch"
-    """What a writer has not finished; that its process died, only its name can tell (see `scratch_owner`)."""
+    """Unfinished file of a writer; only its name shows whether its process died (see `scratch_owner`)."""
     LIVE = "live"
     """A recording that has not ended."""
     LIVE_LOCK = "live-lock"
     REDO = "redo"
     SAFE = "safe"
-    """What a recording is after a power cut."""
+    """State of a recording after a power cut."""
     NOTES = "notes"
     TASK = "task"
     CLAIM = "claim"
@@ -41,13 +41,13 @@ class Kind(StrEnum):
     QUARANTINE = "quarantine"
     TOMBSTONE = "tombstone"
     SETTINGS = "settings"
-    """The settings of the store, or its catalog, where they lie among the files."""
+    """The settings of the store, or its catalog, if they are among the files."""
     LOCK = "lock"
     """A lock that is not of a live file."""
     LINK = "link"
-    """A symbolic link, to whatever."""
+    """A symbolic link, to anything."""
     FOREIGN = "foreign"
-    """None of these: somebody else's, or of another version."""
+    """Another file: foreign, or of another version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +55,26 @@ class Entry:
     """One file, or link, under the root."""
 
     kind: Kind
-    """What it is."""
+    """Kind of the file."""
 
     path: Path
-    """Where it is; it may be gone by now."""
+    """Location of the file, which may be gone by now."""
 
     relative: str
-    """The same relative to the root, with forward slashes, as a catalog has it."""
+    """The same relative to the root, with forward slashes, as in the catalog."""
 
 
 def walk(root: Path, below: str = "") -> Iterator[Entry]:
     """Yield every file and link under a root, folder by folder, each in the order of the names.
 
-    What vanishes or cannot be listed meanwhile is passed over: of a store in use that is nothing to fail for.
+    Files that vanish or cannot be listed meanwhile are skipped, since the store may be in use.
 
     Parameters
     ----------
     root : Path
         Of the run files.
     below : str
-        Only what lies in this folder, relative to the root.
+        Only files in this folder, relative to the root.
     """
     folders = [below]
     while folders:
@@ -91,12 +91,12 @@ def walk(root: Path, below: str = "") -> Iterator[Entry]:
 
 
 def run_files(root: Path) -> Iterator[Entry]:
-    """Yield what is named as a run file and lies where run files do."""
+    """Yield files named as run files, in the folders of run files."""
     return (entry for entry in walk(root) if entry.kind is Kind.RUN)
 
 
 def kind_of(relative: str) -> Kind:
-    """Return what the file of a path, relative to the root, is."""
+    """Return the kind of the file of a path, relative to the root."""
     folder, _, name = relative.rpartition("/")
     if name.startswith(".") and name.endswith(layout.SCRATCH_SUFFIX):
         return Kind.SCRATCH
@@ -137,7 +137,7 @@ def _kind_beside(folder: str, name: str) -> Kind:
 
 
 def scratch_owner(path: Path) -> int | None:
-    """Return the process that made a scratch file, as its name has it: of the host that made it."""
+    """Return the process that created a scratch file, from its name: on the host that created it."""
     found = re.search(r"\.(\d+)-[0-9a-f]{8}\.part$", path.name)
     return int(found[1]) if found else None
 

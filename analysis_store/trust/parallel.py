@@ -18,30 +18,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MANY = 2000
-"""So many runs are worth the second that it takes to start processes."""
+"""Number of runs from which processes are worth their start time of a second."""
 
 _SHARES = 4
 """Chunks per worker, at least: the last one to be done is not long waited for."""
 
 _AHEAD = 3
-"""Chunks per worker that wait for it; what is done waits no longer than its neighbours."""
+"""Waiting chunks per worker; finished ones wait only for their neighbours."""
 
 
 def spread(
     work: Callable[[list[Item]], Result], chunks: Iterable[list[Item]], *, workers: int | None, processes: bool
 ) -> Iterator[Result]:
-    """Yield what the work returns for each chunk, in the order of the chunks.
+    """Yield the result of the work for each chunk, in the order of the chunks.
 
     Parameters
     ----------
     work : callable
-        What to do. For processes it is sent, as the chunks are.
+        Function to call. It is sent to processes, as the chunks are.
     chunks : iterable of list
         Taken as they are needed.
     workers : int, optional
-        How many; as many as there are cores without.
+        Number of workers; by default the number of cores.
     processes : bool
-        Rather than threads, where processes can be had.
+        Use processes instead of threads, if possible.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Who names a run or its files: looked for in all documents under a root, those in files that no catalog knows, too."""
+"""Search for references to a run or its files in all documents under a root, also in files that no catalog has."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _FEW = 32
 """More names than this are looked for in all files: each one is compared with every document in the catalog."""
 
 _Wanted = dict[bytes, set[str]]
-"""Whom each name means."""
+"""Runs by the names that refer to them."""
 _Found = dict[str, dict[str, None]]
-"""Who names each run."""
+"""References to each run."""
 
 
 class Naming:
-    """Looks for whatever names one of several runs, in all documents of all runs.
+    """Finds references to any of several runs, in all documents of all runs.
 
     A run is named by a text that is its uid, that ends with the name of one of its files, or that is the digest of
-    one: as a parent, as an input file, in a resource, or under any key of anybody's own. What is taken for a name and
-    is none only keeps a file that might have gone.
+    as a parent, as an input file, in a resource, or under any user-defined key. A false match is safe: it keeps a file
+    that could have been deleted.
 
     Parameters
     ----------
     store : AnalysisStore
-        Where to look.
+        The store to search.
     wanted : iterable of Removal
         The runs that are asked for.
     quarantine : bool
-        Whether to look in quarantine, too: what is there may come back, and must find then what it came from.
+        True to search the quarantine, too: its runs may be restored, and then need their parents.
     """
 
     def __init__(self, store: RunStore, wanted: Iterable[Removal], *, quarantine: bool) -> None:
@@ -61,14 +61,14 @@ class Naming:
         self._found: _Found = {uid: {} for uid in self._own}
 
     def look(self) -> dict[str, list[str]]:
-        """Return who names each of the runs: uids, and paths of files that have no uid or are no runs yet.
+        """Return the references to each of the runs: uids, and paths of files without uid or run.
 
         Run files never change: one that was looked into by an earlier call is not read again.
         """
         found = {uid: dict(named) for uid, named in self._found.items()}
         for uid in self._own:
             found[uid] |= dict.fromkeys(child for child in self._store.catalog.children(uid) if child != uid)
-        # Live files first: one that ends meanwhile is a run file before its live name goes.
+        # Live files first: one that ends meanwhile is a run file before its live name disappears.
         for path in self._store.root.glob(f"*/*/*/*.h5{SUFFIX}"):
             self._look_into(path, found)
         files = set(self._store.root.glob("*/*/*/*.h5"))
@@ -84,9 +84,9 @@ class Naming:
         return {uid: list(named | self._found[uid]) for uid, named in found.items()}
 
     def _without_name(self) -> set[Path]:
-        """Return the files that are known to name nobody.
+        """Return the files that certainly contain no reference.
 
-        A run that is entered between the two questions is none of them: it has not the path that is asked for first.
+        A run that is added between the two queries is not among them: its path was not there in the first.
         """
         if len(self._wanted) > _FEW:
             return set()
@@ -95,8 +95,8 @@ class Naming:
         return {self._store.root / path for path in entered - self._store.catalog.may_name(texts)}
 
     def _look_into(self, path: Path, found: _Found) -> bool:
-        """Tell whether the file was there."""
-        if not path.is_file():  # a pipe, say: whoever opens one waits for another to write to it
+        """Return True if the file existed."""
+        if not path.is_file():  # e.g. a pipe: opening one waits for a writer
             return False
         relative = path.relative_to(self._store.root).as_posix()
         try:
@@ -106,7 +106,9 @@ class Naming:
         except UnsafeFileError:
             raise
         except OSError as error:
-            raise DamagedFileError(f"{path} cannot be read, so none knows whom it names: {error.strerror}.") from error
+            raise DamagedFileError(
+                f"{path} cannot be read, so its references are unknown: {error.strerror}."
+            ) from error
         for uid in named:
             if uid != who and relative not in self._own[uid]:
                 found[uid][who or relative] = None
@@ -131,7 +133,7 @@ def named_in(path: Path, others: Iterable[Removal]) -> set[str]:
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
     """
     wanted: _Wanted = {}
     for removal in others:
@@ -154,12 +156,12 @@ def _utf8(text: str) -> bytes:
 
 
 def _read(path: Path, wanted: _Wanted) -> tuple[str | None, set[str]]:
-    """Return the uid of the run in a file, None where it cannot be read, and which of the wanted it names."""
+    """Return the uid of the run in a file, None if it cannot be read, and the wanted runs that it refers to."""
     try:
         file = RunFile(path)
         named = {uid for text in file.texts() for uid in _named(_utf8(text), wanted)}
         return file.start.get("uid"), named
-    except AnalysisStoreError:  # damaged, of another program, or not ended: its bytes still tell
+    except AnalysisStoreError:  # damaged, of another program, or not ended: search its bytes
         return None, _in_bytes(path, wanted)
 
 

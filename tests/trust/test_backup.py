@@ -158,7 +158,7 @@ def test_a_place_that_is_none(store: AnalysisStore, run: Run, tmp_path: Path) ->
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     for place in (store.location, store.root / "backup", tmp_path, Path(store.location) / "backup"):
-        with pytest.raises(SettingsError, match="lies in the store"):
+        with pytest.raises(SettingsError, match="is inside the store"):
             store.backup(place)
     with pytest.raises(SettingsError, match="is not empty, and no backup"):
         store.backup(tmp_path / "full")

@@ -296,7 +296,7 @@ def test_the_policy_holds_for_what_comes(open_store: AnalysisStore, other: Analy
         open_store("stop", run.compose_stop())
     uids = [run.uid for run in open_store]
     open_store.dump(open_store.search(), bundle)
-    with pytest.raises(ProvenanceError, match="these runs do not tell what the policy") as caught:
+    with pytest.raises(ProvenanceError, match="these runs lack provenance that the policy") as caught:
         other.load(bundle)
     assert all(uid in str(caught.value) for uid in uids)
     assert len(other) == 0

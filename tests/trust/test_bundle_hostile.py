@@ -97,12 +97,12 @@ def test_the_bundle_is_good(target: AnalysisStore, bundle: Path) -> None:
         ("files//evil.h5", "plain path"),
         ("./evil.h5", "plain path"),
         ("files/2026/evil.h5. ", "plain path"),
-        ("files/catalog.sqlite", "where only a store"),
-        ("files/quarantine/x/removal.json", "where only a store"),
-        ("files/tombstones/x.json", "where only a store"),
-        ("files/claims/x", "where only a store"),
-        ("files/tasks/x.jsonl", "where only a store"),
-        ("files/2026/01/01/.x.h5.1-00.part", "where only a store"),
+        ("files/catalog.sqlite", "folder that only a store"),
+        ("files/quarantine/x/removal.json", "folder that only a store"),
+        ("files/tombstones/x.json", "folder that only a store"),
+        ("files/claims/x", "folder that only a store"),
+        ("files/tasks/x.jsonl", "folder that only a store"),
+        ("files/2026/01/01/.x.h5.1-00.part", "folder that only a store"),
     ],
 )
 def test_names_that_reach_out(target: AnalysisStore, bundle: Path, name: str, why: str) -> None:
@@ -154,7 +154,7 @@ def test_a_lie_about_a_size(target: AnalysisStore, bundle: Path) -> None:
         manifest["members"][manifest["runs"][0]["file"]]["size"] += 1
 
     rewrite(bundle, change, honest=False)
-    refused(target, bundle, DamagedFileError, "bytes, and the manifest tells")
+    refused(target, bundle, DamagedFileError, "bytes, and the manifest records")
 
 
 @pytest.mark.parametrize("change", [lambda members: members.pop("prov.json"), lambda members: members.update(x=b"y")])
@@ -309,7 +309,7 @@ def test_a_newer_version(target: AnalysisStore, bundle: Path) -> None:
     ],
 )
 def test_manifests_of_another_form(target: AnalysisStore, bundle: Path, change: dict[str, Any]) -> None:
-    """What is no manifest is said to be none, with the place where it is wrong."""
+    """What is not a manifest is said to be none, with the place where it is wrong."""
     rewrite(bundle, lambda members, manifest: manifest.update(change), honest="members" not in change)
     refused(target, bundle, DamagedFileError, "manifest")
 
@@ -319,7 +319,7 @@ def test_no_manifest_at_all(target: AnalysisStore, bundle: Path, content: bytes)
     """Garbage in the place of the manifest is refused."""
     with zipfile.ZipFile(bundle, "w") as file:
         file.writestr("manifest.json", content)
-    refused(target, bundle, DamagedFileError, "is no manifest")
+    refused(target, bundle, DamagedFileError, "is not a manifest")
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_notes_that_are_none(target: AnalysisStore, bundle: Path, line: bytes) -
         members[name] += line + b"\n"
 
     rewrite(bundle, change)
-    refused(target, bundle, DamagedFileError, "no note")
+    refused(target, bundle, DamagedFileError, "invalid note")
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, 0.3, 0.9, -1, -22])
@@ -341,15 +341,15 @@ def test_a_bundle_that_was_cut_short(target: AnalysisStore, bundle: Path, kept: 
     """A truncated zip is refused as such."""
     size = bundle.stat().st_size
     os.truncate(bundle, int(kept * size) if isinstance(kept, float) else kept % size if kept < 0 else kept)
-    refused(target, bundle, DamagedFileError, "no bundle, or is cut short")
+    refused(target, bundle, DamagedFileError, "not a bundle, or is cut short")
 
 
 def test_garbage(target: AnalysisStore, bundle: Path) -> None:
     """A file that is no zip, and a folder, and nothing at all, are no bundles."""
     bundle.write_bytes(random.Random(1).randbytes(10_000))
-    refused(target, bundle, DamagedFileError, "no bundle")
+    refused(target, bundle, DamagedFileError, "not a bundle")
     for path in (bundle.parent, bundle.parent / "missing.zip"):
-        with pytest.raises(DamagedFileError, match="no bundle"):
+        with pytest.raises(DamagedFileError, match="not a bundle"):
             target.load(path)
 
 

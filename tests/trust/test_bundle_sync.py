@@ -143,7 +143,7 @@ def test_no_store(store: AnalysisStore, tmp_path: Path) -> None:
     """A store is not synced with itself, and no store is made where there is none."""
     with pytest.raises(InputError, match="this very store"):
         store.sync(store.location)
-    with pytest.raises(InputError, match="there is no such folder"):
+    with pytest.raises(InputError, match="the folder does not exist"):
         store.sync(tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 

@@ -304,7 +304,7 @@ TAILS = [b'{"uid": "x", "kind"', b"\xff\xfe\x00garbage\n", b"[1, 2]\n", b'{"uid"
 
 
 @pytest.mark.parametrize("tail", TAILS, ids=lambda tail: repr(tail)[:16])
-@pytest.mark.filterwarnings("ignore:.*(is no entry|is no note)")  # that is what is told, where somebody looks
+@pytest.mark.filterwarnings("ignore:.*(is no entry|an invalid note)")  # that is what is told, where somebody looks
 def test_garbled_log(store, tail):
     """What is no note does not hide the notes beside it, nor keep a catalog from being made; the next one is kept."""
     before = state(store)

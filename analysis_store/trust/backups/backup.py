@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
 
 MARKER = "backup.json"
-"""The file that makes a folder known as a backup, and tells of what."""
+"""Marker file of a backup, with the store it belongs to."""
 
 FILES = "files"
 _PASSING = {
@@ -46,40 +46,40 @@ _PASSING = {
     Kind.LINK,
     Kind.SETTINGS,
 }
-"""What is of processes that run now, or not ours."""
+"""Files of running processes, or not ours."""
 _LOGS = {Kind.NOTES, Kind.TASK}
 
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What a backup did; true where every run of the store is in it."""
+    """Result of a backup; true if every run of the store is in it."""
 
     target: str
     """The folder of the backup."""
 
     runs: int
-    """So many runs are in it."""
+    """Number of runs in it."""
 
     copied: int
     """Files that were copied."""
 
     linked: int
-    """Files that are on the same disk as the store, and lie there once."""
+    """Files linked on the disk of the store, without a copy."""
 
     known: int
     """Files that were there from an earlier backup."""
 
     size: int
-    """Of what was copied, in bytes."""
+    """Size of the copied files in bytes."""
 
     recording: int
     """Runs that are being recorded, and not in it."""
 
     catalog: str
-    """``"sqlite"``; ``"pg_dump"``, beside the files, for ``pg_restore``; ``"none"``: reindexing makes it."""
+    """``"sqlite"``; ``"pg_dump"``, a file for ``pg_restore``; ``"none"``: reindexing rebuilds it."""
 
     findings: tuple[Finding, ...] = ()
-    """What is missing or damaged."""
+    """Missing or damaged files."""
 
     def __bool__(self) -> bool:
         return not any(finding.is_fault for finding in self.findings)
@@ -104,7 +104,7 @@ class BackupReport:
 
 
 _LAST_IS_WHOLE = (
-    "The last one in it is whole; free space or fix the permission, then do it again: what was copied stays"
+    "The last backup in it is complete. Free space or fix the permission, then repeat it: copied files are kept"
 )
 
 
@@ -117,8 +117,8 @@ def backup(
 ) -> BackupReport:
     """Copy a store while it is in use; see `AnalysisStore.backup`.
 
-    A run is in the catalog when its file is there for good, so the files that are copied after the catalog hold all
-    its runs, as long as nobody deletes one.
+    A run is in the catalog once its file is final, so the files that are copied after the catalog include all
+    its runs, as long as no run is deleted.
     """
     folder = Path(target).expanduser().absolute()
     _check_place(store, folder)
@@ -131,24 +131,22 @@ def backup(
 
 
 def _check_place(store: RunStore, folder: Path) -> None:
-    """Refuse a place where a backup would be of no use, or do harm."""
+    """Raise for a folder in which a backup would be useless or harmful."""
     real, homes = folder.resolve(), {store.root.resolve(), _home(store).resolve()}
     if any(real.is_relative_to(home) or home.is_relative_to(real) for home in homes):
-        raise SettingsError(
-            f"{folder} lies in the store {store.location}, or the store in it; name a folder elsewhere."
-        )
+        raise SettingsError(f"{folder} is inside the store {store.location}, or contains it. Choose another folder.")
     told = _marker(folder)
     if told is None and folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"{folder} is not empty, and no backup; name a new folder.")
     if told is not None and told["store"] != store.location:
         raise SettingsError(
-            f"{folder} is the backup of {told['store']}, not of {store.location}; name another folder, or, if the "
+            f"{folder} is the backup of {told['store']}, not of {store.location}. Choose another folder, or, if the "
             f"store was moved, correct {folder / MARKER}."
         )
 
 
 def _home(store: RunStore) -> Path:
-    """Return where the settings of a store are: beside its root, or in it."""
+    """Return the location of a store's settings: next to its root, or in it."""
     return store.root if (store.root / FILE_NAME).exists() else Path(store.location)
 
 
@@ -228,7 +226,7 @@ def _missing(folder: Path, snapshot: Snapshot) -> list[Finding]:
 
 
 def _follow(root: Path, files: Path) -> None:
-    """Let the backup forget the files of runs that were deleted, and that those were deleted which were restored."""
+    """Remove from the backup the files of deleted runs, and the deletion records of restored runs."""
     for kept in (files / layout.QUARANTINE).glob("*"):
         if not (root / layout.QUARANTINE / kept.name).exists():
             shutil.rmtree(kept)

@@ -1,4 +1,4 @@
-"""The catalog in a backup: a copy of one moment, put in place of the last one when all its files are there."""
+"""The catalog in a backup: a snapshot, which replaces the last one when all its files are there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CATALOG, DUMP = "catalog.sqlite", "catalog.pgdump"
 
 
 class Snapshot:
-    """The catalog of a store as it was when this was made.
+    """A snapshot of the catalog of a store.
 
     Parameters
     ----------
@@ -38,10 +38,10 @@ class Snapshot:
     def __init__(self, store: RunStore, target: Path) -> None:
         self._target = target
         _remove_leftovers(target)
-        # before a dump is made, which then has all of them; of a copy of SQLite, what is in it
+        # before a dump, which then includes all of them; for a copy of SQLite, its own content
         before = {} if store.catalog.info()["kind"] == "sqlite" else dict(store.catalog.paths())
         self.kind: str = self._taken(store)
-        """``"sqlite"``, ``"pg_dump"``, or ``"none"``: rebuilt from the files by whoever opens the backup."""
+        """``"sqlite"``, ``"pg_dump"``, or ``"none"``: rebuilt from the files when the backup is opened."""
         self.paths: dict[str, str] = dict(self._sqlite_paths()) if self.kind == "sqlite" else before
         """The run file of every uid, relative to the root."""
 
@@ -62,12 +62,12 @@ class Snapshot:
             yield from connection.execute("SELECT uid, path FROM run")
 
     def refuse_to_forget(self, is_removed: Callable[[str], bool]) -> None:
-        """Refuse to take the place of a catalog that has runs which this one has not, and which nobody removed.
+        """Raise if the present catalog has runs that this one lacks, and that were not removed.
 
         Raises
         ------
         SettingsError
-            The backup was used as a store; or the store has lost its catalog, and the backup is what is left of it.
+            The backup was used as a store; or the store has lost its catalog, and the backup is the only copy.
         """
         if self.kind != "sqlite" or not self._final.exists():
             return
@@ -81,7 +81,7 @@ class Snapshot:
             )
 
     def put(self) -> None:
-        """Take the place of the catalog that is there."""
+        """Replace the present catalog."""
         if self.kind == "none":
             return
         if self.kind == "sqlite" and self._final.exists():
@@ -90,7 +90,7 @@ class Snapshot:
         sync_folder(self._target)
 
     def discard(self) -> None:
-        """Remove what was not put."""
+        """Remove a snapshot that was not put into place."""
         for suffix in ("", "-wal", "-shm", "-journal"):
             with suppress(OSError):
                 self._scratch.with_name(self._scratch.name + suffix).unlink(missing_ok=True)
@@ -138,11 +138,11 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
             f"{path} cannot be copied or read: {error}. The last backup is whole; free space or fix the permission"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise DamagedFileError(f"{path} is damaged or is none: {error}; rebuild it from its files") from error
+        raise DamagedFileError(f"{path} is damaged or not a catalog: {error}. Rebuild it from its files.") from error
 
 
 def _dump_postgresql(uri: str, target: Path) -> None:
-    """Write our tables as ``pg_restore`` reads them; the password goes where no list of processes shows it."""
+    """Write our tables for ``pg_restore``; the password is hidden from lists of processes."""
     from analysis_store.catalogs.sql.schema import metadata, version
 
     parts = urlsplit(uri)

@@ -1,4 +1,4 @@
-"""One file of a backup: linked where that is as good, else copied; whole or not there, and compared with its origin."""
+"""One file of a backup: linked or copied atomically, and compared with its origin."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ class Copier:
     """Copies files into a folder and counts them."""
 
     verify: bool
-    """Whether to compare what is there already, byte by byte."""
+    """True to compare existing files byte by byte."""
 
     linked: int = 0
     copied: int = 0
     known: int = 0
     size: int = 0
-    """Of what was copied, in bytes."""
+    """Size of the copied files in bytes."""
 
     findings: list[Finding] = field(default_factory=list)
     _folders: set[Path] = field(default_factory=set)
 
     def take(self, source: Path, target: Path) -> None:
-        """Have a file in the backup; one that vanishes meanwhile is passed over.
+        """Copy a file to the backup; one that vanishes meanwhile is skipped.
 
-        A file that nobody may write is as it will always be. Where the one in the backup differs from it, one of them
+        A read-only file never changes. If the one in the backup differs from it, one of them
         is damaged, and neither is touched.
         """
         try:
@@ -59,15 +59,15 @@ class Copier:
             self._copy(source, target)
 
     def take_lines(self, source: Path, target: Path) -> None:
-        """Have a log in the backup, to the end of its last whole line.
+        """Copy a log to the backup, to the end of its last complete line.
 
         Raises
         ------
         SettingsError
-            The log in the backup has lines that this one has not: somebody used the backup as a store.
+            The log in the backup has lines that this one lacks: the backup was used as a store.
         """
         with opened(source) as file:
-            fcntl.flock(file, fcntl.LOCK_SH)  # otherwise what is being added, and may be taken back, is seen
+            fcntl.flock(file, fcntl.LOCK_SH)  # else a line being added, which may be rolled back, is visible
             content = file.read()
         content = content[: content.rfind(b"\n") + 1]
         there = target.read_bytes() if target.exists() else None
@@ -85,7 +85,7 @@ class Copier:
         self.copied, self.size = self.copied + 1, self.size + len(content)
 
     def finish(self) -> None:
-        """Make the names of all files durable."""
+        """Sync the names of all files to disk."""
         for folder in self._folders:
             sync_folder(folder)
             sync_names(folder)
@@ -101,7 +101,7 @@ class Copier:
             Finding(
                 "damaged",
                 str(target),
-                f"it is not what {source} is, and neither is ever written to",
+                f"it differs from {source}, although neither is ever changed",
                 "check the store: remove the one that is damaged and copy the other to its place",
             )
         )
@@ -122,7 +122,7 @@ class Copier:
         self._copy(source, target)
 
     def _copy(self, source: Path, target: Path) -> None:
-        """Copy what belongs to a moment: a file that is written meanwhile is left for the next backup."""
+        """Copy the snapshot; a file that is written meanwhile is left for the next backup."""
         self._folder(target.parent)
         scratch = scratch_path(target)
         try:

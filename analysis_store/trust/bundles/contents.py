@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from analysis_store.trust.bundles.run_in_transit import RunInTransit
 
 BLOCK = 1 << 20
-"""Bytes that are read at once: few enough to stay in the cache of a processor until they are written."""
+"""Bytes read at once: few enough to stay in the cache until they are written."""
 _PAGE = 4096
 EXTERNAL_NOTE = "external"
-"""The kind of the note on a run that is not here: its documents, and where it is."""
+"""Kind of the note on a run that is not here: its documents, and its location."""
 STAYING = frozenset({"deleted", "restored", "purged"})
 """Kinds of notes that are about one store's file, and go nowhere."""
 
@@ -76,9 +76,9 @@ class Piece:
 
 
 def _copy(source: int, target: int, offset: int, left: int) -> None:
-    """Copy, in the kernel only what begins where a block does: some file systems share it; the rest it writes twice."""
+    """Copy; the kernel copies only what begins at a block: some file systems share it; others write it twice."""
     if hasattr(os, "copy_file_range") and offset % _PAGE == 0:
-        with suppress(OSError):  # another file system, say: what was copied stays, the rest is copied by hand
+        with suppress(OSError):  # e.g. another file system: the rest is copied by reading and writing
             while left and (count := os.copy_file_range(source, target, left, offset)):
                 offset, left = offset + count, left - count
     buffer = memoryview(bytearray(min(BLOCK, left)))
@@ -89,10 +89,10 @@ def _copy(source: int, target: int, offset: int, left: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cargo:
-    """One run, with all that goes with it."""
+    """One run, with all its files."""
 
     record: RunRecord
-    """As the catalog it comes from has it."""
+    """Record in the catalog of origin."""
 
     file: Piece
     """The run file."""
@@ -105,17 +105,17 @@ class Cargo:
 
     @property
     def uid(self) -> str:
-        """Of the run."""
+        """Uid of the run."""
         return self.record.uid
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
+        """Size of all files in bytes."""
         return self.file.size + sum(piece.size for piece in self.beside.values())
 
 
 def cargo_of(run: RunInTransit, root: Path) -> Cargo:
-    """Return a stored run with all that goes with it.
+    """Return a stored run with all its files.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def cargo_of(run: RunInTransit, root: Path) -> Cargo:
     packages = packages_of(run.start)
     if packages is not None and (root / packages).is_file():
         listed = Piece(root / packages, (root / packages).stat().st_size)
-        if listed.digest() == packages.stem:  # one that was damaged is of no use to anybody
+        if listed.digest() == packages.stem:  # a damaged list is useless
             beside[str(packages)] = listed
     return Cargo(run.record, Piece(run.file, run.file.stat().st_size), beside, tuple(elsewhere))
 
@@ -151,7 +151,7 @@ def _resources(run: Run) -> Iterator[Document]:
 
 
 def _ordinary_file(run: Run, resource: Document) -> Path | None:
-    """Return the one file of a resource; None where there is none, or it is a folder, a link or many files."""
+    """Return the one file of a resource; None if it is missing, a folder, a link or many files."""
     if "resource_path" not in resource:
         return None
     try:
@@ -162,12 +162,12 @@ def _ordinary_file(run: Run, resource: Document) -> Path | None:
 
 
 def path_told(resource: Document) -> PurePosixPath:
-    """Return the path of a resource's file as its document has it."""
+    """Return the path of a resource's file according to its document."""
     return PurePosixPath(str(resource.get("root", ""))) / str(resource["resource_path"])
 
 
 def packages_of(start: Document) -> PurePosixPath | None:
-    """Return where the list of packages of a run lies, relative to the root; None where it has none."""
+    """Return the location of the list of packages of a run, relative to the root; None if it has none."""
     provenance = start.get("provenance")
     around = provenance.get("environment") if isinstance(provenance, dict) else None
     digest = around.get("digest") if isinstance(around, dict) else None
@@ -246,7 +246,7 @@ def _inherited(store: RunStore, selection: Selection) -> Iterator[Note]:
 
 
 def notes_of(store: RunStore, selection: Selection) -> list[Note]:
-    """Return what was said of the runs, what is known of parents that are elsewhere, and stubs of those that stay."""
+    """Return the notes on the runs, documents of parents that are elsewhere, and stubs of those not included."""
     from analysis_store.catalogs.base import Note
 
     notes = [note for uid in selection.uids for note in store.catalog.notes(uid) if note.kind not in STAYING]

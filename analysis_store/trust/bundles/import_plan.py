@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
 
 Offer = tuple["RunRecord", Callable[[], Cargo]]
-"""A run that could come: what a catalog says of it, and what fetches the rest."""
+"""A candidate run: its catalog record, and a function that fetches the rest."""
 
 
 @dataclass(slots=True)
 class Prospect:
-    """What would become of runs that come; nothing has been written."""
+    """Plan of an import; nothing has been written."""
 
     new: dict[str, Cargo] = field(default_factory=dict)
-    """By uid, those that the store does not have; parents before their children."""
+    """By uid, new runs; parents before their children."""
 
     known: list[str] = field(default_factory=list)
     """Uids of those that it has, the same in everything."""
 
     conflicts: dict[str, str] = field(default_factory=dict)
-    """By uid, why a run cannot come: another run has its uid, or it was deleted here."""
+    """By uid, why a run cannot be imported: another run has its uid, or it was deleted here."""
 
     unsettled: dict[str, str] = field(default_factory=dict)
-    """By uid, what the policy of the store asks for and the run does not tell."""
+    """By uid, required provenance that the run lacks."""
 
     damaged: dict[str, str] = field(default_factory=dict)
-    """By uid, why the file of a run cannot be read where it comes from."""
+    """By uid, why the file of a run cannot be read at its origin."""
 
     @property
     def left(self) -> set[str]:
@@ -47,12 +47,12 @@ class Prospect:
 
     @property
     def size(self) -> int:
-        """Bytes of those that are new."""
+        """Size of the new runs in bytes."""
         return sum(cargo.size for cargo in self.new.values())
 
 
 class Arrival:
-    """Tells what would become of runs that come into a store.
+    """Plans the import of runs into a store.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Arrival:
         self._lookup = Lookup(store.location, store.__contains__, store.sources)
 
     def look(self, offers: Iterable[Offer]) -> Prospect:
-        """Return what would become of runs, the parents before their children."""
+        """Return the plan for runs, given with parents before their children."""
         prospect = Prospect()
         for record, fetch in offers:
             self._look(record, fetch, prospect)
@@ -86,7 +86,7 @@ class Arrival:
         elif (removed := told_as_removed(self.store.root, uid)) is not None:
             prospect.conflicts[uid] = str(removed)
         elif lost := [parent for parent in record.parents if parent in prospect.left]:
-            prospect.conflicts[uid] = f"it came from run {lost[0]}, which cannot come"
+            prospect.conflicts[uid] = f"its parent run {lost[0]} cannot be imported"
         elif trouble := self._unsettled(record):
             prospect.unsettled[uid] = trouble
         else:
@@ -102,7 +102,7 @@ class Arrival:
             return None
 
     def _unsettled(self, record: RunRecord) -> str | None:
-        """Return what the policy of the store misses in what a run tells of its origin."""
+        """Return the parts of the provenance of a run that the policy of the store misses."""
         try:
             known = Provenance.from_document(record.provenance)
             settle(known, record.start, policy=self.store.policy, lookup=self._whereabouts, capture=False)
@@ -111,7 +111,7 @@ class Arrival:
         return None
 
     def _whereabouts(self, uid: str) -> str | None:
-        """Return where a parent is: here, or coming, or where a stub says."""
+        """Return the location of a parent: here, in the import, or as in a stub."""
         if uid in self._coming:
             return self.store.location
         told = [self._stubs[uid]] if uid in self._stubs else self.store.catalog.notes(uid, EXTERNAL_NOTE)
@@ -119,5 +119,5 @@ class Arrival:
 
 
 def told(problems: dict[str, str]) -> str:
-    """Return what is wrong with some runs, a line for each."""
+    """Return the faults of some runs, one per line."""
     return "\n".join(f"  run {uid}: {why.strip()}" for uid, why in problems.items())

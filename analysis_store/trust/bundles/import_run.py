@@ -58,29 +58,29 @@ class Landing:
 
     @property
     def fault(self) -> BaseException | None:
-        """Why the run cannot come; waits until that is known."""
+        """Return why the run cannot be imported; wait until that is known."""
         return self.work.exception()
 
     def name(self) -> None:
-        """Give the file its name; the folder is not durable yet."""
+        """Link the file to its name; the folder is not durable yet."""
         for path, piece in self._lists.items():
             if not path.exists():
                 _put(piece, path)
         with translated(self.final):
             if self._scratch.exists():
-                with suppress(FileExistsError):  # another process brings the same; which it is, the catalog tells
+                with suppress(FileExistsError):  # another process imports the same run; the catalog decides
                     link_or_rename(self._scratch, self.final)
                 self._scratch.unlink(missing_ok=True)
         self._placed.clear()
 
     def recorded(self) -> RunRecord:
-        """Return what the catalog is to know of the file, now that it has its name."""
+        """Return the catalog record of the file at its final name."""
         found = RunFile(self.final).record(self.final.relative_to(self._store.root).as_posix())
         _compare(self.cargo.record, found)
         return found
 
     def drop(self) -> None:
-        """Remove what has no name, once nobody works on it any more."""
+        """Remove unnamed files, once no worker uses them."""
         if self.work.cancel():
             return
         self.work.exception()
@@ -99,7 +99,7 @@ class Landing:
             self._scratch.chmod(_READ_ONLY)
 
     def _verify(self, file: Path) -> None:
-        """Put what goes with the run into its place and compare the run with its digests, or raise."""
+        """Put the other files of the run into place and compare the run with its digests, or raise."""
         run = RunInTransit(self.cargo.record, self._store.context, file)
         _refuse(run, document_faults(run))
         if astray := {PurePosixPath(name) for name in self.cargo.beside} - places_due(run):
@@ -118,7 +118,7 @@ class Landing:
             self._lists[final] = piece
         if final.exists():
             if Piece(final, final.stat().st_size).digest() != piece.digest():
-                raise DamagedFileError(f"{final} is there already, and is another file; nothing was changed")
+                raise DamagedFileError(f"{final} exists already with other content; nothing was changed")
             sync_names(final)
         elif not _is_list(name) and _put(piece, final):
             self._placed.append(final)
@@ -126,7 +126,7 @@ class Landing:
 
 @contextmanager
 def landing(store: RunStore, cargos: Iterable[Cargo]) -> Iterator[Iterator[list[Landing]]]:
-    """Give runs in their order, as many at once as are ready; what `take` has not named by then is removed.
+    """Yield runs in their order, as many at once as are ready; those that `take` has not named are removed.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def take(store: RunStore, runs: Sequence[Landing]) -> list[str]:
     Raises
     ------
     DamagedFileError
-        A run is not what was told of it; nothing of it stays.
+        A run does not match its description; no part of it is kept.
     StoreWriteError
         The disk refuses; likewise.
     DuplicateRunError
@@ -195,7 +195,7 @@ def take(store: RunStore, runs: Sequence[Landing]) -> list[str]:
 
 
 def _enter(store: RunStore, runs: list[Landing]) -> None:
-    """Enter runs that have their names into the catalog; one that is there by now must be the very same."""
+    """Add named runs to the catalog; one that is there by now must be identical."""
     for folder in {run.final.parent for run in runs}:
         with translated(folder):
             sync_folder(folder)
@@ -213,7 +213,7 @@ def _compare(came: RunRecord, here: RunRecord) -> None:
 
 
 def _put(piece: Piece, final: Path) -> bool:
-    """Write a file that comes with a run; return False where another process was first."""
+    """Write a file of a run; return False if another process was first."""
     with translated(final), AtomicFile(final) as file:
         piece.copy_to(file.scratch)
         with suppress(FileExistsError):
@@ -224,12 +224,12 @@ def _put(piece: Piece, final: Path) -> bool:
 
 
 def _share(one: Cargo, other: Cargo) -> bool:
-    """Tell whether a file comes with both: the second counts on it, and may not before the first is whole."""
+    """Return True if both runs share a file: the second must wait until the first is complete."""
     return any(name in other.beside for name in one.beside if not _is_list(name))
 
 
 def _is_list(name: str) -> bool:
-    """Tell whether a file is a list of packages: once there it stays, as any run may have come to count on it."""
+    """Return True if a file is a list of packages: it is kept, since other runs may already refer to it."""
     return name.startswith(f"{layout.ENVIRONMENTS}/")
 
 

@@ -1,4 +1,4 @@
-"""A bundle into a store: checked as a whole before anything is written, then run by run; twice is as good as once."""
+"""Loading of a bundle into a store: checked as a whole before anything is written, then run by run. Idempotent."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ if TYPE_CHECKING:
     from analysis_store.documents import Document
     from analysis_store.run_store import RunStore
 
-_ADVICE = "copy it to where the run looks for it, or name its place with root_map"
+_ADVICE = "copy it to the location in the run, or give its location with root_map"
 
 
 @dataclass(slots=True)
 class LoadReport:
-    """What came into a store."""
+    """Result of loading a bundle into a store."""
 
     source: str
     """The bundle, or the store."""
 
     loaded: list[str] = field(default_factory=list)
-    """Uids of the runs that came, parents before their children; with ``dry_run`` of those that would."""
+    """Uids of the loaded runs, parents before their children; with ``dry_run`` of those that would be loaded."""
 
     skipped: list[str] = field(default_factory=list)
     """Uids of runs that were here already, the same in everything."""
 
     notes: int = 0
-    """How many notes were new."""
+    """Number of new notes."""
 
     findings: list[Finding] = field(default_factory=list)
-    """What is worth knowing: files that did not come, parents of which only a stub came, runs that could not."""
+    """Remarks: missing files, parents of which only a stub was loaded, runs that could not be loaded."""
 
     dry_run: bool = False
-    """Whether nothing was written."""
+    """True if nothing was written."""
 
     def to_dict(self) -> Document:
         """Return the report as JSON."""
@@ -101,26 +101,28 @@ def load(
 
 
 def refuse(prospect: Prospect, name: str) -> None:
-    """Refuse runs that cannot come, all of them.
+    """Raise one error for all runs that cannot be loaded.
 
     Raises
     ------
     DuplicateRunError
         Other runs have their uids, or they were deleted here.
     ProvenanceError
-        They do not tell what the policy of the store asks for.
+        They lack provenance that the policy of the store requires.
     """
     if prospect.conflicts:
-        raise DuplicateRunError(f"nothing was loaded from {name}; these runs cannot come:\n{told(prospect.conflicts)}")
+        raise DuplicateRunError(
+            f"nothing was loaded from {name}; these runs cannot be loaded:\n{told(prospect.conflicts)}"
+        )
     if prospect.unsettled:
         raise ProvenanceError(
-            f"nothing was loaded from {name}; these runs do not tell what the policy of this store asks for:\n"
-            f"{told(prospect.unsettled)}\nLoad it into a store whose policy asks for less."
+            f"nothing was loaded from {name}; these runs lack provenance that the policy of this store requires:\n"
+            f"{told(prospect.unsettled)}\nLoad it into a store with a looser policy."
         )
 
 
 def check_space(store: RunStore, size: int) -> None:
-    """Refuse what the disk cannot hold, before it is tried."""
+    """Raise if the disk has too little space, before writing."""
     free = shutil.disk_usage(store.root).free if store.root.exists() else size
     if size > free:
         raise StoreWriteError(
@@ -131,7 +133,7 @@ def check_space(store: RunStore, size: int) -> None:
 
 
 def remarks(prospect: Prospect, notes: Iterable[Note]) -> list[Finding]:
-    """Return what is worth knowing of runs that come."""
+    """Return remarks on imported runs."""
     found = [
         Finding("external", uid, f"{path} did not come with the run", _ADVICE)
         for uid, cargo in prospect.new.items()
@@ -152,9 +154,9 @@ def strange_notes(store: RunStore, notes: Iterable[Note]) -> list[Note]:
 
 
 def merge_notes(store: RunStore, notes: list[Note]) -> int:
-    """Keep notes that were made elsewhere, each once and as it was made; return how many were new.
+    """Add notes that were written elsewhere, each once and unchanged; return the number of new ones.
 
-    A retraction, and the lifting of one, reaches what came from the run in this store, too.
+    Retractions and reinstatements reach descendants in this store, too.
     """
     reached = [
         passed_on(note, child)

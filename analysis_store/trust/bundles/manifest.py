@@ -1,4 +1,4 @@
-"""What a bundle is: a zip of runs, a manifest that names every member with its digest, and which names are safe."""
+"""A bundle: a zip of runs, with a manifest of every member and its digest, and rules for safe names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MANIFEST = "manifest.json"
 CRATE = "ro-crate-metadata.json"
 PROV = "prov.json"
 FILES = "files"
-"""The folder that is the root of a store: run files, what belongs to them, notes, lists of packages."""
+"""Folder of the root of a store: run files, files of theirs, notes, lists of packages."""
 DOCUMENTS = "documents"
 
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
@@ -28,7 +28,7 @@ Size = Annotated[int, Field(ge=0)]
 
 
 class Member(BaseModel):
-    """What the manifest says of one member."""
+    """Entry of the manifest for one member."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True)
 
@@ -36,11 +36,11 @@ class Member(BaseModel):
     """Bytes."""
 
     blake3: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    """Of its content."""
+    """Digest of its content."""
 
 
 class Entry(BaseModel):
-    """What the manifest says of one run; all members by name."""
+    """Entry of the manifest for one run; all members by name."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, strict=True)
 
@@ -53,7 +53,7 @@ class Entry(BaseModel):
 
     parents: list[str]
     beside: list[str]
-    """What the run needs besides: files of other writers, the list of installed packages."""
+    """Other files of the run: those of other writers, the list of installed packages."""
 
     elsewhere: list[str]
     """Files that the run refers to and the bundle does not hold, by path or URI."""
@@ -67,7 +67,7 @@ class Manifest(BaseModel):
     format: Literal["analysis_store bundle"] = "analysis_store bundle"
     version: int = VERSION
     made: float
-    """When: seconds since 1970 UTC."""
+    """Time of creation: seconds since 1970 UTC."""
 
     by: str
     """Name and version of the program."""
@@ -79,7 +79,7 @@ class Manifest(BaseModel):
     """Parents before their children."""
 
     stubs: list[str]
-    """Parents of which only the documents are told, in a note."""
+    """Parents of which only the documents are included, in a note."""
 
     missing: list[str]
     """Parents of which nothing is here but the uid."""
@@ -93,12 +93,12 @@ class Manifest(BaseModel):
 
 
 def parse_manifest(text: bytes, where: str) -> Manifest:
-    """Return what a manifest says.
+    """Return the manifest for its JSON text.
 
     Raises
     ------
     DamagedFileError
-        It is none.
+        The text is not a manifest.
     StoreVersionError
         A newer version of the package created it.
     """
@@ -106,7 +106,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
         found = loads(text)
         version = found["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedFileError(f"{where}: {MANIFEST} is no manifest ({error!r}); get the bundle again.") from error
+        raise DamagedFileError(f"{where}: {MANIFEST} is not a manifest ({error!r}). Get the bundle again.") from error
     if isinstance(version, int) and version > VERSION:
         raise StoreVersionError(
             f"{where} is a bundle of version {version}, and this analysis_store reads {VERSION}; use a newer one."
@@ -120,7 +120,7 @@ def parse_manifest(text: bytes, where: str) -> Manifest:
 
 
 def check_names(names: Iterable[str], where: str) -> None:
-    """Refuse names of members that reach out of the bundle, or that some file system takes for another's.
+    """Raise for names of members that leave the bundle, or that are equal on some file systems.
 
     Raises
     ------
@@ -149,9 +149,9 @@ def _danger(name: str) -> str | None:
     if _FORBIDDEN.search(name):
         return "holds a character that no path of a bundle may hold"
     if any(part in {"", "."} or part.endswith((".", " ")) for part in parts):
-        return "is no plain path of a file"
+        return "is not a plain path of a file"
     if any(_DEVICES.fullmatch(part) for part in parts):
         return "bears the name of a device"
     if parts[0] == FILES and (len(parts) < 3 or parts[1] in _RESERVED or any(part.startswith(".") for part in parts)):
-        return "lies where only a store puts files"
+        return "is in a folder that only a store writes"
     return None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from analysis_store.trust.bundles.import_plan import Offer
 
 _MOST_TEXT = 512 << 20
-"""Bytes of the longest member that is read into memory."""
+"""Size in bytes of the longest member that is read into memory."""
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
@@ -42,9 +42,9 @@ class Bundle:
     Raises
     ------
     DamagedFileError
-        It is no bundle, is cut short, or a member is not what the manifest says.
+        The file is not a bundle, is cut short, or a member does not match the manifest.
     UnsafeFileError
-        A member would lie where none may.
+        A member has a forbidden path.
     StoreVersionError
         A newer version of the package created it.
     """
@@ -54,7 +54,7 @@ class Bundle:
         try:
             self._zip = zipfile.ZipFile(self.path)
         except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
-            raise DamagedFileError(f"{self.path} is no bundle, or is cut short: {error}; get it again.") from error
+            raise DamagedFileError(f"{self.path} is not a bundle, or is cut short: {error}. Get it again.") from error
         try:
             self._members = self._checked_members()
             self.manifest: Manifest = parse_manifest(self._read(MANIFEST), str(self.path))
@@ -65,7 +65,7 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
+        """Name in messages."""
         return str(self.path)
 
     def check(self) -> None:
@@ -75,7 +75,7 @@ class Bundle:
                 if found != (told := self.manifest.members[name].blake3):
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise DamagedFileError(
-                        f"{self.path}: {name} has the digest {found}, and the manifest tells {told}: it was changed or "
+                        f"{self.path}: {name} has the digest {found}, and the manifest {told}: it was changed or "
                         "is damaged. Nothing was taken from this bundle; get it again."
                     )
 
@@ -91,7 +91,7 @@ class Bundle:
         return [self._note(line, name) for name in names for line in self._read(name).splitlines() if line]
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._zip.close()
 
     def __enter__(self) -> Self:
@@ -127,7 +127,7 @@ class Bundle:
         for name, member in manifest.members.items():
             if self._members[name].file_size != member.size:
                 raise DamagedFileError(
-                    f"{self.path}: {name} has {self._members[name].file_size} bytes, and the manifest tells "
+                    f"{self.path}: {name} has {self._members[name].file_size} bytes, and the manifest records "
                     f"{member.size}. Get the bundle again."
                 )
         for entry in manifest.runs:
@@ -136,7 +136,7 @@ class Bundle:
                     raise DamagedFileError(f"{self.path}: {name!r} of run {entry.uid} is not in it. Get it again.")
 
     def _piece(self, name: str) -> Piece:
-        """Return where in the file a member lies that is stored as it is."""
+        """Return the position of a member that is stored without compression."""
         info = self._members[name]
         try:
             with self.path.open("rb") as file:
@@ -146,7 +146,7 @@ class Bundle:
         except (struct.error, OSError, ValueError) as error:
             raise DamagedFileError(f"{self.path} is cut short at {name}: {error}. Get it again.") from error
         if mark != b"PK\3\4" or not same:
-            raise DamagedFileError(f"{self.path}: {name} is not where the list of members says. Get it again.")
+            raise DamagedFileError(f"{self.path}: {name} is not at its listed position. Get it again.")
         return Piece(self.path, info.file_size, info.header_offset + _LOCAL_HEADER.size + names + extra)
 
     def _digest(self, name: str) -> str:
@@ -206,12 +206,12 @@ class Bundle:
             if all(isinstance(value, kind) for value, kind in kinds):
                 return note
         except (ValueError, TypeError, RecursionError) as error:
-            raise DamagedFileError(f"{self.path}: {name} holds what is no note: {error}. Get it again.") from error
-        raise DamagedFileError(f"{self.path}: {name} holds what is no note: {line[:80]!r}. Get it again.")
+            raise DamagedFileError(f"{self.path}: {name} has an invalid note: {error}. Get it again.") from error
+        raise DamagedFileError(f"{self.path}: {name} has an invalid note: {line[:80]!r}. Get it again.")
 
 
 def _strange(info: zipfile.ZipInfo) -> str | None:
-    """Return what no bundle has in a member, or None."""
+    """Return the fault of a member that no bundle has, or None."""
     kind = (info.external_attr >> 16) & 0o170000
     if kind not in {0, 0o100000}:
         return "is a link, or no ordinary file"
@@ -222,5 +222,5 @@ def _strange(info: zipfile.ZipInfo) -> str | None:
     if info.compress_type != zipfile.ZIP_STORED and info.filename.startswith(f"{FILES}/"):
         return "is compressed; files are stored as they are, as `zip -0` does"
     if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
-        return "lies about its size"
+        return "declares a wrong size"
     return None

@@ -1,4 +1,4 @@
-"""The RO-Crate of a bundle: which program made which run of what, as a Process Run Crate 0.5 tells it."""
+"""The RO-Crate of a bundle: programs, runs and their inputs, as a Process Run Crate 0.5."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Crate:
     Parameters
     ----------
     name, description : str
-        Of the bundle.
+        Name of the bundle.
     made : float
         When, s since 1970.
     """
@@ -62,7 +62,7 @@ class Crate:
         )
 
     def add_run(self, entry: Entry, start: Document, stop: Document | None, size: int) -> None:
-        """Tell of one run and of what made it; its parents come before it."""
+        """Add one run and its program; its parents are added before it."""
         described = " ".join(str(start[key]) for key in ("purpose", "sample_name", "plan_name") if start.get(key))
         self._file(entry.file, f"run {entry.uid}", "application/x-hdf5", size, described)
         self._file(entry.documents, f"documents of run {entry.uid}", "application/json")
@@ -72,7 +72,7 @@ class Crate:
         self._action(entry, start, stop, described)
 
     def add_member(self, name: str, described: str, kind: str) -> None:
-        """Tell of a member that belongs to no run."""
+        """Add a member that belongs to no run."""
         self._file(name, described, kind)
 
     def to_document(self) -> Document:
@@ -145,7 +145,7 @@ class Crate:
         return self._add(entity)
 
     def _parents(self, uids: Iterable[str]) -> list[str]:
-        """Return the members of parents; one that is not in the bundle is told of by its uid."""
+        """Return the members of parents; one that is not in the bundle is referred to by its uid."""
         return [
             _uri(self._files[uid])
             if uid in self._files
@@ -154,7 +154,7 @@ class Crate:
         ]
 
     def _inputs(self, files: Any) -> list[str]:
-        """Return the input files: they are told of, and not in the bundle."""
+        """Return the input files: they are described, but not in the bundle."""
         found = []
         for file in files if isinstance(files, list) else []:
             if isinstance(file, dict) and isinstance(path := file.get("path"), str):
@@ -185,7 +185,7 @@ def crate_of(manifest: Manifest, records: Iterable[RunRecord]) -> Document:
     Parameters
     ----------
     manifest : Manifest
-        What is in it.
+        Content of the bundle.
     records : iterable of RunRecord
         The runs of the manifest, in its order.
     """
@@ -218,7 +218,7 @@ def _uri(text: object) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON proper has it: no NaN, nothing nested."""
+    """Return a value as strict JSON: no NaN, nothing nested."""
     if isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
     return dumps(value)

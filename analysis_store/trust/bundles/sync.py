@@ -1,4 +1,4 @@
-"""Two stores made alike: what one has and the other lacks goes over, as a bundle would, without the bundle."""
+"""Synchronisation of two stores: missing runs are copied as through a bundle, without the bundle."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SyncReport:
-    """What went from store to store; true when nothing was in the way."""
+    """Result of a synchronisation; true if nothing was in the way."""
 
     came: LoadReport
-    """What came into this store."""
+    """Runs copied into this store."""
 
     went: LoadReport | None = None
-    """What went into the other; None where nothing was to."""
+    """Runs copied into the other store; None if that was not requested."""
 
     both: list[LoadReport] = field(init=False, repr=False)
 
@@ -74,12 +74,12 @@ def sync(
 def _existing(location: str | os.PathLike[str]) -> str:
     text = os.fspath(location)
     if "://" not in text and not Path(text).expanduser().is_dir():
-        raise InputError(f"{text} is no store: there is no such folder. Name the folder of a store.")
+        raise InputError(f"{text} is not a store: the folder does not exist. Name the folder of a store.")
     return text
 
 
 def _pull(store: RunStore, other: RunStore, query: Any, tell: Progress) -> LoadReport:
-    """Take what the other store has; what cannot come is told of, and what came from it stays away, too."""
+    """Copy the runs of the other store; report runs that cannot be copied, and leave out their descendants, too."""
     selection = select(other, other.search(query), closure=True)
     notes = notes_of(other, selection)
     prospect = Arrival(store, notes).look(_offers(other, selection))
@@ -99,7 +99,7 @@ def _pull(store: RunStore, other: RunStore, query: Any, tell: Progress) -> LoadR
 
 
 def _may_come(run: Landing, prospect: Prospect) -> bool:
-    """Tell whether a run can be taken; a damaged one is told of, and so is one whose parent could not come."""
+    """Return True if a run can be copied; report a damaged one, and one whose parent could not be copied."""
     uid = run.cargo.uid
     lost = next((parent for parent in run.cargo.record.parents if parent in prospect.left), None)
     if lost is not None:

@@ -56,7 +56,7 @@ class BundleReport:
     """How many of them were not asked for, but are ancestors of those that were."""
 
     stubs: list[str] = field(default_factory=list)
-    """Parents of which only the documents are told."""
+    """Parents of which only the documents are included."""
 
     missing: list[str] = field(default_factory=list)
     """Parents that the store does not have."""
@@ -141,7 +141,7 @@ def _verified(store: RunStore, selection: Selection, report: BundleReport, *, sk
                 uid, why = found
                 if not skip:
                     raise DamagedFileError(
-                        f"{why}. No bundle was written; mend the run from a copy, or leave it out with skip=True."
+                        f"{why}. No bundle was written. Restore the run from a copy, or leave it out with skip=True."
                     )
                 report.skipped[uid] = why
                 continue

@@ -35,13 +35,13 @@ _COUNTS = ("runs", "values", "files", "orphans", "notes")
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What checking a store has found; true when nothing is wrong, whatever else is worth knowing."""
+    """Result of checking a store; true if it has no faults; remarks do not count."""
 
     findings: tuple[Finding, ...]
-    """The faults and the remarks; with ``repair`` what was mended, and what is left."""
+    """The faults and the remarks; with ``repair`` the repairs, and the remaining faults."""
 
     checked: dict[str, int]
-    """How many were looked at: ``runs``, ``values`` (keys that were read), ``files``, ``orphans``, ``notes``."""
+    """Numbers of checked items: ``runs``, ``values`` (keys that were read), ``files``, ``orphans``, ``notes``."""
 
     @property
     def faults(self) -> list[Finding]:
@@ -117,7 +117,7 @@ def _walked(store: RunStore) -> tuple[set[str], list[Entry]]:
 
 
 def _may_be_sent(store: RunStore) -> bool:
-    """Tell whether processes can be given the store: its handlers and sources may be of this process only."""
+    """Return True if the store can be sent to processes: its handlers and sources may exist in this process only."""
     try:
         pickle.dumps(store)
     except SettingsError:

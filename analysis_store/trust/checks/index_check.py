@@ -1,4 +1,4 @@
-"""The index of the catalog, by which runs are found: compared with what the documents give, and put right."""
+"""The index of the catalog: compared with the documents, and repaired."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _ADVICE = "check with repair, which indexes it again"
 DAMAGED = "catalog"
 _REBUILD = "restore it from a backup, or close the store and rebuild it from the files: analysis-store reindex"
 _CATALOG = "catalog"
-"""The subject of what is no run's."""
+"""Subject of findings that belong to no run."""
 
 
 def index_findings(store: RunStore) -> Iterator[Finding]:
-    """Yield the runs that a search may miss, or find where it should not; or that the catalog itself is damaged."""
+    """Yield the runs that a search may miss or find wrongly; or damage of the catalog itself."""
     try:
         wrong = store.catalog.check_index()
     except DamagedFileError as error:
@@ -32,12 +32,12 @@ def index_findings(store: RunStore) -> Iterator[Finding]:
     for uid in wrong.uids:
         yield Finding(KIND, uid, _WHAT, _ADVICE, True)
     if wrong.strays:
-        what = f"{wrong.strays} entries of its index belong to no run: a search may take a later run for that one"
+        what = f"{wrong.strays} entries of its index belong to no run: a search may match a later run wrongly"
         yield Finding(KIND, _CATALOG, what, "check with repair, which removes them", True)
 
 
 def indexed_again(store: RunStore, findings: Iterable[Finding]) -> list[Finding]:
-    """Put the index right, all of it at once, and return what there is to say now."""
+    """Repair the index completely, and return the present findings."""
     found = list(findings)
     if not found:
         return []
@@ -45,10 +45,10 @@ def indexed_again(store: RunStore, findings: Iterable[Finding]) -> list[Finding]
         store.catalog.mend_index(finding.subject for finding in found if finding.subject != _CATALOG)
         left = {finding.subject for finding in index_findings(store)}
     except AnalysisStoreError as error:
-        return [replace(finding, what=f"{finding.what}; it could not be mended: {error}") for finding in found]
+        return [replace(finding, what=f"{finding.what}; it could not be repaired: {error}") for finding in found]
     return [finding if finding.subject in left else _done(finding) for finding in found]
 
 
 def _done(finding: Finding) -> Finding:
     did = "they were removed" if finding.subject == _CATALOG else "it was indexed again"
-    return Finding("repaired", finding.subject, f"{finding.what}: {did}", "nothing need be done")
+    return Finding("repaired", finding.subject, f"{finding.what}: {did}", "no action needed")

@@ -1,4 +1,4 @@
-"""What lies under a root and is no run: logs and their index, and what processes that died have left."""
+"""Files under a root other than runs: logs and their index, and leftovers of dead processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analysis_store.run_store import RunStore
 
 DAY = 86400.0
-"""Seconds after which no writer is still at work on a scratch file, whatever host it is on."""
+"""Seconds after which a scratch file is abandoned, also by writers on other hosts."""
 
 _MOMENT = 1.0
 """Seconds in which the writer of a note enters it into the catalog."""
@@ -41,7 +41,7 @@ _OF_RECORDINGS = {Kind.REDO: ".redo", Kind.SAFE: ".safe"}
 
 
 def log_findings(store: RunStore, entries: Iterable[Entry], total: Counter[str]) -> Iterator[Finding]:
-    """Yield where the logs and their index in the catalog differ, and which lines were torn."""
+    """Yield differences between the logs and their index in the catalog, and incomplete lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         told = {_digest(note): note for note in logged(store.root)}
@@ -66,7 +66,7 @@ def log_findings(store: RunStore, entries: Iterable[Entry], total: Counter[str])
 
 
 def _is_on_its_way(store: RunStore, note: Note) -> bool:
-    """Wait until whoever has just written a note into the log has told the catalog; return whether he has."""
+    """Wait until a process that has just written a note has added it to the catalog; return True if it did."""
     with suppress(OSError):
         age = time.time() - month_log(store.root, note.time).stat().st_mtime
         if 0 <= age < _MOMENT:
@@ -75,7 +75,7 @@ def _is_on_its_way(store: RunStore, note: Note) -> bool:
 
 
 def quietly_logged(root: Path) -> list[Note]:
-    """Return every note of the logs as they are by now; of lines that were torn it is told elsewhere."""
+    """Return every present note of the logs; incomplete lines are reported separately."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return list(logged(root))
@@ -91,14 +91,14 @@ def _strangers(store: RunStore, notes: Iterable[Note]) -> Iterator[Finding]:
     for uid in sorted(uids.keys() - store.catalog.known(uids)):
         if buried(store.root, uid) is None and quarantined(store.root, uid) is None:
             what = f"{uids[uid]} of the notes are on it, and it is not here"
-            yield Finding("note", uid, what, "nothing need be done: it is in another store, or was never saved")
+            yield Finding("note", uid, what, "no action needed: it is in another store, or was never saved")
 
 
 # ----------------------------------------------------------------------------------------------- leftovers
 
 
 def other_findings(store: RunStore, entries: Iterable[Entry], paths: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what dead processes have left, and what is not ours."""
+    """Yield leftovers of dead processes, and foreign files."""
     yield from _recordings(store)
     yield from unfinished(store)
     inside = set(paths.values())
@@ -114,7 +114,7 @@ def _recordings(store: RunStore) -> Iterator[Finding]:
             if not live.is_alive:
                 what = f"the process that recorded {live.path} died"
                 if is_cut(live.path):
-                    what += "; the machine was started again since, and what came after the last durable flush is lost"
+                    what += "; the machine was started again since, and values after the last durable flush are lost"
                 advice = f"{_REPAIR}, which ends it as aborted with the values that were flushed; or resume(store, uid)"
                 yield Finding("live", live.uid, what, advice, True)
     for warning in caught:
@@ -122,7 +122,7 @@ def _recordings(store: RunStore) -> Iterator[Finding]:
 
 
 def _leftover(entry: Entry, inside: Collection[str]) -> Finding | None:
-    """Return what a file is that is no run, log or recording; None where it is in use, or gone."""
+    """Return the finding for a file that is not a run, log or recording; None if it is in use, or gone."""
     with suppress(OSError):
         if entry.kind is Kind.SCRATCH:
             return _scratch(entry)
@@ -143,8 +143,8 @@ def _orphaned(entry: Entry, kind: str) -> Finding | None:
     if not entry.path.exists():
         return None
     said = {
-        "claim": "nobody holds the claim",
-        "lock": "nobody holds the lock",
+        "claim": "no process holds the claim",
+        "lock": "no process holds the lock",
         "scratch": "the changes are of a recording that is not there",
     }
     act = "moves it into the quarantine" if kind == "scratch" else "removes it"
@@ -160,7 +160,7 @@ def _stranger(entry: Entry) -> Finding | None:
 
 
 def _scratch(entry: Entry) -> Finding | None:
-    """Return what is to be said of a scratch file; nothing while its writer may be at work."""
+    """Return the finding for a scratch file; None while its writer may be active."""
     owner, age = scratch_owner(entry.path), time.time() - entry.path.stat().st_mtime
     alive = owner is not None and is_running(owner)
     if alive and age < DAY:

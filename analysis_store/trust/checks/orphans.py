@@ -1,4 +1,4 @@
-"""Files that are named as run files and are of no run of the catalog: whole ones, damaged ones, and somebody else's."""
+"""Files named as run files without a run in the catalog: complete ones, damaged ones, and foreign ones."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _MOMENT = 1.0
 
 @dataclass(slots=True)
 class OrphanCheck:
-    """Looks at what is named as a run file, and is of no run of the catalog."""
+    """Checks files named as run files without a run in the catalog."""
 
     store: RunStore
     values: bool
 
     def __call__(self, paths: list[str]) -> Checked:
-        """Return what these files are."""
+        """Return the findings for these files."""
         result = Checked()
         for path in paths:
             finding = self._found(path)
@@ -52,14 +52,14 @@ class OrphanCheck:
             return None
         try:
             if not is_ordinary(file):
-                return Finding("foreign", path, "it is no ordinary file", "move it out of the store, or leave it")
+                return Finding("foreign", path, "it is not an ordinary file", "move it out of the store, or leave it")
             if not is_run_file(file):
                 return Finding("foreign", path, "it is HDF5, but no run file", "move it out of the store, or leave it")
             record = record_of(file, path)
             if (other := self._known(record.uid)) is not None:
                 return None if other.path == path else _twin(path, other)
             if quarantined(self.store.root, record.uid) is not None:
-                return None  # it is being deleted or restored; where that was cut short, it is told elsewhere
+                return None  # it is being deleted or restored; interrupted deletions are reported elsewhere
             return self._orphan(record)
         except AnalysisStoreError as error:
             if not file.exists():
@@ -84,7 +84,7 @@ class OrphanCheck:
 
 
 def misplaced(record: RunRecord) -> Finding | None:
-    """Return what is to be said of a run whose file is not at its place, where its resources say that the data are."""
+    """Return the finding for a run whose file is not at the location in its resources."""
     place = layout.run_path(record.uid, record.start["time"]).as_posix()
     if place == record.path:
         return None
@@ -98,7 +98,7 @@ def _twin(path: str, other: RunRecord) -> Finding:
 
 
 def record_of(file: Path, path: str) -> RunRecord:
-    """Return what a catalog keeps of a run file, of which the catalog does not vouch.
+    """Return the catalog record of a run file that the catalog does not have.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def record_of(file: Path, path: str) -> RunRecord:
     Raises
     ------
     DamagedFileError
-        It cannot be read, or its documents are none: a file of the first release has no seal.
+        The file cannot be read, or its documents are invalid: a file of the first release has no seal.
     """
     content = RunFile(file)
     try:
@@ -119,12 +119,12 @@ def record_of(file: Path, path: str) -> RunRecord:
     except AnalysisStoreError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise DamagedFileError(f"{file}: its documents are none: {error!r}") from error
+        raise DamagedFileError(f"{file}: its documents are invalid: {error!r}") from error
     return record
 
 
 def _check_documents(record: RunRecord, content: RunFile) -> None:
-    """Refuse what no store lets in; else it would be in everybody's way from now on."""
+    """Raise for a run that no store accepts, since it would cause errors later."""
     validate("start", record.start)
     if record.stop is not None:
         validate("stop", record.stop)
@@ -141,27 +141,27 @@ def _check_documents(record: RunRecord, content: RunFile) -> None:
 
 
 def is_ordinary(file: Path) -> bool:
-    """Tell whether a file can be opened without waiting: whoever opens a pipe waits for another to write to it."""
+    """Return True if a file can be opened without waiting: opening a pipe waits for a writer."""
     try:
         return stat.S_ISREG(file.lstat().st_mode)
-    except OSError:  # which opening it tells better
+    except OSError:  # opening it gives a better error
         return True
 
 
 def is_run_file(file: Path) -> bool:
-    """Tell whether an HDF5 file says that it is a run file.
+    """Return True if an HDF5 file is marked as a run file.
 
     Raises
     ------
     DamagedFileError
-        It is not HDF5, or cannot be opened.
+        The file is not HDF5, or cannot be opened.
     """
     with reading(str(file)) as opened:
         return text_attribute(find_group(opened, "/"), layout.LAYOUT_ATTRIBUTE) is not None
 
 
 def _settled(file: Path) -> bool:
-    """Wait until whoever has just given a file its name has told the catalog; False where it is gone again."""
+    """Wait until a process that has just named a file has added it to the catalog; return False if it is gone."""
     try:
         age = time.time() - file.lstat().st_ctime
         if 0 <= age < _MOMENT:

@@ -1,4 +1,4 @@
-"""What is wrong with a store mended, as far as that is safe: nothing is removed that could be data."""
+"""Repair of a store, as far as it is safe: nothing is removed that could be data."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def repaired(store: RunStore, findings: Iterable[Finding]) -> list[Finding]:
-    """Mend what is repairable, and return what there is to say now: what was done, and what is left.
+    """Repair everything repairable, and return the present findings: repairs, and remaining faults.
 
-    It may be done twice, or by two processes at once: what the other has mended is found in order, and not told.
+    Idempotent, and safe in two processes at once: anything that the other process repaired is not reported.
     """
     found = list(findings)
     left = indexed_again(store, (finding for finding in found if finding.kind == KIND))
@@ -51,10 +51,10 @@ def repaired(store: RunStore, findings: Iterable[Finding]) -> list[Finding]:
         try:
             done = _ACTS[finding.kind](store, finding)
         except (AnalysisStoreError, OSError) as error:
-            left.append(replace(finding, what=f"{finding.what}; it could not be mended: {error}"))
+            left.append(replace(finding, what=f"{finding.what}; it could not be repaired: {error}"))
             continue
         if done:
-            left.append(Finding("repaired", finding.subject, f"{finding.what}: {done}", "nothing need be done"))
+            left.append(Finding("repaired", finding.subject, f"{finding.what}: {done}", "no action needed"))
     return left
 
 
@@ -70,15 +70,15 @@ def _close(store: RunStore, finding: Finding) -> str | None:
     """End a recording whose writer died."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of other recordings that cannot be read it was told already
+            warnings.simplefilter("ignore")  # unreadable recordings were reported already
             runs = recover(store, finding.subject)
-    except (RunNotFoundError, StoreBusyError):  # somebody else has ended it, or goes on with it
+    except (RunNotFoundError, StoreBusyError):  # another process has ended it, or continues it
         return None
     return "it is a run now, with the values that were flushed" if runs else "it had no values, and was removed"
 
 
 def _sweep(store: RunStore, finding: Finding) -> str | None:
-    """Remove a scratch file that its writer left, or keep it in the quarantine where it may hold values."""
+    """Remove an abandoned scratch file, or move it to the quarantine if it may hold values."""
     path = store.root / finding.subject
     with suppress(FileNotFoundError):
         found = path.lstat()
@@ -93,13 +93,13 @@ def _sweep(store: RunStore, finding: Finding) -> str | None:
 
 
 def _may_hold_values(path: Path) -> bool:
-    """Tell whether a file is HDF5, whole or not, or the changes of a recording."""
+    """Return True if a file is HDF5, complete or not, or has changes of a recording."""
     with opened(path) as file:
         return path.suffix != layout.SCRATCH_SUFFIX or file.read(len(_HDF5)) == _HDF5
 
 
 def _kept(root: Path, relative: str) -> Path:
-    """Move a file into the quarantine, where nothing sweeps it."""
+    """Move a file into the quarantine, which is never cleaned."""
     target = root / layout.QUARANTINE / _LEFT / relative.replace("/", "-").lstrip(".")
     while target.exists():
         target = target.with_name(f"{target.name}-{os.getpid()}")
@@ -110,7 +110,7 @@ def _kept(root: Path, relative: str) -> Path:
 
 
 def _unlock(store: RunStore, finding: Finding) -> str | None:
-    """Remove the file of a lock or claim that nobody holds: by taking it, so that nobody has it meanwhile."""
+    """Remove the file of an unheld lock or claim while holding it, so that no other process can."""
     path = store.root / finding.subject
     if not path.exists():
         return None

@@ -26,16 +26,16 @@ ADVICE = {
     "unsafe": "put the file itself in the place of the link, or restore it from a backup",
     "damaged": "restore the file from a backup; keys that are not named can be read; lost for good, delete the run",
     "exchanged": "put each file back to its place: <year>/<month>/<day>/<uid>.h5 of its start document",
-    "documents": "restore the file from a backup; or reindex --all, where it is the catalog that was changed",
-    "external": "put the data back, or say with root_map where they are now",
-    "edge": "find the run and load it, name its catalog as a source of the store, or retract what came from it",
-    "input": "nothing need be done for this run; made again, it would come out otherwise",
+    "documents": "restore the file from a backup; or reindex --all, if the catalog was changed",
+    "external": "put the data back, or give their location with root_map",
+    "edge": "find the run and load it, name its catalog as a source of the store, or retract its descendants",
+    "input": "no action needed for this run; its result would change if computed again",
 }
 
 
 @dataclass(slots=True)
 class Checked:
-    """What a worker has found."""
+    """Findings of a worker."""
 
     findings: list[Finding] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
@@ -52,7 +52,7 @@ class RunCheck:
     """The uids of the runs whose values are read; None for all."""
 
     def __call__(self, records: list[RunRecord]) -> Checked:
-        """Return what is wrong with some runs."""
+        """Return the faults of some runs."""
         result = Checked()
         for run in (Run(record, self.store.context) for record in records):
             read = self.drawn is None or run.uid in self.drawn
@@ -68,7 +68,7 @@ class RunCheck:
         return result
 
     def _look_outside(self, run: Run, result: Checked, *, hashed: bool) -> None:
-        """Look at what the run refers to, and at what it was made from."""
+        """Check the files that the run refers to, and its inputs."""
         root = self.store.root.resolve()
         for resource in run.content.resources:
             if resource["resource_path"] != run.record.path:
@@ -79,12 +79,12 @@ class RunCheck:
 
 
 def said(fault: Fault) -> str:
-    """Return what a fault is, for whoever knows of which run, and is told what to do."""
+    """Return the text of a fault for a reader who knows the run and gets advice separately."""
     return str(fault).removesuffix(". Restore it from a copy.")
 
 
 def _look_at(resource: Any, run: Run, root: Path, result: Checked) -> None:
-    """Note where a file is that the run refers to; that it is gone is a fault only where we know its values."""
+    """Record the location of a referred file; a missing one is a fault only if its values are known."""
     try:
         file = run.locate(resource)
     except AnalysisStoreError:
@@ -92,19 +92,19 @@ def _look_at(resource: Any, run: Run, root: Path, result: Checked) -> None:
     if file.is_relative_to(root):
         result.referred.add(file.relative_to(root).as_posix())
     if run.content.is_foreign and not file.exists():
-        what = f"{file}, to which its documents refer, is not there"
-        result.findings.append(Finding("input", run.uid, what, "say with root_map where the file is now"))
+        what = f"{file}, to which its documents refer, does not exist"
+        result.findings.append(Finding("input", run.uid, what, "give the location of the file with root_map"))
 
 
 def changed_input(file: Any, *, hashed: bool) -> str | None:
-    """Return how an input file differs from what it was, None where it does not.
+    """Return the difference of an input file, None if it is unchanged.
 
     Parameters
     ----------
     file : mapping
         ``path``, ``size``, ``mtime`` and ``digest``, as the provenance of a run has them.
     hashed : bool
-        Read the file where its time tells that it may have changed; else its size alone is looked at.
+        Read the file if its time shows a possible change; else only its size is checked.
     """
     path = str(file.get("path", ""))
     try:
@@ -132,13 +132,13 @@ def _edges(store: RunStore, records: list[RunRecord]) -> Iterator[Finding]:
 
 
 def _lost(store: RunStore, record: RunRecord, parent: str) -> str | None:
-    """Return why a parent that the catalog does not have should be somewhere, None where nobody said so."""
+    """Return why a parent that the catalog lacks should exist, None if it need not."""
     entry: dict[str, Any] = next(
         (entry for entry in record.provenance.get("parents", ()) if entry.get("uid") == parent), {}
     )
     catalog = entry.get("catalog")
     if not entry.get("resolved"):
-        return None  # declared, or never found: nobody was promised anything
+        return None  # declared external, or never found
     try:
         if find(store.sources, parent) is not None:
             return None
@@ -150,5 +150,5 @@ def _lost(store: RunStore, record: RunRecord, parent: str) -> str | None:
 
 
 def _is_gone(catalog: str) -> bool:
-    """Tell whether a catalog is named by its folder, and that is not there: this store was moved, maybe."""
+    """Return True if a catalog is named by a folder that does not exist: this store may have moved."""
     return os.path.isabs(catalog) and not Path(catalog).exists()  # noqa: PTH117

@@ -1,4 +1,4 @@
-"""Impact: every run that something was used for, a run, a file, a commit or a package, and all that came of those."""
+"""Impact: every run that used a run, a file, a commit or a package, and all its descendants."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _LAST = "\U0010ffff"
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """A run that something was used for, or that came of such a run."""
+    """A run affected directly or through its ancestors."""
 
     uid: str
 
     depth: int
-    """0 where it was used itself; else how many steps away the nearest run is that it was used for, or is."""
+    """0 for direct use; else the number of steps to the nearest run that used it."""
 
     how: str
-    """The way that led to it, in words."""
+    """Connection to it, in words."""
 
     _store: RunStore = field(repr=False, compare=False)
 
@@ -54,7 +54,7 @@ class Affected:
 
 
 def find_affected(store: RunStore, what: RunLike | os.PathLike[str]) -> list[Affected]:
-    """Return every run that something was used for, and all that came of those; see `AnalysisStore.impact`."""
+    """Return every run that used something, and all descendants; see `AnalysisStore.impact`."""
     starts, users = _asked(store, what)
     found = {uid: Affected(uid, 0, how, store) for uid, how in users.items()}
     near = downwards(store.catalog.edges_below([*starts, *found]))
@@ -92,17 +92,17 @@ def _asked(store: RunStore, what: Any) -> tuple[list[str], dict[str, str]]:
 
 def _unknown(what: Any) -> InputError:
     return InputError(
-        f"{what!r} is nothing that a run could have used, and no uid that is known here; expected a uid, a path, "
+        f"Got {what!r}, which no run could have used and is not a known uid; expected a uid, a path, "
         'the digest of a file (blake3:<hex>), 7 or more digits of a commit, or "package==version".'
     )
 
 
 def _run_named(store: RunStore, text: str) -> str | None:
-    """Return the uid of the run here that answers to a text, or of one elsewhere that runs here came from."""
+    """Return the uid of the run here for a text, or of a foreign parent of runs here."""
     if store.catalog.children(text):
         return text
     found = store.catalog.with_prefix(text, 1)
-    return store[text].uid if found else None  # which tells, where the text fits several
+    return store[text].uid if found else None  # raises if the text is ambiguous
 
 
 def _of_digest(store: RunStore, digest: str) -> dict[str, str]:
@@ -117,7 +117,7 @@ def _path_of(record: RunRecord, digest: str) -> str:
 
 
 def _of_file(store: RunStore, path: str) -> dict[str, str]:
-    """Return the runs that used what is in a file now, wherever it was, and those that used what was in it then."""
+    """Return the runs that used the present content of a file, anywhere, and those that used its earlier content."""
     full = os.path.abspath(path)  # noqa: PTH100  links stay as they were named
     found = {}
     query = Query.parse({"provenance.files.path": full})
@@ -164,7 +164,7 @@ def _environments_with(root: Path, name: str, version: str) -> Iterator[str]:
     """Yield the digests of the environments in which a package of this version was installed."""
     wanted = (canonicalize_name(name), version)
     for path in sorted((root / layout.ENVIRONMENTS).glob("*.json")):
-        listed: list[Any] = read_package_file(path)  # a file that somebody damaged may list anything
+        listed: list[Any] = read_package_file(path)  # a damaged file may list anything
         if wanted in (
             (canonicalize_name(str(each.get("name"))), each.get("version")) for each in listed if isinstance(each, dict)
         ):

@@ -1,4 +1,4 @@
-"""The lineage of a run: a graph that can be drawn in several forms."""
+"""The lineage graph around a run, as a value that can be drawn in several forms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lineage(Graph):
-    """What a run came from and what came of it.
+    """Ancestors and descendants of a run.
 
     Examples
     --------

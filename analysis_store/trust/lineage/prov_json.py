@@ -1,6 +1,6 @@
 """Runs as a document of W3C PROV-JSON (https://www.w3.org/submissions/prov-json/).
 
-A result is an entity, and so is a run or a file that it was made from. That it was made is an activity; the code and
+A result is an entity, and so is an input run or file. The computation is an activity; the code and
 the person are agents of it.
 """
 
@@ -30,14 +30,14 @@ PREFIXES = {
     "person": "urn:analysis-store:person:",
     "analysis": "urn:analysis-store:term:",
 }
-"""The name spaces of the document: a URN, which holds no underscore, says which run it is, wherever the store lies."""
+"""The name spaces of the document: a URN, which holds no underscore, identifies the run in any store location."""
 
 
 _CODE_TERMS = ("version", "commit", "url", "entry_point", "digest")
 
 
 def prov_document(records: Iterable[RunRecord]) -> Document:
-    """Return what runs came from as PROV-JSON; the same runs give the same document.
+    """Return the ancestors of runs as PROV-JSON; the same runs give the same document.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def _add_run(parts: dict[str, dict[str, Any]], record: RunRecord) -> None:
 
 
 def _provenance(record: RunRecord) -> Provenance:
-    """Return what is said of the origin; what nobody can understand, in a foreign document, says nothing."""
+    """Return the statements about the origin; unintelligible ones of foreign documents are ignored."""
     try:
         return Provenance.from_document(record.provenance)
     except ProvenanceError:
@@ -120,7 +120,7 @@ def _agents(parts: dict[str, dict[str, Any]], start: Mapping[str, Any], told: Pr
 
 
 def _relate(parts: dict[str, dict[str, Any]], relation: str, **ends: str | None) -> None:
-    """Add a relation; its identifier follows from its ends, so that the same relation is there once."""
+    """Add a relation; its identifier follows from its ends, so that equal relations are added once."""
     known = {f"prov:{name}": value for name, value in ends.items() if value is not None}
     parts[relation][f"_:{relation}-{_short(known)}"] = known
 
@@ -130,7 +130,7 @@ def _short(document: Mapping[str, Any]) -> str:
 
 
 def _name(prefix: str, local: str) -> str:
-    """Return a qualified name; what a local part cannot hold is percent-encoded."""
+    """Return a qualified name, percent-encoded if needed."""
     return f"{prefix}:{quote(local.encode('utf-8', 'replace'), safe='')}"
 
 
@@ -139,7 +139,7 @@ def _type(name: str) -> dict[str, str]:
 
 
 def _kept(words: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is known, each under a name of ours unless it has one of PROV's; what is no scalar is left out."""
+    """Return the metadata, under names of ours unless PROV has one; values that are not scalars are left out."""
     return {
         name if ":" in name else f"analysis:{name}": value
         for name, value in words.items()

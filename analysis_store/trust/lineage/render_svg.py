@@ -33,7 +33,7 @@ def svg(graph: Graph) -> str:
 
 
 def _boxes(graph: Graph) -> dict[str, Box]:
-    """Return where each run is drawn."""
+    """Return the position of each run."""
     found: dict[str, Box] = {}
     columns = _columns(graph)
     tallest = max(sum(_size(graph.members[uid])[1] + _GAP_Y for uid in column) for column in columns)
@@ -49,7 +49,7 @@ def _boxes(graph: Graph) -> dict[str, Box]:
 
 
 def _columns(graph: Graph) -> list[list[str]]:
-    """Return the runs of each step, each near to where its neighbours are, so that few lines cross."""
+    """Return the runs of each step, each near its neighbours, so that few lines cross."""
     steps: dict[int, list[str]] = defaultdict(list)
     for uid, member in graph.members.items():
         steps[member.depth].append(uid)

@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from analysis_store.trust.lineage.graph import Graph
 
 _SPECIAL = re.compile(r"(?!(?<=\d):\d)[^\w .,/+()-]")
-"""What a word for Mermaid may not hold: a colon is no part of a time, but of an icon or of a style."""
+"""Characters that a word for Mermaid must not have: a colon does not begin a time, but an icon or a style."""
 
 
 def text(graph: Graph) -> str:
-    """Return two trees: what a run came from, and what came of it."""
+    """Return two trees: the ancestors and the descendants of a run."""
     lines = [graph.members[graph.uid].label]
-    for title, near in (("came from", graph.parents), ("what came of it", graph.children)):
+    for title, near in (("came from", graph.parents), ("led to", graph.children)):
         if near.get(graph.uid):
             lines += [title, *_tree(graph, near)]
     return "\n".join(_visible(line) for line in lines)
@@ -45,12 +45,12 @@ def _branches(uid: str, near: Mapping[str, Sequence[str]], before: str) -> list[
 
 
 def _visible(line: str) -> str:
-    """Return a line without what would move the cursor of a terminal."""
+    """Return a line without characters that move the cursor of a terminal."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 def dot(graph: Graph) -> str:
-    """Return the graph for Graphviz; arrows go from a run to what came of it."""
+    """Return the graph for Graphviz; arrows go from a run to its children."""
     lines = ["digraph lineage {", "  rankdir=LR;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
     for uid, member in graph.members.items():
         looks = [f"label={_quoted(chr(10).join(map(_visible, member.words)))}"]
@@ -63,18 +63,18 @@ def dot(graph: Graph) -> str:
 
 
 def _name(uid: str) -> str:
-    """Return a uid as the name of a node; what XML cannot hold is written as an escape."""
+    """Return a uid as the name of a node; characters that XML cannot hold are escaped."""
     return _quoted("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in uid))
 
 
 def _quoted(words: str) -> str:
-    """Return words in quotes; Graphviz takes entities for what they mean, in names as well."""
+    """Return words in quotes; Graphviz interprets entities, in names as well."""
     escaped = words.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def mermaid(graph: Graph) -> str:
-    """Return the graph as a flowchart of Mermaid; arrows go from a run to what came of it."""
+    """Return the graph as a flowchart of Mermaid; arrows go from a run to its children."""
     names = {uid: f"r{number}" for number, uid in enumerate(graph.members)}
     lines = ["flowchart LR"]
     for uid, member in graph.members.items():

@@ -1,4 +1,4 @@
-"""Staleness: results that would come out otherwise today, because what they came from is not what it was."""
+"""Staleness: results that would change if recomputed now, because their inputs or code have changed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stale:
     """The result."""
 
     reasons: tuple[str, ...]
-    """Why, each a sentence without its stop."""
+    """Reasons, each a sentence without a full stop."""
 
     def to_dict(self) -> Document:
         """Return it as JSON."""
@@ -45,7 +45,7 @@ def find_stale(store: RunStore, query: QueryLike | None = None) -> Iterator[Stal
 
 
 class _Judge:
-    """What is asked for many runs, and looked up once."""
+    """Values that are needed for many runs, and looked up once."""
 
     def __init__(self, store: RunStore, *, sees_all: bool) -> None:
         self._store, self._sees_all = store, sees_all
@@ -69,10 +69,10 @@ class _Judge:
         yield from self._newer_versions(run)
 
     def _reached(self) -> dict[str, str]:
-        """Return for each run that came from retracted ones the nearest of those."""
+        """Return for each descendant of retracted runs the nearest of those."""
         near = downwards(self._store.catalog.edges_below(self._retracted))
         found: dict[str, str] = {}
-        # the cause is what was retracted for its own sake, or because of a run that is not here
+        # the cause is a run that was retracted itself, or because of a run that is not here
         causes = [uid for uid, note in self._retracted.items() if note.body.get("because") not in self._retracted]
         waiting = [(uid, uid) for uid in causes]
         for uid, source in waiting:  # which grows as we go
@@ -83,7 +83,7 @@ class _Judge:
         return found
 
     def _reruns(self) -> dict[str, list[Run]]:
-        """Return the reruns that may be used, newest first, by what they were made again of: they are few."""
+        """Return the reruns that may be used, newest first, by the runs they repeat; there are few."""
         found: dict[str, list[Run]] = {}
         for run in filter(self._counts, self._store.search({"processing.rerun_of": {"$exists": True}})):
             found.setdefault(str(_processing(run).get("rerun_of")), []).append(run)
@@ -131,14 +131,14 @@ class _Judge:
 
 
 def _change(told: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return how the code of a result is another than it was; empty where it is the same."""
+    """Return the change of the code of a result; empty if it is unchanged."""
     if told.get("version") != now.get("version"):
         return f"of version {now.get('version')} instead of {told.get('version')}"
     return "with changed code" if told.get("source") != now.get("source") else ""
 
 
 def _processing(run: Run) -> Mapping[str, Any]:
-    """Return what a run says of the processor that made it; in foreign documents anything may be in its place."""
+    """Return the processor in the document of a run; foreign documents may have anything in its place."""
     told = run.start.get("processing")
     return told if isinstance(told, dict) else {}
 
@@ -153,7 +153,7 @@ def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _file_fault(file: InputFile) -> str | None:
-    """Return what became of an input file. One of the same size and time of change is taken to be the same."""
+    """Return the change of an input file. One of the same size and time counts as unchanged."""
     if file.digest is None:
         return None
     path = Path(file.path)

@@ -21,7 +21,7 @@ _AT_ONCE = 500
 
 
 def trace(store: RunStore, uid: str, *, up: bool = True, down: bool = True, limit: int | None = None) -> Lineage:
-    """Return what a run came from and what came of it; see `AnalysisStore.lineage`."""
+    """Return the ancestors and descendants of a run; see `AnalysisStore.lineage`."""
     catalog, middle = store.catalog, store[uid].uid
     above = catalog.edges_above([middle]) if up else []
     below = catalog.edges_below([middle]) if down else []
@@ -44,7 +44,7 @@ def _members(catalog: Catalog, depths: dict[str, int], edges: Iterable[Edge]) ->
 
 
 def records_of(catalog: Catalog, uids: Iterable[str]) -> Iterator[RunRecord]:
-    """Yield what the catalog knows of these runs, many at a time, in no particular order."""
+    """Yield the catalog records of these runs, many at a time, in no particular order."""
     wanted = list(uids)
     for begin in range(0, len(wanted), _AT_ONCE):
         yield from catalog.search(Query.parse({"uid": {"$in": wanted[begin : begin + _AT_ONCE]}}))

@@ -33,29 +33,29 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class ReindexReport:
-    """What became of a catalog; true when all files are in it, and it has no run without a file."""
+    """Result of rebuilding a catalog; true if all files are in it, and every run has a file."""
 
     runs: int
-    """How many runs were entered."""
+    """Number of runs that were added."""
 
     known: int
-    """How many the catalog had already."""
+    """Number of runs that the catalog had already."""
 
     notes: int
-    """How many notes the logs have; all of them are in the catalog now."""
+    """Number of notes in the logs, which are all in the catalog now."""
 
     findings: tuple[Finding, ...] = ()
     """Files that could not be read, and runs of the catalog that have no file."""
 
     aside: str | None = None
-    """Where the catalog is now that could not be used."""
+    """New location of an unusable catalog."""
 
     renewed: int = 0
-    """How many of the known ones were entered again from their files."""
+    """Number of known runs that were added again from their files."""
 
     @property
     def faults(self) -> list[Finding]:
-        """What is wrong."""
+        """Faults."""
         return [finding for finding in self.findings if finding.is_fault]
 
     def __bool__(self) -> bool:
@@ -72,18 +72,18 @@ class ReindexReport:
     def __str__(self) -> str:
         again = f" ({self.renewed} of them entered again)" if self.renewed else ""
         said = f"{counted(self.runs, 'run')} entered, {self.known} known{again}, {counted(self.notes, 'note')}"
-        moved = f"the catalog that was there is {self.aside} now" if self.aside else ""
+        moved = f"the old catalog is {self.aside} now" if self.aside else ""
         return "\n".join(filter(None, (said, moved, findings_text(self.findings))))
 
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads what a catalog keeps of runs; is sent to other processes."""
+    """Reads the catalog records of runs; can be sent to other processes."""
 
     root: Path
 
     def __call__(self, paths: list[str]) -> list[tuple[int, RunRecord] | Finding]:
-        """Return for each file when it was written (ns) and its record; else what is wrong with it."""
+        """Return for each file its modification time (ns) and its record; or its fault."""
         return [found for path in paths if (found := self._read(path)) is not None]
 
     def _read(self, path: str) -> tuple[int, RunRecord] | Finding | None:
@@ -98,7 +98,7 @@ class _Reader:
         except AnalysisStoreError as error:
             with suppress(AnalysisStoreError):
                 if not is_run_file(file):
-                    return None  # another writer's, beside the runs
+                    return None  # a file of another writer
             return Finding("damaged-orphan", path, str(error), "restore it from a backup, then reindex again")
 
 
@@ -115,7 +115,7 @@ def filled(
         work = spread(_Reader(root), chunked(wanted, _CHUNK), workers=workers, processes=len(wanted) >= MANY)
         for day in _by_day(work, filling.findings, lambda done: tell(min(done, len(wanted)), len(wanted))):
             filling.enter(day)
-    if everything and (wrong := catalog.check_index()):  # what the index had, and no document gives
+    if everything and (wrong := catalog.check_index()):  # entries of the index without a document
         catalog.mend_index(wrong.uids)
     findings = (*filling.findings, *_without_file(root, known, set(files)))
     notes = _enter_notes(catalog, root)

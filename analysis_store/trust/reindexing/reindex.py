@@ -1,4 +1,4 @@
-"""A catalog made anew from the files alone: what is missing in one that is there, or all of one that is lost."""
+"""A catalog rebuilt from the files alone: missing entries of an existing one, or a complete new one."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ def reindex(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ReindexReport:
-    """Make the catalog of a store anew from its files.
+    """Rebuild the catalog of a store from its files.
 
     Runs and notes that the catalog lacks are entered, by start time, then by the time at which their file was written,
     so that they are found in the order in which they were; only a run that is entered after others of the very same
-    start time counts as the newest of them. What the catalog has, and no file has, is told and stays.
+    start time counts as the newest of them. Runs of the catalog without a file are reported and kept.
 
     Parameters
     ----------
     store : AnalysisStore or location
-        A location where the catalog cannot be opened: a SQLite file that is damaged is put aside, as
-        ``catalog.sqlite.damaged-<time>``, and made anew; so is one that is gone.
+        A location whose catalog cannot be opened: a damaged SQLite file is renamed to
+        ``catalog.sqlite.damaged-<time>`` and rebuilt, like a missing one.
     root : path, optional
-        As `analysis_store.AnalysisStore` has it.
+        As in `analysis_store.AnalysisStore`.
     scratch : bool
-        Put aside a sound catalog, too; only of SQLite, and only by its location, while nobody has it open.
+        Move a sound catalog away, too; only for SQLite, and only by its location, while no process has it open.
     everything : bool
-        Enter every run again, also those that the catalog has: its documents, its lineage and what it is found by are
+        Add every run again, also those that the catalog has: its documents, its lineage and its index entries are
         then those of its file. Others may use the store meanwhile.
     workers : int, optional
         Threads or processes that read files.
@@ -64,9 +64,9 @@ def reindex(
     Raises
     ------
     SettingsError
-        There is no store, or its catalog is in a database that is not ours to replace.
+        There is no store, or its catalog is in a database that we must not replace.
     StoreBusyError
-        Somebody else is doing it.
+        Another process is doing it.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def reindex(
         return filled(store.catalog, store.root, workers, progress, everything=everything)
     place = settings.place_of(store, root)
     if settings.load(place.folder) is None and not place.root.is_dir():
-        raise SettingsError(f"there is no store in {place.label}; expected {place.folder / settings.FILE_NAME}.")
+        raise SettingsError(f"There is no store in {place.label}; expected {place.folder / settings.FILE_NAME}.")
     if not place.uri.startswith(_SQLITE):
         if scratch:
             raise SettingsError(f"the catalog of {place.label} is a database; empty it yourself, then reindex it.")
@@ -94,11 +94,11 @@ def reindex(
 def _sqlite(
     place: settings.Place, file: Path, workers: int | None, progress: Any, *, scratch: bool, everything: bool
 ) -> ReindexReport:
-    """Fill a catalog of SQLite; or where it cannot be used, build another beside it and put it in its place."""
+    """Complete a catalog of SQLite; if it cannot be used, build another next to it and replace it."""
     lock = FileLock.acquire(file.with_name(f".{file.name}.lock"))
     if lock is None:
         holder = holder_of(file.with_name(f".{file.name}.lock"))
-        raise StoreBusyError(f"{file} is being made anew by {holder}. Wait until it has ended.")
+        raise StoreBusyError(f"{file} is being rebuilt by {holder}. Wait until it has ended.")
     try:
         if not scratch and file.exists() and _is_sound(file):
             with closing(open_catalog(place.uri)) as catalog:
@@ -109,28 +109,28 @@ def _sqlite(
 
 
 def _is_sound(file: Path) -> bool:
-    """Tell whether a catalog can be opened, and SQLite finds nothing wrong with it.
+    """Return True if a catalog can be opened, and SQLite finds no fault in it.
 
     Raises
     ------
     StoreBusyError, StoreWriteError
-        Somebody has locked it, or it may not be read: that is no damage, and it is not ours to replace.
+        The catalog is locked or unreadable: it is not damaged, and we must not replace it.
     """
     from analysis_store.catalogs.sql.sqlite_damage import damage_of
 
     if damage_of(file) is not None:
         return False
     try:
-        open_catalog(f"{_SQLITE}{file}").close()  # which says what bars it
+        open_catalog(f"{_SQLITE}{file}").close()  # raises the reason
     except DamagedFileError:
         return False
     return damage_of(file) is None  # an older one was upgraded by that
 
 
 def _rebuilt(place: settings.Place, file: Path, workers: int | None, progress: Any) -> ReindexReport:
-    """Build a catalog beside its place, and put it there when it is whole.
+    """Build a catalog next to its place, and move it there when it is complete.
 
-    A kill leaves the old one, or none, and the half of a new one, with which nothing is begun: it is made from the
+    A kill leaves the old one, or none, and an incomplete new one, which is never used: it is built from the
     start the next time. What is saved while the new one takes its place is found by looking once more.
     """
     new = file.with_name(file.name + _NEW)
@@ -153,18 +153,18 @@ def _settle(file: Path) -> None:
 
 
 def _exchanged(new: Path, file: Path) -> str | None:
-    """Put a new catalog in the place of the old one, and return where that is now."""
+    """Put a new catalog in the place of the old one, and return the new location of the old one."""
     first: str | None = None
     while True:
         aside = _put_aside(file)
         first = first or aside
-        with suppress(FileExistsError):  # somebody has opened the store meanwhile, and made an empty one
+        with suppress(FileExistsError):  # another process has opened the store meanwhile, and created an empty one
             publish(new, file)
             return first
 
 
 def _put_aside(file: Path) -> str | None:
-    """Rename a catalog with all that SQLite keeps beside it, which a new one must not find; nothing is removed."""
+    """Rename a catalog with all files of SQLite next to it, which a new one must not use; nothing is removed."""
     stamp = f"{file.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     names = itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2)))
     target = next(path for path in map(file.with_name, names) if not path.exists())

@@ -34,7 +34,7 @@ _INSTEAD = "Delete those first, or retract it."
 
 @dataclass(frozen=True, slots=True)
 class RemovalReport:
-    """What deleting a run did, or would do; true where nothing stood against it."""
+    """Result of deleting a run, or of a dry run; true if nothing stood against it."""
 
     uid: str
     """The run."""
@@ -43,16 +43,16 @@ class RemovalReport:
     """Why."""
 
     files: tuple[str, ...]
-    """What goes into quarantine, relative to the root."""
+    """Files for the quarantine, relative to the root."""
 
     size: int
-    """Of these files, in bytes."""
+    """Size of these files in bytes."""
 
     named_by: tuple[str, ...]
-    """Who names the run or its files: uids, or paths of what has none. As long as there is one, the run stays."""
+    """References to the run or its files: uids, or paths of files without uid. The run is kept while there are any."""
 
     done: bool
-    """Whether it was done; else it was only looked at."""
+    """True if it was done; else it was a dry run."""
 
     def __bool__(self) -> bool:
         return not self.named_by
@@ -78,11 +78,11 @@ def named_text(names: tuple[str, ...] | list[str]) -> str:
 def delete(store: RunStore, uid: str, reason: str, *, dry_run: bool = True) -> RemovalReport:
     """Put a run into quarantine; see `AnalysisStore.delete`.
 
-    What is said to be about to go is looked for a second time after that was said, and only then moved: a run that is
+    After the deletion is announced, references are searched a second time, and only then files are moved: a run that is
     saved meanwhile either is found, or finds that (`analysis_store.runs.notes.removal_records.refuse_removed`).
     """
     if not str(reason or "").strip():
-        raise InvalidMetadataError(f"reason: Got {reason!r}; say why run {uid!r} shall be deleted.")
+        raise InvalidMetadataError(f"reason: Got {reason!r}; expected the reason for deleting run {uid!r}.")
     if dry_run:
         removal = _removal(store, uid, reason)
         return _report(removal, Naming(store, [removal], quarantine=False).look()[uid], done=False)
@@ -104,7 +104,7 @@ def delete(store: RunStore, uid: str, reason: str, *, dry_run: bool = True) -> R
 
 
 def _removal(store: RunStore, uid: str, reason: str) -> Removal:
-    """Return the removal to do: a new one, or one that was begun and cut short, with its own reason."""
+    """Return the removal to do: a new one, or an interrupted one, with its own reason."""
     begun = quarantined(store.root, uid)
     if begun is not None and is_cut_short(store, begun):
         return begun

@@ -1,4 +1,4 @@
-"""What was deleted long ago purged, and what dead processes left swept; nothing that a run names is ever touched."""
+"""Garbage collection: purge runs deleted long ago and leftovers of dead processes, but no files that runs refer to."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ _QUIET = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class GcReport:
-    """What a collection did, or would do; true where nothing stands in its way."""
+    """Result of a collection, or of a dry run; true if nothing is in its way."""
 
     purged: tuple[str, ...]
-    """Uids of the runs whose files are gone; their tombstones stay."""
+    """Uids of the runs whose files are purged; their tombstones are kept."""
 
     waiting: tuple[str, ...]
     """Uids of those whose time of grace is not over."""
 
     kept: dict[str, tuple[str, ...]]
-    """Uids of those that somebody names, with who does: they should be restored."""
+    """Uids of runs with references, and the references: they should be restored."""
 
     unfinished: tuple[Finding, ...]
     """Removals that were cut short; they are left as they are."""
 
     swept: tuple[str, ...]
-    """Scratch files of dead writers, and claims that nobody holds; relative to the root."""
+    """Scratch files of dead writers, and claims without a holder; relative to the root."""
 
     size: int
-    """Of what went, in bytes."""
+    """Size of the removed files in bytes."""
 
     done: bool
-    """Whether it was done; else it was only looked at."""
+    """True if it was done; else it was a dry run."""
 
     def __bool__(self) -> bool:
         return not self.kept and not self.unfinished
@@ -87,9 +87,9 @@ class GcReport:
 
 
 def gc(store: RunStore, *, dry_run: bool = True, grace: datetime.timedelta = GRACE) -> GcReport:
-    """Purge what was deleted before the time of grace; see `AnalysisStore.gc`.
+    """Purge runs deleted before the grace period; see `AnalysisStore.gc`.
 
-    Nobody can come to name a run while it is looked whether it is named: who saves finds it marked.
+    No new reference to a run can appear during the search for references: saving checks for the announcement.
     """
     if grace < datetime.timedelta(0):
         raise SettingsError(f"grace: Got {grace!r}; expected a timedelta of 0 or more.")
@@ -116,7 +116,7 @@ def gc(store: RunStore, *, dry_run: bool = True, grace: datetime.timedelta = GRA
 
 
 def _second_look(store: RunStore, old: list[Removal]) -> dict[str, list[str]]:
-    """Return who names each; those that are named only by what goes now, too, go together."""
+    """Return the references to each; runs that only refer to each other are purged together."""
     named = Naming(store, old, quarantine=True).look() if old else {}
     going = set(named)
     while staying := {uid for uid in going if set(named[uid]) - going}:
@@ -139,7 +139,7 @@ def _collect(store: RunStore, purged: list[Removal], leftovers: list[Path]) -> N
 
 
 def _leftovers(root: Path) -> Iterator[tuple[Path, int]]:
-    """Yield scratch files of dead writers and claims that nobody holds, with their sizes in bytes."""
+    """Yield scratch files of dead writers and claims without a holder, with their sizes in bytes."""
     for entry in walk(root):
         try:
             told = entry.path.lstat()
@@ -157,7 +157,7 @@ def _is_nobodys(entry: Entry) -> bool:
 
 
 def _sweep_claim(path: Path) -> None:
-    """Take a claim that nobody holds, and give it up, which removes it."""
+    """Take an unheld claim, and release it, which removes it."""
     lock = FileLock.acquire(path)
     if lock is not None:
         lock.release()

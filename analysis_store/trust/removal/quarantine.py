@@ -54,12 +54,12 @@ _PATIENCE = 1.0
 
 @contextmanager
 def removing(root: Path) -> Iterator[None]:
-    """Be the only one that removes runs, or restores them, or needs them to stay.
+    """Hold the lock for removing runs, restoring them, or needing them to stay.
 
     Raises
     ------
     StoreBusyError
-        Somebody else is; the message says who.
+        Another process holds it; the message names the process.
     """
     path = root / LOCK
     with writing(path):
@@ -80,7 +80,7 @@ def writing(path: Path) -> AbstractContextManager[None]:
 
 
 def removal_of(run: Run, reason: str, who: str) -> Removal:
-    """Return what would be kept of a run; nothing is written yet. Of a file that was lost, its documents are."""
+    """Return the record to keep of a run; nothing is written yet. If the file was lost, its documents are kept."""
     record, root = run.record, run.context.root
     there = [relative for relative in (record.path, *_companions(run)) if (root / relative).is_file()]
     files = [MovedFile(relative, (root / relative).stat().st_size, digest_file(root / relative)) for relative in there]
@@ -91,11 +91,11 @@ def removal_of(run: Run, reason: str, who: str) -> Removal:
 
 
 def _companions(run: Run) -> Iterator[str]:
-    """Yield what lies under the root for this run alone: written beside its file, or come with it."""
+    """Yield files under the root for this run alone: written with its file, or loaded with it."""
     root, own = run.context.root, PurePosixPath(run.record.path)
     try:
         resources = run.content.resources
-    except DamagedFileError:  # what it referred to is not known any more; it stays, and a check lists it
+    except DamagedFileError:  # its references are unknown; the file is kept, and a check lists it
         resources = []
     found = {}
     for resource in resources:
@@ -114,7 +114,7 @@ def _is_run(path: Path) -> bool:
 
 
 def mark(root: Path, removal: Removal) -> None:
-    """Say that a run is about to go: from now on nobody saves a run that came from it."""
+    """Mark a run for deletion: from now on no process saves a child of it."""
     write_once(quarantine_folder(root, removal.uid) / RECORD, removal.to_json())
 
 
@@ -124,7 +124,7 @@ def unmark(root: Path, uid: str) -> None:
     (folder / RECORD).unlink(missing_ok=True)
     for path, folders, files in os.walk(folder, topdown=False):
         for name in files:
-            if name.endswith(layout.SCRATCH_SUFFIX):  # of a process that was killed while it made the mark
+            if name.endswith(layout.SCRATCH_SUFFIX):  # of a process that was killed during the announcement
                 (Path(path) / name).unlink()
         for name in folders:
             (Path(path) / name).rmdir()
@@ -165,7 +165,7 @@ def _move(source: Path, target: Path) -> None:
         link_or_rename(source, target)
     except FileExistsError as error:
         if not os.path.samestat(source.stat(), target.stat()):
-            raise DamagedFileError(f"{target} is there, and is not {source}. Move one of them away.") from error
+            raise DamagedFileError(f"{target} exists, and differs from {source}. Move one of them away.") from error
     sync_folder(target.parent)
     source.unlink(missing_ok=True)
     sync_folder(source.parent)
@@ -198,14 +198,16 @@ def take_back(store: RunStore, removal: Removal) -> Run:
 
 
 def _refuse_without_sources(store: RunStore, removal: Removal, file: Path) -> None:
-    """Refuse to bring a run back that came from one that is still away."""
+    """Raise for restoring a run with a parent that is still deleted."""
     others = [other for other in removals(store.root) if other.uid != removal.uid and other.uid not in store]
     if away := named_in(file, others):
-        raise InputError(f"run {removal.uid} came from {', '.join(sorted(away))}, deleted too: restore that first.")
+        raise InputError(
+            f"run {removal.uid} has the parent {', '.join(sorted(away))}, which is deleted too. Restore that first."
+        )
 
 
 def note_once(store: RunStore, removal: Removal, kind: str) -> None:
-    """Note on a run what becomes of it; not again where that was cut short and is done anew."""
+    """Add a note on the deletion or restoration of a run; not again when an interrupted one is repeated."""
     if _last_note(store, removal) != kind:
         files = [{"path": file.path, "size": file.size, "digest": file.digest} for file in removal.files]
         store.note(removal.uid, kind, {"deleted": removal.time, "reason": removal.reason, "files": files})
@@ -224,12 +226,12 @@ def removals(root: Path) -> list[Removal]:
 
 
 def is_cut_short(store: RunStore, removal: Removal) -> bool:
-    """Tell whether the process that deleted or restored a run died before it had ended."""
+    """Return True if the process that deleted or restored a run died before it had ended."""
     return buried(store.root, removal.uid) is None or removal.uid in store
 
 
 def _is_at_work(store: RunStore, removal: Removal) -> bool:
-    """Tell whether somebody may be in the middle of it just now."""
+    """Return True if another process may be deleting or restoring right now."""
     return is_cut_short(store, removal) and is_held(store.root / LOCK)
 
 
