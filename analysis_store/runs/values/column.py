@@ -15,12 +15,12 @@ Form = Literal["array", "ragged", "table", "object", "foreign"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the values of a key are in what the caller gave: ``data[3]["primary"]["mu"]`` for messages."""
+    """Location of the values of a key in the caller's data: ``data[3]["primary"]["mu"]`` for messages."""
 
     before: str
     after: str
     numbers: Sequence[int] | None = None
-    """The number that each event of the stream has in ``data``; None where it is its own."""
+    """Number of each event of the stream in ``data``; None if it is the same."""
 
     def at(self, index: int | str) -> str:
         """Return the place of the value of one event, or of ``":"``, all of them."""
@@ -33,7 +33,7 @@ class Column:
     """The values of one data key in all events of a stream."""
 
     where: Place
-    """Where the values are in what the caller gave."""
+    """Location of the values in the caller's data."""
 
     values: Any
     """``(n, *shape)`` array, or a sequence of n arrays, tables, `Objects` or (foreign) anything."""
@@ -43,17 +43,17 @@ class Column:
     writer."""
 
     inline: bool
-    """Whether the values stay in the event documents."""
+    """True if the values stay in the event documents."""
 
     data_key: dict[str, Any] = field(default_factory=dict)
-    """The entry of the descriptor: dtype, shape, dtype_numpy, source, and what the caller knows."""
+    """Entry of the descriptor: dtype, shape, dtype_numpy, source, and the caller's metadata."""
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def row_shape(self) -> tuple[int, ...]:
-        """The shape of the value of one event; of the first, where they differ."""
+        """Shape of the value of one event; of the first, if they differ."""
         shape: tuple[int, ...] = (
             self.values.shape[1:] if isinstance(self.values, np.ndarray) else np.shape(self.values[0])
         )

@@ -19,4 +19,4 @@ class StreamData:
     """The number of events."""
 
     extra: dict[str, Any] = field(default_factory=dict)
-    """What the caller adds to the descriptor: hints, configuration."""
+    """The caller's additions to the descriptor: hints, configuration."""

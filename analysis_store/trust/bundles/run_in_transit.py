@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class RunInTransit(Run):
-    """A run that is moved, not used: nobody is warned of its retraction, and its file may bear a scratch name yet."""
+    """A run that is moved, not used: without a warning of its retraction, and maybe still with a scratch file name."""
 
     def __init__(self, record: RunRecord, context: Context, file: Path | None = None) -> None:
         super().__init__(record, context)

@@ -45,7 +45,7 @@ class CheckReport:
 
     @property
     def faults(self) -> list[Finding]:
-        """What is wrong."""
+        """Faults."""
         return [finding for finding in self.findings if finding.is_fault]
 
     @property

@@ -18,23 +18,23 @@ class Member:
     """One run in a graph."""
 
     uid: str
-    """The uid of its start document."""
+    """Uid of its start document."""
 
     depth: int
-    """How many steps it is away: negative for what the run in the middle came from."""
+    """Number of steps: negative for ancestors of the run in the middle."""
 
     record: RunRecord | None = field(default=None, repr=False)
-    """What the catalog knows of it; None where it is not in the store."""
+    """Record in the catalog; None if the run is not in the store."""
 
     catalog: str | None = None
-    """Where a run is that is not in the store, as far as somebody says."""
+    """Location of a run that is not in the store, if known."""
 
     is_retracted: bool = False
-    """Whether it shall not be used any more."""
+    """True if it is not to be used any more."""
 
     @property
     def label(self) -> str:
-        """The beginning of the uid, when it was made, what made it, and of what sample."""
+        """The beginning of the uid, the time, the code, and the sample."""
         return "  ".join(self.words)
 
     @property
