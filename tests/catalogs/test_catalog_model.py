@@ -163,7 +163,7 @@ class CatalogMachine(RuleBasedStateMachine):
         expected = [run.uid for run in self.newest_first if run.uid.startswith(prefix)]
         assert self.catalog.with_prefix(prefix, limit) == expected[:limit]
         if not any(run.uid == prefix for run in self.model):
-            with pytest.raises(RunNotFoundError, match="no run"):
+            with pytest.raises(RunNotFoundError, match="No run"):
                 self.catalog.get(prefix)
 
     @rule(uid=runs | st.just("raw"))

@@ -368,7 +368,7 @@ class TestRun:
             (["nowhere.json", "--on", "kind=curve"], 1, "nowhere.json is not a readable JSON or YAML file"),
             (["NAME_scale", "--uid", "nobody"], 1, "nobody"),
             (["NAME_scale", "--on", '{"kind": {"$nope": 1}}'], 1, r"\$nope"),
-            (["NAME_scale", "--on", "kind=curve", "--executor", "many"], 1, "executor: 'many'"),
+            (["NAME_scale", "--on", "kind=curve", "--executor", "many"], 1, "executor: Got 'many'"),
         ],
     )
     def test_refused(self, call, module, store, words, code, message):
