@@ -91,17 +91,17 @@ FIXED = re.compile(
 )
 # A docstring of a function begins with what it does.
 VERBS = """
-Abandon Abort Accept Acknowledge Acquire Add Allow Annotate Answer Append Apply Arrange Ask Assert Back Backup Begin
-Bind Build Cache Call Cancel Change Check Choose Claim Clear Close Collect Commit Compare Compose Compress Compute Continue
-Compute Convert Copy Count Create Declare Decode Decompress Define Delete Describe Disable Discard Distribute Do
-Download Draw Drop Dump Encode End Ensure Enter Evaluate Exclude Execute Explain Export Extend Fail Feed Fetch Fill
-Find Finish Fit Flush Follow Forget Format Get Handle Hash Hold Ignore Import Index Insert Interpret Iterate Join Keep
-Leave Lend Limit Link List Load Lock Log Look Make Map Mark Match Merge Move Name Normalize Note Open Parse Pass Place
-Plot Post Prepare Print Process Prove Publish Purge Put Raise Rank Read Rebuild Receive Recompute Record Recover
-Redraw Refuse Register Reindex Reject Release Remember Remove Rename Render Repair Replace Report Request Reset
-Resolve Restore Retract Return Roll Run Save Search Select Send Serve Set Show Shut Skip Sort Split Start Stop Store
-Submit Sum Sync Take Test Transfer Translate Try Turn Undo Unpack Update Upgrade Use Validate Verify Visit Wait Walk
-Warn Work Wrap Write Yield
+Abandon Abort Accept Acknowledge Acquire Add Allocate Allow Annotate Answer Append Apply Arrange Ask Assert Back
+Backup Begin Bind Block Bring Build Cache Call Cancel Change Check Choose Claim Clear Close Collect Commit Compare
+Compose Compress Compute Continue Convert Copy Count Create Declare Decode Decompress Define Delete Describe Disable
+Discard Distribute Do Download Draw Drop Dump Encode End Ensure Enter Evaluate Exclude Execute Expect Explain Export
+Extend Fail Feed Fetch Fill Find Finish Fit Flush Follow Forget Format Get Handle Hash Hold Ignore Import Index Insert
+Interpret Iterate Join Keep Leave Lend Limit Link List Load Lock Log Look Make Map Mark Match Merge Move Name
+Normalize Note Open Parse Pass Place Plot Post Prepare Print Process Prove Publish Purge Put Raise Rank Read Rebuild
+Receive Recompute Record Recover Redraw Refuse Register Reindex Reject Release Remember Remove Rename Render Repair
+Replace Report Request Reset Resolve Restore Retract Return Roll Run Save Search Select Send Serve Set Show Shut Skip
+Sort Split Start Stop Store Submit Sum Sync Take Test Transfer Translate Try Turn Undo Unpack Update Upgrade Use
+Validate Verify Visit Wait Walk Warn Work Wrap Write Yield
 """
 
 
