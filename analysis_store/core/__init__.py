@@ -1,1 +1,1 @@
-"""The toolbox: what several rooms need, written once."""
+"""The toolbox: code that several rooms share."""

@@ -1,4 +1,4 @@
-"""Files that appear complete or not at all, durably, and the folders they lie in."""
+"""Atomic and durable writing of files, and of their folders."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from analysis_store.folders import forget_names, sync, sync_folder, sync_names
 from analysis_store.layout import scratch_path
 
 CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EACCES}
-"""What a system says where it cannot link a file, but may rename or copy it."""
+"""Error numbers of a file system that cannot link files, but may rename or copy them."""
 
 _ATTEMPTS = 100
 
 
 def make_folders(folder: Path, made: list[Path]) -> None:
-    """Make a folder and its parents; ``made`` gets those that were new, the deepest first."""
+    """Make a folder and its parents; new folders are added to ``made``, the deepest first."""
     missing = [folder]
     while not missing[-1].parent.is_dir():
         missing.append(missing[-1].parent)
     for path in reversed(missing):
-        made.insert(0, path)  # first: an interrupt may come right after it is there
+        made.insert(0, path)  # first: an interrupt may come directly after the folder is made
         try:
             path.mkdir()
         except FileExistsError:
@@ -32,7 +32,7 @@ def make_folders(folder: Path, made: list[Path]) -> None:
 
 
 def remove_folders(made: list[Path]) -> None:
-    """Remove folders that were made, unless somebody else's files are in them by now."""
+    """Remove new folders, unless they have files of other processes now."""
     for folder in made:
         forget_names(folder)
         with suppress(OSError):
@@ -40,9 +40,9 @@ def remove_folders(made: list[Path]) -> None:
 
 
 def create(path: Path, made: list[Path]) -> None:
-    """Make a new empty file and the folders it lies in, durably; a folder that holds a file is not removed.
+    """Make a new empty file and its folders, durably; a folder with a file is not removed by others.
 
-    Until the file is there, the failed save of somebody else may take a folder away that was empty still.
+    Until the file exists, a failed save of another process may remove a folder that is still empty.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -61,9 +61,9 @@ class AtomicFile:
     Parameters
     ----------
     path : pathlib.Path
-        The final name; folders on the way are made.
+        The final name; missing folders are created.
     overwrite : bool
-        Whether a file of that name may be replaced.
+        If true, an existing file may be replaced.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -95,7 +95,7 @@ class AtomicFile:
             sync(file.fileno())
 
     def publish(self) -> None:
-        """Give the file its name, durably; `FileExistsError` where that is taken and must not be replaced."""
+        """Move the file to its final name, durably; `FileExistsError` if that is taken and must not be replaced."""
         if self.overwrite:
             self.scratch.replace(self.path)
             sync_folder(self.path.parent)
@@ -114,9 +114,9 @@ class AtomicFile:
 
 
 def write_once(path: Path, text: str, made: list[Path] | None = None) -> None:
-    """Write a small file durably, completely or not at all; one that is there already stays.
+    """Write a small file atomically and durably; an existing file is kept.
 
-    ``made`` gets the folders that were new.
+    New folders are added to ``made``.
     """
     scratch = scratch_path(path)
     try:
@@ -133,11 +133,11 @@ def _publish_once(scratch: Path, path: Path) -> None:
     try:
         publish(scratch, path)
     except FileExistsError:
-        sync_names(path)  # the process that made it may not have synced it yet
+        sync_names(path)  # the process that wrote it may not have synced it yet
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a small file durably, over the one that is there, if there is one."""
+    """Write a small file atomically and durably; an existing file is replaced."""
     scratch = scratch_path(path)
     try:
         _write(scratch, content)
@@ -157,14 +157,14 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def publish(scratch: Path, final: Path) -> None:
-    """Give a file its final name, durably; where that is taken, `FileExistsError`: nothing is ever overwritten."""
+    """Move a file to its final name, durably; `FileExistsError` if that is taken: no file is ever overwritten."""
     link_or_rename(scratch, final)
     scratch.unlink(missing_ok=True)
     sync_folder(final.parent)
 
 
 def link_or_rename(scratch: Path, final: Path) -> None:
-    """Give a file its final name next to the one it has, or, on a file system without hard links, instead of it."""
+    """Link a file to its final name, or rename it on a file system without hard links."""
     try:
         final.hardlink_to(scratch)
     except OSError as error:

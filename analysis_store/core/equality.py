@@ -1,4 +1,4 @@
-"""When two values are the same: the definitions that this package has, and the one for values of JSON.
+"""Equality of values: the definitions in this package, and the one for JSON values.
 
 =====================================  ========================  ==========  ===========  =============================
 what is compared                       where                     3 and 3.0   True and 1   NaN and NaN
@@ -8,12 +8,12 @@ parameters of results, for `stale`     `equal` with ``nan``      same        dif
 parameters in a tree of links          `exchange.parameters`     same        differ       same
 what a key of reuse is made of         `processing.canonical`    differ      differ       same
 documents, when a run is verified      `documents.dumps`         differ      differ       same
-values of two runs, in `compare`       `processing.differences`  differ      differ       same; close ones are told
+values of two runs, in `compare`       `processing.differences`  differ      differ       same; close ones reported
 what comes back, in conformance tests  `testing.equality`        differ      differ       same, if their bits are
 =====================================  ========================  ==========  ===========  =============================
 
-Those that differ do so on purpose: a key that took 3 for 3.0 might reuse what another computation gave, a search that
-told them apart would miss runs. Keys of reuse and digests are stored, so their definitions never change.
+The definitions differ on purpose: a key that treated 3 as 3.0 might reuse the result of another computation, a search
+that separated them would miss runs. Keys of reuse and digests are stored, so their definitions never change.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def same_kind(a: object, b: object) -> bool:
 
 
 def equal(a: object, b: object, *, nan: bool = False) -> bool:
-    """Return True if two JSON values are the same value, whatever the order of keys and the type of number.
+    """Return True if two JSON values are equal, for any order of keys and any type of number.
 
-    ``nan`` says whether NaN equals itself.
+    If ``nan`` is true, NaN equals itself.
     """
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(equal(a[key], b[key], nan=nan) for key in a)

@@ -1,4 +1,4 @@
-"""Values as JSON has them, where nothing need be refused: containers rebuilt, NumPy's values as Python's."""
+"""Conversion of values to JSON without refusals: containers are rebuilt, NumPy's values become Python's."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 
 def rebuilt(value: object, leaf: Callable[[Any], Any]) -> Any:
-    """Return a copy of a value as dicts by text and lists, of whatever classes they were; ``leaf`` gives all else.
+    """Return a copy of a value as dicts with text keys and lists, for containers of any class.
 
     Parameters
     ----------
     value : object
-        Mappings and sequences are looked into, text and bytes are not.
+        Mappings and sequences are converted recursively; text and bytes are not.
     leaf : callable
-        Returns what becomes of any other value.
+        Converts any other value.
     """
     if isinstance(value, Mapping):
         return {str(key): rebuilt(item, leaf) for key, item in value.items()}
@@ -24,10 +24,10 @@ def rebuilt(value: object, leaf: Callable[[Any], Any]) -> Any:
 
 
 def as_python(value: object) -> Any:
-    """Return NumPy's numbers and arrays as Python's numbers and lists; anything else as it is."""
+    """Return NumPy's numbers and arrays as Python's numbers and lists; other values unchanged."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 
 def as_shown(value: object) -> Any:
-    """Return as `as_python`, and anything that is not NumPy's as text: for ``default=`` of `json.dumps`."""
+    """Return as `as_python`, and other values as text: for ``default=`` of `json.dumps`."""
     return as_python(value) if hasattr(value, "tolist") else str(value)

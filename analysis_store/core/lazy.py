@@ -1,4 +1,4 @@
-"""Arrays that need not be in memory: what follows from their shape, and what reads them through another."""
+"""Lazy arrays: properties that follow from their shape, and arrays that read through others."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from analysis_store.dtypes import AnyArray
 
 _Part: TypeAlias = SupportsIndex | slice | EllipsisType | Sequence[int] | AnyArray
 Index: TypeAlias = _Part | tuple[_Part, ...]
-"""What selects values of an array: a number, a slice, ``...``, numbers or a mask; or one of these for each axis."""
+"""An index of an array: a number, a slice, ``...``, numbers or a mask; or one of these for each axis."""
 
 
 class Source(Protocol):
-    """Where values come from: a dataset of a file, a handler that is called event by event, a server, or memory."""
+    """A source of values: a dataset of a file, a handler that is called event by event, a server, or memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Values first; what it is now."""
+        """Present shape, values first."""
         ...
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values; object where each is one of its own."""
+        """Dtype of the values; object for values of separate types."""
         ...
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what NumPy's index selects, reading no more than that."""
+        """Return the selection of a NumPy index, reading only that."""
         ...
 
     def read(self) -> Any:
@@ -40,20 +40,20 @@ class Source(Protocol):
 
 
 class Lazy(ABC):
-    """An array that is not in memory; whatever reads it says what an index gives, this what follows from its shape."""
+    """An array that is not in memory; subclasses read it, this class has the properties that follow from its shape."""
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Of all values; axis 0 counts them."""
+        """Shape of all values; axis 0 counts them."""
 
     @property
     @abstractmethod
     def dtype(self) -> np.dtype:
-        """Of the values; object where each is one of its own."""
+        """Dtype of the values; object for values of separate types."""
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what NumPy's index selects, reading no more than that."""
+        """Return the selection of a NumPy index, reading only that."""
         raise NotImplementedError
 
     def read(self) -> Any:
@@ -84,14 +84,14 @@ class Lazy(ABC):
 
 
 class Known(Lazy):
-    """An array whose shape and dtype are known beforehand.
+    """An array with given shape and dtype.
 
     Parameters
     ----------
     shape : tuple of int
-        Of the values.
+        Shape of the values.
     dtype : numpy.dtype
-        Of the values, or of the elements of the one value that it is.
+        Dtype of the values, or of the elements of a single value.
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -99,12 +99,12 @@ class Known(Lazy):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As it was given."""
+        """The given value."""
         return self._shape
 
     @property
     def dtype(self) -> np.dtype:
-        """As it was given."""
+        """The given value."""
         return self._dtype
 
 
@@ -124,29 +124,29 @@ class InMemory(Known):
 
 
 class Through(Lazy):
-    """Values that another source has; a subclass says what becomes of them on the way."""
+    """Values of another source; a subclass converts them."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Values first; what it is now."""
+        """Present shape, values first."""
         return tuple(self._source.shape)
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values; object where each is one of its own."""
+        """Dtype of the values; object for values of separate types."""
         dtype: np.dtype = self._source.dtype
         return dtype
 
     def __getitem__(self, key: Index) -> Any:
-        """Return what NumPy's index selects, reading no more than that."""
+        """Return the selection of a NumPy index, reading only that."""
         return self._source[key]
 
 
 class Unreadable:
-    """A source whose values are not within reach: whatever is asked of it is answered with the reason."""
+    """A source whose values cannot be read: every access raises the reason."""
 
     def __init__(self, reason: Exception) -> None:
         self._reason = reason

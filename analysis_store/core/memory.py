@@ -1,4 +1,4 @@
-"""How much can be read: nothing is allocated for a file before it is known to fit."""
+"""A check that values fit into memory before memory is allocated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from analysis_store.errors import TooLargeError
 
 SMALL_ENOUGH = 64 << 20
-"""Bytes up to which nothing is asked before they are taken."""
+"""Largest size, bytes, that is allocated without a check."""
 
 _MEMINFO = Path("/proc/meminfo")
 _CONTAINERS = (
@@ -21,7 +21,7 @@ _CONTAINERS = (
 
 
 def available_memory() -> int:
-    """Return how many bytes could be had now, by what the system says of itself and of this process's container."""
+    """Return the number of free bytes, from the limits of the system and of this process's container."""
     try:
         lines = _MEMINFO.read_text(encoding="ascii").splitlines()
         free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
@@ -41,12 +41,12 @@ def _free_in(folder: Path, limit: str, used: str, cached: str) -> int:
 
 
 def check_fits(size: int, what: object, advice: str = "Read a slice of it.") -> None:
-    """Refuse, before anything is allocated, what does not fit into memory.
+    """Refuse values that do not fit into memory, before allocating.
 
     Raises
     ------
     TooLargeError
-        ``size`` bytes are more than there is.
+        ``size`` bytes are not available.
     """
     if size > SMALL_ENOUGH and size > (free := available_memory()):
         raise TooLargeError(f"{what} would take {size} bytes, {free} are free. {advice}")

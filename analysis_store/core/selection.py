@@ -1,4 +1,4 @@
-"""NumPy's indices for what is read in pieces: which runs of each axis to read, and what to take of them then."""
+"""NumPy's indices for data that are read in pieces: the slices of each axis to read, and the index into them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Runs = list[tuple[int, tuple[int, int, int]]]
 """Along one axis: the position in the result, and start, count and step in the dataset."""
 
 Rows = Callable[[slice, tuple[Any, ...]], "AnyArray"]
-"""Gives the values of a slice, whose step is positive, and of each what further such slices select."""
+"""Returns the values of a slice with positive step, with further such slices applied to each."""
 
 
 def select(key: Index, shape: tuple[int, ...], rows: Rows) -> Any:
-    """Return what NumPy would return for an array of this shape, reading no other values.
+    """Return the same as NumPy for an array of this shape, reading only the selected values.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Text for people and for files: counts, times, persons, and what UTF-8 can hold."""
+"""Text for messages and files: counts, times, persons, and checks for UTF-8."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from analysis_store.errors import InvalidDataError
 
 PERSON_KEYS = ("user", "username", "operator", "owner", "login_id", "experimenter")
-"""Where start documents name the person, the first that does."""
+"""Keys of start documents for the person, in order of precedence."""
 
 
 def counted(number: object, thing: str) -> str:
@@ -17,7 +17,7 @@ def counted(number: object, thing: str) -> str:
 
 
 def is_utf8(text: str) -> bool:
-    """Return True if UTF-8 can hold a text: it has no half of a surrogate pair."""
+    """Return True if UTF-8 can hold a text: it has no lone surrogates."""
     if text.isascii():
         return True
     try:
@@ -33,16 +33,16 @@ def to_utf8(text: str, where: str = "", refused: type[Exception] = InvalidDataEr
     Parameters
     ----------
     text : str
-        Of any class.
+        Text of any class.
     where : str
-        What the error names, e.g. ``md["sample"]``.
+        The place in the message, e.g. ``md["sample"]``.
     refused : type
         The class of the error.
 
     Raises
     ------
     Exception
-        ``refused``: it has a lone surrogate.
+        ``refused``, for text with a lone surrogate.
     """
     try:
         return text.encode()
@@ -55,18 +55,18 @@ def to_utf8(text: str, where: str = "", refused: type[Exception] = InvalidDataEr
 
 
 def utc_time(seconds: object, timespec: str = "auto") -> str | None:
-    """Return seconds since 1970 as ISO 8601 in UTC; None of a clock that never was set."""
+    """Return seconds since 1970 as ISO 8601 in UTC; None for invalid times."""
     found = _moment(seconds)
     return None if found is None else found.isoformat(timespec=timespec)
 
 
 def utc_or_1970(seconds: object, timespec: str = "auto") -> str:
-    """Return as `utc_time`, and the beginning of 1970 of a clock that never was set."""
+    """Return as `utc_time`, and the beginning of 1970 for invalid times."""
     return utc_time(seconds, timespec) or "1970-01-01T00:00:00+00:00"
 
 
 def local_time(seconds: object) -> datetime.datetime | None:
-    """Return seconds since 1970 as a moment in the zone of this machine; None of a clock that never was set."""
+    """Return seconds since 1970 as local time; None for invalid times."""
     found = _moment(seconds)
     try:
         return None if found is None else found.astimezone()
@@ -82,7 +82,7 @@ def _moment(seconds: object) -> datetime.datetime | None:
 
 
 def person_of(start: Mapping[str, object]) -> str | None:
-    """Return who made a run, by the keys that facilities use; the first where there are several."""
+    """Return the person who made a run, from the keys that facilities use; the first of several."""
     for key in PERSON_KEYS:
         value = start.get(key)
         first = value[0] if isinstance(value, list) and value else value

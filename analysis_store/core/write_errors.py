@@ -1,4 +1,4 @@
-"""What an operating system, HDF5 or a library says where it cannot write, as our error that says what to do."""
+"""Conversion of write errors of the system, HDF5 or a library to `StoreWriteError`, which says what to do."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def write_errors(
     advice: str | Callable[[int | None], str],
     refusals: tuple[type[Exception], ...] = (OSError, RuntimeError),
 ) -> Iterator[None]:
-    """Raise `StoreWriteError` for every refusal: what could not be written, why, and what to do.
+    """Raise `StoreWriteError` for every refused write: what could not be written, why, and what to do.
 
     Parameters
     ----------
     what : object
-        The file, or what else could not be written.
+        The file or object that could not be written.
     advice : str or callable
-        What was kept, and what to do; of the system's number of the error, None where the library itself refuses.
+        What was kept, and what to do; a callable gets the system's error number, or None if the library itself refused.
     refusals : tuple of type
-        The errors that are refusals; all others pass, and so do errors of ours.
+        The errors to convert; all others, and errors of the package, pass.
     """
     try:
         yield
@@ -39,7 +39,7 @@ def write_errors(
 
 
 def write_error(what: object, error: BaseException, advice: str | Callable[[int | None], str]) -> StoreWriteError:
-    """Return the error of ours for one that is a refusal."""
+    """Return the `StoreWriteError` for a refused write."""
     number = error_number(error)
     told = os.strerror(number) if number else str(error).split("\n", maxsplit=1)[0].strip("'\"")
     told_advice = advice if isinstance(advice, str) else advice(number)
@@ -47,7 +47,7 @@ def write_error(what: object, error: BaseException, advice: str | Callable[[int 
 
 
 def error_number(error: BaseException | None) -> int | None:
-    """Return what the operating system said, which HDF5 tells in its text only; None where it said nothing."""
+    """Return the operating system's error number, which HDF5 has only in its text; None without a number."""
     found = _ERRNO.search(str(error))
     number: int | None = getattr(error, "errno", None)
     return number or (int(found[1]) if found else None)

@@ -1,4 +1,4 @@
-"""Time zones by name, as pandas makes them; no name makes it open a file."""
+"""Time zones by name, as pandas creates them; no name makes pandas open a file."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _ZONE = re.compile(r"UTC([+-]\d\d:\d\d(:\d\d)?)?|(?!dateutil)[A-Za-z][A-Za-z0-9_
 
 
 def zone_name(zone: Any) -> str | None:
-    """Return the name of a time zone, ``Europe/Berlin`` or ``UTC+01:00``; of none, None.
+    """Return the name of a time zone, ``Europe/Berlin`` or ``UTC+01:00``; None for None.
 
     Raises
     ------
     InvalidDataError
-        It has no name by which pandas would find it.
+        The zone has no name by which pandas finds it.
     """
     if zone is None:
         return None
@@ -34,12 +34,12 @@ def zone_name(zone: Any) -> str | None:
 
 
 def restore_zone(name: object) -> Any:
-    """Return the time zone of a name, as this version of pandas makes it.
+    """Return the time zone of a name, as this version of pandas creates it.
 
     Raises
     ------
     ValueError
-        It is no name of a zone.
+        It is not the name of a zone.
     """
     if name is None:
         return None

@@ -1,1 +1,1 @@
-"""Runs: being written, and being read."""
+"""Writing and reading of runs."""

@@ -35,7 +35,7 @@ class Intake:
     Parameters
     ----------
     location : str
-        The store, for people.
+        The location of the store, for messages.
     context : Context
         Its catalog and its root.
     policy : Policy
@@ -80,7 +80,7 @@ class Intake:
         DuplicateRunError
             The uid in ``md`` is in the store.
         StoreWriteError
-            The store is ours to read only.
+            The store is read-only for this user.
         """
         self._context.alive()
         self._catalog.check_writable()
@@ -128,17 +128,17 @@ class Intake:
         writers_dict: Mapping[str, WriterEntry] | None = None,
         durable: bool = True,
     ) -> Run:
-        """Write the file of a run and enter it into the catalog; on any error nothing of it stays.
+        """Write the file of a run and add it to the catalog; after any error neither is kept.
 
-        Its file is durable in any case. Its entry, where that need not be so, is with the next one that is: a power cut
-        may leave a whole file that the catalog does not know, as a kill between the two does.
+        Its file is always durable. Its entry may become durable only with the next durable one: a power cut
+        may leave a complete file that is not in the catalog, like a kill between the two steps.
 
         Raises
         ------
         StoreWriteError
-            The disk or the database refused.
+            The disk or the database refused a write.
         DuplicateRunError
-            Another process saved a run of this uid meanwhile.
+            Another process saved a run with this uid meanwhile.
         """
         saved: list[RunRecord] = []
 
@@ -152,7 +152,7 @@ class Intake:
         return Run(saved[0], self._context)
 
     def packages_kept(self, settled: Settled) -> AbstractContextManager[None]:
-        """Return a context in which the list of packages of a run is kept: for good, if the run is entered in it."""
+        """Return a context that keeps the list of packages of a run, permanently if the run is committed in it."""
 
         def is_used(digest: str) -> bool:
             return any(self._catalog.search(Query.parse({"provenance.environment.digest": digest}), limit=1))

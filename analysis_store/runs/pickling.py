@@ -36,7 +36,7 @@ class Address:
         Raises
         ------
         SettingsError
-            A source or a handler cannot be sent; the message names it.
+            A source or a handler cannot be pickled; the message names it.
         """
         sources = tuple(_sent(source, f"the source {name_of(source)}") for source in self.sources)
         handlers = {spec: _sent(found, f"the handler of {spec!r}") for spec, found in self.handlers.items()}
@@ -44,7 +44,7 @@ class Address:
 
 
 def address_of(uri: str) -> str:
-    """Return the URI of a catalog as it is understood in any folder."""
+    """Return the URI of a catalog, independent of the working directory."""
     scheme, _, path = uri.partition(":///")
     return f"{scheme}:///{Path(path).absolute()}" if scheme.startswith("sqlite") else uri
 

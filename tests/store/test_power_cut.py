@@ -155,7 +155,7 @@ def check_run(disk: Path, said: int | None) -> None:
         assert runs or not said
         for run in runs:
             assert run.verify()
-            assert not said or run.stop["exit_status"] == "success" or "started again" in run.stop["reason"]
+            assert not said or run.stop["exit_status"] == "success" or "restarted" in run.stop["reason"]
             check_values(recorded(run).__getitem__, list(recorded(run)), said or 0)
         store.check(repair=True)
         assert not [finding for finding in store.check().findings if finding.is_fault]
