@@ -173,7 +173,7 @@ def _load_plug_in(plug_in: EntryPoint) -> Any:
     """Return the class of a plug-in, None if it is broken, so that others can still be used."""
     try:
         return plug_in.load()
-    except Exception as error:  # noqa: BLE001 - whatever it raises, the others must be left whole
+    except Exception as error:  # noqa: BLE001 - it may raise anything, the others must be unaffected
         warnings.warn(f"The plug-in {_told(plug_in)} cannot be loaded and is left out: {error!r}.", stacklevel=3)
         return None
 

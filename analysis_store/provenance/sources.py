@@ -37,7 +37,7 @@ def find_run(sources: Iterable[object], uid: str) -> tuple[object, object] | Non
     for source in sources:
         try:
             run = run_in(source, uid)
-        except Exception as error:  # noqa: BLE001  whatever a client of a remote service raises, another may have the run
+        except Exception as error:  # noqa: BLE001  a client may raise anything, another may have the run
             silent.append(f"{name_of(source)} ({type(error).__name__}: {str(error)[:200]})")
             continue
         if run is not None:

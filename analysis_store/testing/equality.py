@@ -94,7 +94,7 @@ class _Comparison:
         wanted, found = (np.ma.getdata(it).view(np.ndarray) for it in (wanted, found))
         if wanted.dtype.kind == "O":
             self._sequences(wanted.ravel().tolist(), found.ravel().tolist(), path)
-        elif wanted.dtype.names:  # what lies between the fields is no part of the value
+        elif wanted.dtype.names:  # padding is not a part of the value
             for name in wanted.dtype.names:
                 self._arrays(wanted[name], found[name], f"{path}[{name!r}]")
         elif wanted.dtype.kind == "T" or wanted.dtype.char in "gG":

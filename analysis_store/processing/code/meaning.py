@@ -233,7 +233,7 @@ def value_of(module: ModuleType, name: str) -> Any:
         return ABSENT
     try:
         return getattr(module, name)
-    except Exception:  # noqa: BLE001 - whatever that function does
+    except Exception:  # noqa: BLE001 - the function may raise anything
         return ABSENT
 
 

@@ -79,7 +79,7 @@ def said_by(value: object) -> list[Any]:
         with quietly():
             said: Any = reduce(value) if reduce is not None else value.__reduce_ex__(4)
             return [said] if isinstance(said, str) else [list(x) if hasattr(x, "__next__") else x for x in said]
-    except Exception:  # noqa: BLE001 - whatever libraries raise
+    except Exception:  # noqa: BLE001 - libraries may raise anything
         return []
 
 

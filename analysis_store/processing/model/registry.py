@@ -208,7 +208,7 @@ def _load_plug_ins() -> None:
 def _load(plug_in: EntryPoint) -> None:
     try:
         _take(plug_in.name, plug_in.load())
-    except Exception as error:  # noqa: BLE001 - whatever a plug-in of others does
+    except Exception as error:  # noqa: BLE001 - a plug-in may raise anything
         warnings.warn(
             f"The processors of plug-in {plug_in.name!r} ({plug_in.value}) cannot be loaded: {error!r}.", stacklevel=4
         )

@@ -133,7 +133,7 @@ class AutoAnalysis:
     def _analyse(self, uid: str, until: float) -> None:
         try:
             self._diary.add(self._outcome(uid, until))
-        except Exception as error:  # noqa: BLE001 - the next run has its turn, whatever this was
+        except Exception as error:  # noqa: BLE001 - any error, the next run continues
             self._failed(uid, error)
 
     def _outcome(self, uid: str, until: float) -> Outcome:

@@ -42,7 +42,7 @@ class Batch:
                 extra={"task": self.task},
                 failed=lambda step, error: failures.append(Failure.of(step, error)),
             )
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it raises, the input fails alone
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it may raise anything, the input fails alone
             failures.append(Failure.of(None, error))
         made = {
             name: Success(one.run.uid, one.reused, one.seconds) for name, one in results.items() if one.run is not None

@@ -109,7 +109,7 @@ class Feed:
         """Return the outcomes of a chunk, or none if its items must be tried again."""
         try:
             outcomes: list[Outcome] = future.result()
-        except Exception as error:  # noqa: BLE001 - whatever an executor raises, the items of other chunks go on
+        except Exception as error:  # noqa: BLE001 - an executor may raise anything, other chunks continue
             return self._lost(future, items, error)
         self._seconds = sum(one.seconds for one in outcomes) / len(outcomes)
         return outcomes

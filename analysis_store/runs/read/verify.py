@@ -202,7 +202,7 @@ def _value_fault(run: Run, entry: Document, elsewhere: bool) -> str | None:
         return str(error) if elsewhere or not _is_elsewhere(run, entry) else None
     except AnalysisStoreError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001  whatever a handler of others raises, the other keys are looked at
+    except Exception as error:  # noqa: BLE001  a handler may raise anything, other keys are checked
         return f"it cannot be read: {error!r}"
     expected = f"{entry['algorithm']}:{entry['digest']}"
     return None if found == expected else f"the values have the digest {found}, not {expected}: they were changed"

@@ -166,7 +166,7 @@ class ForeignWriters:
         for writer, _ in self._open.values():
             try:
                 getattr(writer, "close", bool)()
-            except Exception:  # noqa: BLE001, S112 - the first error is the one to be told
+            except Exception:  # noqa: BLE001, S112 - only the first error is reported
                 continue
         self._open.clear()
         for path in self._made:

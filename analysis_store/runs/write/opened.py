@@ -297,7 +297,7 @@ class _Growing:
     def _blocks(self) -> Iterator[StreamData]:
         for is_block, parts in groupby((part for _, part in self._parts), lambda part: isinstance(part, StreamData)):
             if is_block:
-                yield from parts  # type: ignore[misc]  # groupby tells the type by its key
+                yield from parts  # type: ignore[misc]  # groupby decides the type by its key
             else:
                 yield self._block(list(parts))  # type: ignore[arg-type]
 

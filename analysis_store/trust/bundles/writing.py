@@ -183,7 +183,7 @@ class _Packing:
                 return
             self._zip.close()
             for sync in self._syncs:
-                sync.result()  # an error is told once only, to the first who asks
+                sync.result()  # an error is reported once only, to the first caller
 
     def add(self, cargo: Cargo) -> None:
         """Write a run and what goes with it."""

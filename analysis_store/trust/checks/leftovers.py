@@ -155,7 +155,7 @@ def _stranger(entry: Entry) -> Finding | None:
     if entry.kind is Kind.FOREIGN:
         advice = "leave it, or move it out of the store"
         return Finding("foreign", entry.relative, "it is not ours", advice) if entry.path.exists() else None
-    to = os.readlink(entry.path)  # noqa: PTH115  as it stands, whatever it leads to
+    to = os.readlink(entry.path)  # noqa: PTH115  unresolved, with any target
     return Finding("link", entry.relative, f"it leads to {to}, and is not followed", "put the file itself here")
 
 
