@@ -77,7 +77,7 @@ class InputStream(Mapping[str, LazyArray]):
         return LazyArray(key, ReadOnly(self._column(key)), self.data_keys[key])
 
     def read(self, keys: Keys = None) -> xarray.Dataset:
-        """Return the stream, or some keys of it, in memory, as `analysis_store.runs.stream.Stream.read` does."""
+        """Return the stream, or some keys of it, in memory; as `analysis_store.runs.read.stream.Stream.read`."""
         return dataset_of(self, keys)
 
     def __repr__(self) -> str:
