@@ -179,8 +179,8 @@ def location() -> Iterator[Path]:
     ("way", "trials", "near"),
     [
         ("call", 30, 61),
-        ("open_run", 12, 97),
-        ("callback", 12, 97),
+        ("open_run", 12, 43),
+        ("callback", 12, 43),
         pytest.param("call", 400, 7, marks=pytest.mark.slow),
         pytest.param("open_run", 100, 7, marks=pytest.mark.slow),
         pytest.param("callback", 100, 7, marks=pytest.mark.slow),
