@@ -100,9 +100,8 @@ class AtomicFile:
             self.scratch.replace(self.path)
             sync_folder(self.path.parent)
         else:
-            ours = self.scratch.stat()
+            self._ours = self.scratch.stat()  # before it has its name: an interrupt may come directly after
             publish(self.scratch, self.path)
-            self._ours = ours
 
     def _clear(self) -> None:
         with suppress(OSError):

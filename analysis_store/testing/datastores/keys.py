@@ -52,7 +52,7 @@ class KeysOfDataStore(Suite):
         """Text that is not a path is not a key."""
         with self.make(tmp_path) as datastore:
             for write in (datastore.append, datastore.set):
-                with pytest.raises(InvalidDataError, match="came as a key"):
+                with pytest.raises(InvalidDataError, match="as a key; expected names joined"):
                     write(key, 1, NOW)
             assert datastore.keys() == []
 
@@ -81,7 +81,7 @@ class KeysOfDataStore(Suite):
         """The error lists the existing keys."""
         with self.make(tmp_path) as datastore:
             for read in (datastore.get, datastore.get_all, datastore.times):
-                with pytest.raises(KeyNotFoundError, match="nothing is recorded"):
+                with pytest.raises(KeyNotFoundError, match="is not recorded"):
                     read("a")
             datastore.append("train/loss", 1, NOW)
             for read in (datastore.get, datastore.get_all, datastore.times):
