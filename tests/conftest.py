@@ -21,7 +21,7 @@ REAL_DATA = "ANALYSIS_STORE_REAL_DATA"
 
 # What has passed passes again: the same examples every time, few in `make test`, many ("thorough") in `make test-slow`.
 # Others: PYTEST_ARGS=--hypothesis-profile=default. None asks the clock: a busy machine is no fault.
-for _name, _examples in {"repeatable": 25, "thorough": 150, "default": 100}.items():
+for _name, _examples in {"repeatable": 25, "thorough": 100, "default": 100}.items():
     settings.register_profile(
         _name,
         derandomize=_name != "default",
