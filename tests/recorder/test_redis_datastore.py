@@ -422,6 +422,7 @@ def test_fork_is_refused(redis_server, name):
         child.start()
 
         assert "belongs to process" in answers.get(timeout=100)
+        child.kill()  # a fork of a process with threads may wait for them at its end
         child.join()
 
 

@@ -259,7 +259,7 @@ def test_a_uid_that_is_taken_meanwhile_overwrites_nothing(
     datastore.append("x", 1.0, 1.0)
     other = store.insert([{"primary": {"y": 2.0}}], dict(datastore.start, provenance=None), provenance=origin)
     for _ in range(2):
-        with pytest.raises(DuplicateRunError, match="exists already"):
+        with pytest.raises(DuplicateRunError, match="exists, and is not the run"):
             datastore.close()
     with pytest.raises(RunClosedError, match="close it again"):
         datastore.get("x")
