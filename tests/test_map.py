@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "analysis_store"
@@ -24,6 +25,24 @@ def test_the_map_shows_every_room():
     picture = MAP.partition("```text")[2].partition("```")[0]
 
     assert [room for room in sorted(rooms) if not re.search(rf"\b{room}\b", picture)] == []
+
+
+def _exists(name: str) -> bool:
+    """Return True if a dotted name is a module, a name in one, or a member of a class."""
+    owner, _, member = name.rpartition(".")
+    try:
+        return member in getattr(resolve_name(owner), "__annotations__", {}) or bool(resolve_name(name))
+    except (ImportError, AttributeError):
+        return False
+
+
+def test_docstrings_name_what_exists():
+    """A module or function of the package that a docstring refers to is where the docstring says."""
+    texts = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    names = {name for text in texts for name in re.findall(r"`~?(analysis_store\.\w+\.[\w.]*\w)`", text)}
+
+    assert len(names) > 5
+    assert [name for name in sorted(names) if not _exists(name)] == []
 
 
 def test_the_tests_have_the_rooms_of_the_package():

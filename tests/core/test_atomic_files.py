@@ -28,6 +28,25 @@ def test_a_file_appears_complete_under_its_name(tmp_path: Path) -> None:
     assert listing(tmp_path) == ["a", "a/b.txt"]
 
 
+def test_an_interrupt_directly_after_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is removed; one of another process under that name stays."""
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    theirs.write_text("theirs")
+
+    def interrupted(scratch: Path, final: Path) -> None:
+        if final == mine:
+            publish(scratch, final)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("analysis_store.core.atomic_files.publish", interrupted)
+    for path in (mine, theirs):
+        with pytest.raises(KeyboardInterrupt), AtomicFile(path) as file:
+            file.publish()
+
+    assert listing(tmp_path) == ["theirs"]
+    assert theirs.read_text() == "theirs"
+
+
 @pytest.mark.parametrize("published", [False, True])
 def test_an_exception_leaves_nothing(tmp_path: Path, published: bool) -> None:
     """Neither scratch file nor final file nor folder stays, whether the file had its name already or not."""

@@ -1,7 +1,7 @@
 """The tables of a SQL catalog, and their creation and upgrade.
 
 ``run`` holds the documents, ``lineage`` the parents, ``term`` the one index that answers a search on any key
-newest first (`analysis_store.catalogs.terms` defines its values), ``note`` later notes on runs.
+newest first (`analysis_store.catalogs.query.terms` defines its values), ``note`` later notes on runs.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Piece:
     """A parsed statement."""
 
     form: str
-    """Its normal form; see `analysis_store.processing.syntax`."""
+    """Its normal form; see `analysis_store.processing.code.ast_normal_form`."""
 
     chains: tuple[tuple[Chain, ast.AST], ...]
     """Names from outside that it uses, and their positions."""

@@ -167,7 +167,7 @@ def check_size(nbytes: int) -> None:
 def transportable(value: object) -> Any:
     """Return metadata with integers beyond 64 bits as text: neither MessagePack nor Tiled's JSON holds them.
 
-    The documents themselves are sent with the exact integer; see `analysis_store.server.documents`.
+    The documents themselves are sent with the exact integer; see `analysis_store.server.tree.documents`.
     """
     return rebuilt(value, lambda leaf: str(leaf) if isinstance(leaf, int) and leaf not in _SENT_INTEGERS else leaf)
 

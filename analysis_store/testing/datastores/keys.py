@@ -72,7 +72,7 @@ class KeysOfDataStore(Suite):
         with self.make(tmp_path) as datastore:
             datastore.append("a/b", 1, NOW)
             for wrong in ("a", "a/b/c"):
-                with pytest.raises(InvalidDataError, match="'a/b'"):
+                with pytest.raises(InvalidDataError, match="with 'a/b': a key has values, or keys below it"):
                     datastore.append(wrong, 1, NOW)
             datastore.append("a/bc", 1, NOW)
             assert datastore.keys() == ["a/b", "a/bc"]
